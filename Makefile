@@ -1,0 +1,217 @@
+# NAME
+#     make - build, test and show Weft
+#
+# SYNOPSIS
+#     make [TARGET] [VARIABLE=VALUE ...]
+#
+# TARGETS
+#     all        build the program ./weft (default); says what is missing
+#     demo       install what is missing, build, and run the first comparison
+#     check      install what is missing, build, run all tests
+#     test       build and run all tests but the long ones
+#     test-long  the same with the long ones
+#     asan       unit and MPI tests under the address and undefined-behaviour
+#                sanitizers, in their own build folder
+#     lint       layers, foreign headers, line lengths, clang-format
+#     format     rewrite sources with clang-format
+#     bench      build and run the micro-benchmarks
+#     install    program and configs below PREFIX
+#     deps       install what is missing (apt; as root or through sudo)
+#     clean      remove everything that was built
+#     help       this text
+#
+# VARIABLES
+#     ARCH      instruction set              [-march=native]
+#     CFLAGS    optimisation and debugging   [-O2 -g]
+#     VECFLAGS  extra for the vector kernels (files vec_*.c)
+#     BUILD     where objects go             [build]
+#     SAN       sanitizer flags              [none]
+#     TESTS     pattern of tests to run      [all], e.g. TESTS='unit/*'
+#     PREFIX    for install                  [/usr/local]
+#     DESTDIR   stage for install            [none]
+#     OMPI_CC   compiler under mpicc, from the environment: OMPI_CC=clang make
+#
+# EXAMPLES
+#     make -j && ./weft --help
+#     make test TESTS='mpi/test_comm*'
+#     make BUILD=build-debug CFLAGS='-O0 -g -DWEFT_DEBUG'
+#
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+CC = mpicc
+AR = ar
+BUILD = build
+PREFIX = /usr/local
+DESTDIR =
+TESTS =
+SAN =
+ARCH = -march=native
+CFLAGS = -O2 -g
+
+# No contraction into fused multiply-adds by the compiler: whether it happens
+# would depend on how code is inlined, and with it the bits of the results.
+MODE = -std=gnu17 $(ARCH) -fopenmp -ffp-contract=off
+WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
+    -Wstrict-prototypes -Wmissing-prototypes -Wvla
+
+# Only for element-wise loops whose function calls are to become vector calls
+# of libmvec. NaN and infinity are honoured, contraction stays off, and nothing
+# is linked with fast-math, which would switch denormals off everywhere.
+VECFLAGS = -O3 -ffast-math -fno-finite-math-only -ffp-contract=off \
+    -mprefer-vector-width=512
+
+# --- libraries -----------------------------------------------------------
+
+# The multi-threaded BLIS by its own folder: libblis.so.4 alone could be any of
+# three builds, chosen by the alternatives of the machine.
+MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
+BLIS_LIB := /usr/lib/$(MULTIARCH)/blis-openmp
+BLIS_INC := /usr/include/$(MULTIARCH)/blis-openmp
+PKGS := hdf5-openmpi jansson popt liburing libxxhash libpcre2-8
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+# -isystem: warnings inside foreign headers are not ours.
+CPPFLAGS = -I. $(patsubst -I%,-isystem %,$(PKG_CFLAGS)) -isystem $(BLIS_INC)
+LDFLAGS = -fopenmp -Wl,-rpath,$(BLIS_LIB)
+LDLIBS = -lhdf5_hl $(PKG_LIBS) -L$(BLIS_LIB) -lblis -lm -lpthread
+
+# --- sources: new files are picked up by themselves ----------------------
+
+BENCH_SRC := $(wildcard benchmarks/bench_*.c)
+LIB_SRC := $(filter-out runtime/app/main.c $(BENCH_SRC), \
+    $(wildcard runtime/*/*.c runtime/*/*/*.c ws/*.c ws/*/*.c \
+    partition/*.c partition/*/*.c benchmarks/*.c))
+# One executable a test_*.c; other files beside them are their helpers.
+UNIT_SRC := $(wildcard $(foreach d,unit golden equiv fault fuzz, \
+    tests/$(d)/test_*.c))
+MPI_SRC := $(wildcard tests/mpi/test_*.c)
+HELP_SRC := $(filter-out $(UNIT_SRC) $(MPI_SRC), \
+    $(wildcard tests/unit/*.c tests/mpi/*.c tests/common/*.c))
+CANARY_SRC := $(wildcard tests/canary/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+exe = $(patsubst %.c,$(BUILD)/%,$(1))
+LIB := $(BUILD)/libweft.a
+TEST_EXE := $(call exe,$(UNIT_SRC) $(MPI_SRC) $(CANARY_SRC))
+
+ALL_SRC := $(LIB_SRC) runtime/app/main.c $(UNIT_SRC) $(MPI_SRC) $(HELP_SRC) \
+    $(CANARY_SRC) $(BENCH_SRC)
+FORMATTED = $(shell find runtime ws partition benchmarks tests -name '*.[ch]')
+
+# --- program -------------------------------------------------------------
+
+.PHONY: all demo check test test-long asan lint format bench install deps \
+    clean help need tests program FORCE
+
+all: need
+	@$(MAKE) --no-print-directory program
+
+# In a make of its own, so that what deps installed is seen by pkg-config.
+program: $(LIB) $(if $(wildcard runtime/app/main.c),$(BUILD)/weft)
+	@if [ -x $(BUILD)/weft ] && [ $(BUILD) = build ]; then \
+	    ln -sf $(BUILD)/weft weft; fi
+
+need:
+	@tests/deps.sh --check
+
+deps:
+	@tests/deps.sh
+
+$(BUILD)/weft: $(call obj,runtime/app/main.c) $(LIB) $(BUILD)/flags
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+# Made anew each time: two files of one name in two folders must both be in.
+$(LIB): $(call obj,$(LIB_SRC)) $(BUILD)/objects
+	@rm -f $@
+	@$(AR) qcs $@ $(call obj,$(LIB_SRC))
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE) $(WARN) $(SAN) $(EXTRA) \
+	    -MMD -MP -c -o $@ $<
+
+$(BUILD)/runtime/math/opt/vec_%.o: EXTRA = $(VECFLAGS)
+
+# Two stamps, touched only when their text changes: other flags rebuild all,
+# another set of files rebuilds the library.
+stamp = mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || \
+    printf '%s\n' '$(1)' > $@
+
+$(BUILD)/flags: FORCE
+	@$(call stamp,$(CC) $(OMPI_CC) $(CPPFLAGS) $(CFLAGS) $(MODE) $(WARN) \
+	    $(SAN) $(VECFLAGS) $(LDFLAGS) $(LDLIBS))
+
+$(BUILD)/objects: FORCE
+	@$(call stamp,$(LIB_SRC))
+
+# --- tests and benchmarks ------------------------------------------------
+
+tests: $(TEST_EXE) program
+
+$(call exe,$(UNIT_SRC) $(MPI_SRC)): $(BUILD)/%: $(BUILD)/%.o \
+    $(call obj,$(HELP_SRC)) $(LIB)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< \
+	    $(call obj,$(HELP_SRC)) $(LIB) -lcmocka $(LDLIBS)
+
+$(call exe,$(CANARY_SRC)): $(BUILD)/%: $(BUILD)/%.o $(LIB)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
+
+$(call exe,$(BENCH_SRC)): $(BUILD)/%: $(BUILD)/%.o $(LIB)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
+
+test: need
+	@$(MAKE) --no-print-directory tests
+	@tests/run.sh --build $(BUILD) $(if $(TESTS),--only '$(TESTS)')
+
+test-long: need
+	@$(MAKE) --no-print-directory tests
+	@tests/run.sh --build $(BUILD) --long
+
+check: deps
+	@$(MAKE) --no-print-directory test
+
+# DASSERTs are on here. Leaks count, but not those of Open MPI itself.
+asan: need
+	@$(MAKE) --no-print-directory tests BUILD=build-asan \
+	    CFLAGS='-O1 -g -fno-omit-frame-pointer -DWEFT_DEBUG' \
+	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+	@tests/run.sh --build build-asan --asan $(if $(TESTS),--only '$(TESTS)')
+
+demo: deps
+	@$(MAKE) --no-print-directory program
+	./weft compare configs/experiments/demo.json --out demo.h5
+
+bench: need
+	@$(MAKE) --no-print-directory bench-run
+
+.PHONY: bench-run
+bench-run: $(call exe,$(BENCH_SRC))
+	@for b in $^; do echo "== $$b"; $$b || exit 1; done
+
+lint:
+	@tests/deps.sh --lint
+	@tests/lint/layers.sh
+	@tests/lint/text.sh
+	@clang-format --dry-run -Werror $(FORMATTED) && echo 'lint: format ok'
+
+format:
+	@tests/deps.sh --lint
+	clang-format -i $(FORMATTED)
+
+# --- house-keeping -------------------------------------------------------
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/weft
+	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
+	cp -R configs $(DESTDIR)$(PREFIX)/share/weft/
+
+clean:
+	rm -rf build build-asan weft
+
+help:
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile
+
+-include $(patsubst %.c,$(BUILD)/%.d,$(ALL_SRC))

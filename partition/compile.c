@@ -1,0 +1,509 @@
+/*
+ * One stage's step, GPipe: all micro-batches forward, then all backward, in
+ * the same order, so that gradients are summed in token order. 3 stages, 3
+ * micro-batches (F forward, B backward; the last stage's F ends with the
+ * loss):
+ *
+ *   stage 0   F0 F1 F2 .  .  .  .  B0 B1 B2
+ *   stage 1   .  F0 F1 F2 .  .  B0 B1 B2 .
+ *   stage 2   .  .  F0 F1 F2 B0 B1 B2 .  .
+ */
+#include "partition/compile.h"
+
+#include <string.h>
+
+#include "runtime/base/hash.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/units.h"
+
+/* --- resident parameters -------------------------------------------------- */
+
+typedef struct resident {
+    bool made;
+    bool used[2]; /* gradient, main and embedding part                     */
+    prog_view w, m, v;
+    gpt_acc acc[2];
+} resident;
+
+typedef struct stage_source {
+    gpt_source src;
+    gpt_build *b;
+    resident *list;
+} stage_source;
+
+static prog_view persistent(gpt_build *b, int par, buf_class cls)
+{
+    const param *q = &b->ps->list[par];
+    int64_t rows = param_rows(b->a, q, b->sh.S, b->sh.tensor_lo,
+                              b->sh.tensor_hi)
+                       .rows;
+    int32_t buf = prog_buffer(b->p, param_role_name(q->role), cls, q->layer,
+                              rows * q->cols, true);
+    return prog_whole(b->p, buf, rows, q->cols, q->cols);
+}
+
+static resident *get(stage_source *s, int par)
+{
+    resident *r = &s->list[par];
+    if (!r->made) {
+        r->made = true;
+        r->w = persistent(s->b, par, BUF_WEIGHT);
+        r->m = persistent(s->b, par, BUF_OPTIMIZER);
+        r->v = persistent(s->b, par, BUF_OPTIMIZER);
+    }
+    return r;
+}
+
+static prog_view weights(gpt_source *src, int par, int64_t row0, int64_t rows)
+{
+    prog_view w = get((stage_source *)src, par)->w;
+    return prog_sub(w, row0, rows, 0, w.cols);
+}
+
+static gpt_acc *grad(gpt_source *src, int par, int which, int64_t row0,
+                     int64_t rows, int planes)
+{
+    stage_source *s = (stage_source *)src;
+    resident *r = get(s, par);
+    (void)row0;
+    if (!r->used[which]) {
+        const param *q = &s->b->ps->list[par];
+        r->used[which] = true;
+        int32_t buf = prog_buffer(s->b->p, "gradient", BUF_GRADIENT, q->layer,
+                                  planes * rows * q->cols, false);
+        r->acc[which] = (gpt_acc){
+            .plane0 = prog_whole(s->b->p, buf, rows, q->cols, q->cols),
+            .plane = rows * q->cols,
+            .planes = planes,
+            .state = {.leaves = s->b->sh.data_tree},
+        };
+    }
+    return &r->acc[which];
+}
+
+static void grad_done(gpt_source *src, int par, int which, int64_t row0,
+                      int64_t rows)
+{
+    (void)src, (void)par, (void)which, (void)row0, (void)rows;
+}
+
+/* --- grid ----------------------------------------------------------------- */
+
+int partition_rank(const plan *p, int d, int k, int t)
+{
+    return (d * p->pipe + k) * p->tensor + t;
+}
+
+void partition_stage(const arch *a, const plan *p, int k, int *l0, int *l1)
+{
+    *l0 = (int)leaf_start(a->L, p->pipe, k);
+    *l1 = (int)leaf_start(a->L, p->pipe, k + 1);
+}
+
+status partition_shape(const plan *p, int d, int t, gpt_shape *sh)
+{
+    sh->dp = p->data;
+    sh->tp = p->tensor;
+    return gpt_shape_share(sh, d, t);
+}
+
+/* --- one stage ------------------------------------------------------------ */
+
+typedef struct stage {
+    gpt_build b;
+    stage_source src;
+    const plan *plan;
+    int index;
+    int l0, l1;
+    bool first, last;
+    gpt_range *mbs;
+    int nmb;
+    gpt_acts *acts; /* [micro-batch][layer - l0]                           */
+    prog_view *out; /* by micro-batch: residual stream that leaves         */
+    prog_view *dx;  /* by micro-batch                                      */
+    prog_view dx_all;
+    prog_view loss;
+    int64_t chunk;
+} stage;
+
+static gpt_set set_of(const stage *s, int i)
+{
+    return (gpt_set){.range = s->mbs[i], .mbs = &s->mbs[i], .nmb = 1};
+}
+
+static gpt_acts *acts_of(stage *s, int mb, int layer)
+{
+    return &s->acts[mb * (s->l1 - s->l0) + layer - s->l0];
+}
+
+static void transfer(stage *s, op_kind kind, int peer, int mb, prog_view v)
+{
+    op_stream stream = kind == OP_SEND ? STREAM_PIPE_OUT : STREAM_PIPE_IN;
+    prog_add(s->b.p, kind, stream, -1);
+    prog_op *o = prog_last(s->b.p);
+    o->peer = peer;
+    o->seq0 = s->mbs[mb].seq0;
+    o->seqs = s->mbs[mb].seqs;
+    /* Forward messages are even, backward odd. */
+    bool forward = (kind == OP_SEND) == (peer > 0);
+    o->arg = 2 * mb + (forward ? 0 : 1);
+    o->bytes = 4.0 * (double)(v.rows * v.ld);
+    prog_use(s->b.p, v, kind == OP_SEND ? VIEW_R : VIEW_W);
+}
+
+static void forward(stage *s, int mb)
+{
+    gpt_build *b = &s->b;
+    gpt_set set = set_of(s, mb);
+    int64_t C = b->a->C;
+    prog_view x = gpt_tokens(b, "x", BUF_ACTIVATION, s->l0, &set, C);
+    if (s->first) {
+        int wte = params_find(b->ps, -1, PARAM_WTE);
+        prog_view table = get(&s->src, wte)->w;
+        gpt_emit_embed(b, &set, table, x);
+    } else {
+        transfer(s, OP_RECV, -1, mb, x);
+    }
+    for (int l = s->l0; l < s->l1; l++) {
+        acts_of(s, mb, l)->x = x;
+        x = gpt_tokens(b, "x", BUF_ACTIVATION, l + 1, &set, C);
+        gpt_emit_forward(b, l, &set, acts_of(s, mb, l), !s->plan->recompute,
+                         x);
+    }
+    if (s->last) {
+        prog_view loss =
+            prog_sub(s->loss, 0, 1, s->mbs[mb].seq0 * b->sh.T, x.rows);
+        gpt_emit_head(b, &set, x, s->dx[mb], loss, s->chunk);
+    } else {
+        transfer(s, OP_SEND, 1, mb, x);
+    }
+}
+
+static void reduce_param(stage *s, int par, int which)
+{
+    resident *r = &s->src.list[par];
+    if (s->b.sh.dp == 1 || !r->used[which]) {
+        return;
+    }
+    gpt_emit_allreduce(&s->b, GROUP_DATA, STREAM_DATA,
+                       s->b.ps->list[par].layer, par, r->acc[which].plane0,
+                       r->acc[which].plane, r->acc[which].state.depth,
+                       s->b.sh.D, s->b.sh.dp);
+}
+
+static void backward(stage *s, int mb)
+{
+    gpt_build *b = &s->b;
+    gpt_set set = set_of(s, mb);
+    if (!s->last) {
+        transfer(s, OP_RECV, 1, mb, s->dx[mb]);
+    }
+    for (int l = s->l1 - 1; l >= s->l0; l--) {
+        gpt_emit_backward(b, l, &set, acts_of(s, mb, l), s->plan->recompute,
+                          s->dx[mb]);
+        for (int role = 0; mb + 1 == s->nmb && role < PARAM_ROLES; role++) {
+            int par = params_find(b->ps, l, (param_role)role);
+            if (par >= 0) {
+                reduce_param(s, par, GRAD_MAIN);
+            }
+        }
+    }
+    if (!s->first) {
+        transfer(s, OP_SEND, -1, mb, s->dx[mb]);
+    }
+}
+
+/* Gradients outside layers over the data group; both parts of a tied
+ * embedding apart, then added: head + embedding. */
+static void reduce_ends(stage *s)
+{
+    gpt_build *b = &s->b;
+    for (int i = 0; i < b->ps->n; i++) {
+        if (b->ps->list[i].layer < 0) {
+            reduce_param(s, i, GRAD_MAIN);
+            reduce_param(s, i, GRAD_EMBED);
+        }
+    }
+    int wte = params_find(b->ps, -1, PARAM_WTE);
+    resident *r = &s->src.list[wte];
+    if (!b->a->tied || (!s->first && !s->last)) {
+        return;
+    }
+    if (s->first && s->last) {
+        prog_add(b->p, OP_ADD, STREAM_COMPUTE, -1);
+        prog_last(b->p)->param = wte;
+        prog_use(b->p, r->acc[GRAD_MAIN].plane0, VIEW_RW);
+        prog_use(b->p, r->acc[GRAD_EMBED].plane0, VIEW_R);
+        return;
+    }
+    int which = s->first ? GRAD_EMBED : GRAD_MAIN;
+    gpt_emit_allreduce(b, GROUP_TIE, STREAM_DATA, -1, wte,
+                       r->acc[which].plane0, 0, 1, 2, 2);
+}
+
+static void optimizer(stage *s)
+{
+    gpt_build *b = &s->b;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < b->ps->n; i++) {
+            resident *r = &s->src.list[i];
+            const gpt_acc *acc =
+                &r->acc[r->used[GRAD_MAIN] ? GRAD_MAIN : GRAD_EMBED];
+            if (!r->made) {
+                continue;
+            }
+            prog_add(b->p, pass == 0 ? OP_GRAD_NORM : OP_UPDATE, STREAM_HOST,
+                     b->ps->list[i].layer);
+            prog_op *o = prog_last(b->p);
+            double n = (double)(acc->plane0.rows * acc->plane0.cols);
+            o->param = i;
+            o->rows = acc->plane0.rows;
+            /* The last stage's copy of a tied embedding counts once. */
+            o->flag = !(b->ps->list[i].role == PARAM_WTE && !s->first);
+            o->bytes = pass == 0 ? 4 * n : 28 * n;
+            o->flops = pass == 0 ? 2 * n : 14 * n;
+            if (pass == 0) {
+                prog_use(b->p, acc->plane0, VIEW_R);
+                continue;
+            }
+            prog_use(b->p, r->w, VIEW_RW);
+            prog_use(b->p, acc->plane0, VIEW_R);
+            prog_use(b->p, r->m, VIEW_RW);
+            prog_use(b->p, r->v, VIEW_RW);
+        }
+        if (pass == 0) {
+            prog_add(b->p, OP_CLIP, STREAM_HOST, -1);
+            prog_last(b->p)->group = GROUP_WORLD;
+        }
+    }
+}
+
+static void emit_step(stage *s)
+{
+    gpt_build *b = &s->b;
+    gpt_emit_work(b);
+    if (s->first || s->last) {
+        gpt_emit_batch(b, false);
+    }
+    int64_t n = b->sh.seqs * b->sh.T;
+    if (s->last) {
+        int32_t buf = prog_buffer(b->p, "loss", BUF_ACTIVATION, -1, n, false);
+        s->loss = prog_whole(b->p, buf, 1, n, n);
+    }
+    gpt_set all = {.range = {0, (int32_t)b->sh.seqs}};
+    if (s->first) {
+        s->dx_all = gpt_tokens(b, "dx", BUF_ACTIVATION, -1, &all, b->a->C);
+    }
+    for (int i = 0; i < s->nmb; i++) {
+        gpt_set set = set_of(s, i);
+        s->dx[i] = s->first
+                       ? prog_sub(s->dx_all, s->mbs[i].seq0 * b->sh.T,
+                                  s->mbs[i].seqs * b->sh.T, 0, b->a->C)
+                       : gpt_tokens(b, "dx", BUF_ACTIVATION, -1, &set,
+                                    b->a->C);
+    }
+    for (int i = 0; i < s->nmb; i++) {
+        forward(s, i);
+    }
+    if (s->last) {
+        prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
+        prog_use(b->p, s->loss, VIEW_R);
+    }
+    b->p->phase = PHASE_BACKWARD;
+    for (int i = 0; i < s->nmb; i++) {
+        backward(s, i);
+    }
+    if (s->first) {
+        gpt_emit_embed_backward(b, s->dx_all);
+    }
+    reduce_ends(s);
+    b->p->phase = PHASE_UPDATE;
+    optimizer(s);
+}
+
+/* Tokens of the head's chunks: what logits cost against the accumulator
+ * planes that cutting the sum over tokens costs. Never all at once. */
+static int64_t head_chunk(const stage *s)
+{
+    const gpt_build *b = &s->b;
+    int64_t tokens = s->mbs[0].seqs * b->sh.T;
+    int64_t V = b->a->V / b->sh.tp;
+    int64_t best = (tokens + 1) / 2;
+    int64_t best_cost = INT64_MAX;
+    for (int64_t chunk = (tokens + 1) / 2; chunk >= 64; chunk /= 2) {
+        int planes = gpt_acc_planes(&b->sh, s->mbs, s->nmb, chunk);
+        int64_t cost = V * (chunk + (int64_t)planes * b->a->C);
+        if (cost < best_cost) {
+            best_cost = cost;
+            best = chunk;
+        }
+    }
+    return best;
+}
+
+static status stage_init(stage *s)
+{
+    gpt_build *b = &s->b;
+    partition_stage(b->a, s->plan, s->index, &s->l0, &s->l1);
+    s->first = s->index == 0;
+    s->last = s->index + 1 == s->plan->pipe;
+    int64_t each = plan_micro_batch(s->plan, b->sh.seqs);
+    s->nmb = (int)((b->sh.seqs + each - 1) / each);
+    TRY(MEM_NEW(&s->mbs, s->nmb, "compile"));
+    TRY(MEM_NEW(&s->acts, s->nmb * (s->l1 - s->l0), "compile"));
+    TRY(MEM_NEW(&s->dx, s->nmb, "compile"));
+    TRY(MEM_NEW(&s->src.list, b->ps->n, "compile"));
+    for (int i = 0; i < s->nmb; i++) {
+        int64_t left = b->sh.seqs - i * each;
+        s->mbs[i] = (gpt_range){(int32_t)(i * each),
+                                (int32_t)(left < each ? left : each)};
+    }
+    s->src.src = (gpt_source){.whole = true,
+                              .weights = weights,
+                              .grad = grad,
+                              .grad_done = grad_done};
+    s->src.b = b;
+    b->src = &s->src.src;
+    b->acc_planes = gpt_acc_planes(&b->sh, s->mbs, s->nmb, 0);
+    s->chunk = head_chunk(s);
+    b->head_planes = gpt_acc_planes(&b->sh, s->mbs, s->nmb, s->chunk);
+    return ST_OK;
+}
+
+static status compile_stage(const arch *a, const params *ps, const plan *p,
+                            const gpt_shape *sh, int index, program *out)
+{
+    stage s = {.b = {.p = out, .a = a, .ps = ps, .sh = *sh},
+               .plan = p,
+               .index = index};
+    prog_init(out);
+    status st = stage_init(&s);
+    if (st == ST_OK) {
+        emit_step(&s);
+        st = prog_finish(out);
+    }
+    mem_free(s.mbs);
+    mem_free(s.acts);
+    mem_free(s.dx);
+    mem_free(s.src.list);
+    return st;
+}
+
+/* --- classes -------------------------------------------------------------- */
+
+/* What a rank's program depends on besides its stage: sizes and leaf borders
+ * of its shares, relative to their beginning. */
+static uint64_t share_key(const arch *a, const params *ps,
+                          const gpt_shape *sh)
+{
+    static const param_role cut[] = {PARAM_OUT_W, PARAM_FCIN_W, PARAM_WTE};
+    int64_t key[8 + 4 * (TREE_LEAVES_MAX + 1)] = {0};
+    int n = 0;
+    bool whole_data = sh->data_tree != sh->D || sh->dp == 1;
+    bool whole_tensor = sh->tensor_tree != sh->S || sh->tp == 1;
+    key[n++] = sh->seqs;
+    key[n++] = sh->data_hi - sh->data_lo;
+    key[n++] = whole_data ? -1 : sh->data_lo;
+    key[n++] = sh->tensor_hi - sh->tensor_lo;
+    key[n++] = whole_tensor ? -1 : sh->tensor_lo;
+    for (int i = sh->data_lo; i <= sh->data_hi; i++) {
+        key[n++] = leaf_start(sh->N >= sh->D ? sh->N : sh->N * sh->T, sh->D,
+                              i) -
+                   leaf_start(sh->N >= sh->D ? sh->N : sh->N * sh->T, sh->D,
+                              sh->data_lo);
+    }
+    for (int c = 0; c < 3; c++) {
+        int par = params_find(ps, cut[c] == PARAM_WTE ? -1 : 0, cut[c]);
+        param_leaf_rows(a, &ps->list[par], sh->S, sh->tensor_lo,
+                        sh->tensor_hi, key + n);
+        n += sh->tensor_hi - sh->tensor_lo + 1;
+    }
+    return hash64(key, (size_t)n * sizeof(*key));
+}
+
+typedef struct class_key {
+    uint64_t share;
+    int stage;
+} class_key;
+
+typedef struct set_build {
+    const arch *a;
+    const params *ps;
+    const plan *plan;
+    gpt_shape sh;
+    int64_t budget;
+    class_key *keys;
+    program_set *out;
+} set_build;
+
+/* The class of rank (d, k, t), compiled if it is new. */
+static status class_of(set_build *sb, int d, int k, int t, int *index)
+{
+    gpt_shape sh = sb->sh;
+    TRY(partition_shape(sb->plan, d, t, &sh));
+    uint64_t share = share_key(sb->a, sb->ps, &sh);
+    program_set *out = sb->out;
+    for (int i = 0; i < out->nclasses; i++) {
+        if (sb->keys[i].share == share && sb->keys[i].stage == k) {
+            *index = i;
+            return ST_OK;
+        }
+    }
+    *index = out->nclasses;
+    TRY(mem_resize((size_t)*index + 1, sizeof(class_key), "compile",
+                   (void **)&sb->keys));
+    TRY(mem_resize((size_t)*index + 1, sizeof(program), "program",
+                   (void **)&out->classes));
+    sb->keys[*index] = (class_key){share, k};
+    program *p = &out->classes[*index];
+    prog_init(p);
+    out->nclasses++;
+    TRY(compile_stage(sb->a, sb->ps, sb->plan, &sh, k, p));
+    REQUIRE(sb->budget == 0 || p->peak_bytes <= sb->budget, ST_BUDGET,
+            "plan %s needs %s of device memory on the ranks of stage %d, "
+            "there is %s",
+            sb->plan->name, units_bytes((double)p->peak_bytes).s, k,
+            units_bytes((double)sb->budget).s);
+    return ST_OK;
+}
+
+static status place_ranks(set_build *sb)
+{
+    const plan *p = sb->plan;
+    for (int d = 0; d < p->data; d++) {
+        for (int k = 0; k < p->pipe; k++) {
+            for (int t = 0; t < p->tensor; t++) {
+                prog_place *at =
+                    &sb->out->places[partition_rank(p, d, k, t)];
+                *at = (prog_place){.data = d, .pipe = k, .tensor = t};
+                at->prev = k > 0 ? partition_rank(p, d, k - 1, t) : -1;
+                at->next =
+                    k + 1 < p->pipe ? partition_rank(p, d, k + 1, t) : -1;
+                TRY(class_of(sb, d, k, t, &at->class_index));
+            }
+        }
+    }
+    return ST_OK;
+}
+
+status partition_compile(const arch *a, const params *ps, const plan *p,
+                         gpt_shape sh, int64_t budget_bytes, program_set *out)
+{
+    memset(out, 0, sizeof(*out));
+    set_build sb = {.a = a,
+                    .ps = ps,
+                    .plan = p,
+                    .sh = sh,
+                    .budget = budget_bytes,
+                    .out = out};
+    out->nranks = plan_ranks(p);
+    status st = MEM_NEW(&out->places, out->nranks, "program");
+    if (st == ST_OK) {
+        st = place_ranks(&sb);
+    }
+    mem_free(sb.keys);
+    if (st != ST_OK) {
+        program_set_fini(out);
+    }
+    return st;
+}

@@ -1,0 +1,234 @@
+/*
+ * Plans as text: shorthand, files, and the canonical form of both. What a
+ * plan may be is decided in rules.c.
+ */
+#include "partition/plan.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/json.h"
+
+static const plan trivial = {.data = 1, .pipe = 1, .tensor = 1};
+
+static const char example[] = "dp2.tp2.pp2";
+
+int plan_ranks(const plan *p)
+{
+    int64_t ranks = 1;
+    const int32_t degrees[] = {p->data, p->pipe, p->tensor};
+    for (int i = 0; i < 3; i++) {
+        /* Saturates step by step: the product of three may pass 64 bits. */
+        ranks = degrees[i] > 0 ? ranks * degrees[i] : 0;
+        ranks = ranks < INT_MAX ? ranks : INT_MAX;
+    }
+    return (int)ranks;
+}
+
+int64_t plan_micro_batch(const plan *p, int64_t seqs)
+{
+    if (p->micro_batch > 0) {
+        return p->micro_batch;
+    }
+    if (p->pipe <= 1) {
+        return seqs;
+    }
+    /* Four micro-batches a stage keep the bubble below a fifth. */
+    int64_t part = seqs / (4 * (int64_t)p->pipe);
+    return part > 1 ? part : 1;
+}
+
+/* --- shorthand --------------------------------------------------------- */
+
+/* A part is two letters and a number. */
+typedef struct part_kind {
+    const char *word;
+    const char *what;
+} part_kind;
+
+enum { PART_DATA, PART_TENSOR, PART_PIPE, PART_MICRO, PARTS };
+
+static const part_kind kinds[PARTS] = {
+    [PART_DATA] = {"dp", "data"},
+    [PART_TENSOR] = {"tp", "tensor"},
+    [PART_PIPE] = {"pp", "pipe"},
+    [PART_MICRO] = {"mb", "micro-batch"},
+};
+
+static status fail_part(const char *all, const char *at, int len,
+                        const char *why)
+{
+    int before = (int)(at - all);
+    return FAIL(ST_CONFIG,
+                "plan \"%.64s\": %s%.*s%s\"%.*s\" %s; parts are dpN (data), "
+                "tpN (tensor), ppN (pipe) and mbN (micro-batch) joined by "
+                "dots, as in %s, or give the path of a plan file",
+                all, before > 0 ? "understood " : "",
+                before > 0 && before < 64 ? before - 1 : 0, all,
+                before > 0 ? ", but " : "", len < 32 ? len : 32, at, why,
+                example);
+}
+
+static int kind_of(const char *at, int len)
+{
+    for (int i = 0; i < PARTS; i++) {
+        if (len >= 2 && strncmp(at, kinds[i].word, 2) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* The number behind the letters, or -1 if it is none or out of range. */
+static int64_t number_of(const char *at, int len)
+{
+    int64_t value = 0;
+    for (int i = 2; i < len; i++) {
+        if (at[i] < '0' || at[i] > '9' || value > PLAN_DEGREE_MAX) {
+            return -1;
+        }
+        value = value * 10 + (at[i] - '0');
+    }
+    return value >= 1 && value <= PLAN_DEGREE_MAX ? value : -1;
+}
+
+static status parse_part(const char *all, const char *at, int len,
+                         int64_t values[PARTS])
+{
+    int kind = kind_of(at, len);
+    if (len == 0) {
+        return fail_part(all, at, len, "is an empty part");
+    }
+    if (kind < 0) {
+        return fail_part(all, at, len, "is no part of a plan");
+    }
+    int64_t value = number_of(at, len);
+    if (value < 0) {
+        return fail_part(all, at, len,
+                         "has no whole number from 1 to 1048576 behind its "
+                         "letters");
+    }
+    if (values[kind] > 0) {
+        return fail_part(all, at, len, "is there twice");
+    }
+    values[kind] = value;
+    return ST_OK;
+}
+
+status plan_parse(const char *shorthand, plan *out)
+{
+    int64_t values[PARTS] = {0};
+    const char *at = shorthand;
+    for (;;) {
+        int len = (int)strcspn(at, ".");
+        TRY(parse_part(shorthand, at, len, values));
+        if (at[len] == '\0') {
+            break;
+        }
+        at += len + 1;
+    }
+    plan p = trivial;
+    p.data = values[PART_DATA] > 0 ? (int32_t)values[PART_DATA] : 1;
+    p.tensor = values[PART_TENSOR] > 0 ? (int32_t)values[PART_TENSOR] : 1;
+    p.pipe = values[PART_PIPE] > 0 ? (int32_t)values[PART_PIPE] : 1;
+    p.micro_batch = values[PART_MICRO];
+    plan_shorthand(&p, p.name, PLAN_NAME_MAX);
+    *out = p;
+    return ST_OK;
+}
+
+void plan_shorthand(const plan *p, char *out, int size)
+{
+    const int64_t values[PARTS] = {p->data, p->tensor, p->pipe, p->micro_batch};
+    char text[PLAN_NAME_MAX] = "";
+    size_t len = 0;
+    bool one = p->data == 1 && p->tensor == 1 && p->pipe == 1;
+    for (int i = 0; i < PARTS; i++) {
+        bool standard = values[i] == (i == PART_MICRO ? 0 : 1);
+        if (standard && !(one && i == PART_DATA)) {
+            continue;
+        }
+        /* Four times two letters and a 64-bit number fit the name. */
+        int n =
+            snprintf(text + len, sizeof(text) - len, "%s%s%lld",
+                     len > 0 ? "." : "", kinds[i].word, (long long)values[i]);
+        len += (size_t)n;
+    }
+    snprintf(out, (size_t)size, "%s", text);
+}
+
+/* --- files ------------------------------------------------------------- */
+
+static const char *const schedules[] = {"gpipe", NULL};
+static const char *const recomputes[] = {"none", "full", NULL};
+static const char *const known[] = {
+    "data", "pipe", "tensor", "micro_batch", "schedule", "recompute", NULL};
+
+static status read_keys(json_val root, plan *p)
+{
+    TRY(json_done(root, known));
+    TRY(json_get_int_opt(root, "data", 1, PLAN_DEGREE_MAX, &p->data));
+    TRY(json_get_int_opt(root, "pipe", 1, PLAN_DEGREE_MAX, &p->pipe));
+    TRY(json_get_int_opt(root, "tensor", 1, PLAN_DEGREE_MAX, &p->tensor));
+    TRY(json_get_i64_opt(root, "micro_batch", 1, PLAN_DEGREE_MAX,
+                         &p->micro_batch));
+    int schedule = 0;
+    TRY(json_get_choice_opt(root, "schedule", schedules, &schedule));
+    int recompute = 0;
+    TRY(json_get_choice_opt(root, "recompute", recomputes, &recompute));
+    p->recompute = recompute == 1;
+    return ST_OK;
+}
+
+/* Plans are called as their file: a label, so it is cut, not refused. */
+static void name_after(const char *path, char name[PLAN_NAME_MAX])
+{
+    const char *base = text_path_base(path);
+    size_t len = strlen(base);
+    if (text_ends(base, ".json")) {
+        len -= strlen(".json");
+    }
+    len = len < PLAN_NAME_MAX ? len : PLAN_NAME_MAX - 1;
+    memcpy(name, base, len);
+    name[len] = '\0';
+}
+
+static status open_file(const char *path, plan *out)
+{
+    json_doc *doc = NULL;
+    plan p = trivial;
+    TRY(json_open(path, &doc));
+    status st = read_keys(json_root(doc), &p);
+    json_close(doc);
+    if (st == ST_OK) {
+        name_after(path, p.name);
+        *out = p;
+    }
+    return st;
+}
+
+status plan_open(const char *text, plan *out)
+{
+    if (text_ends(text, ".json") ||
+        (text_path_exists(text) && !text_is_dir(text))) {
+        return open_file(text, out);
+    }
+    return plan_parse(text, out);
+}
+
+/* The decisions are the keys that are not at their default. */
+void plan_json(const plan *p, strbuf *out)
+{
+    plan_decision list[PLAN_DECISIONS_MAX];
+    int n = plan_decisions(p, list);
+    strbuf_add(out, "{");
+    for (int i = 0; i < n; i++) {
+        bool number =
+            strspn(list[i].value, "-0123456789") == strlen(list[i].value);
+        const char *quote = number ? "" : "\"";
+        strbuf_printf(out, "%s\"%s\": %s%s%s", i > 0 ? ", " : "", list[i].key,
+                      quote, list[i].value, quote);
+    }
+    strbuf_add(out, "}");
+}

@@ -1,0 +1,91 @@
+/*
+ * Plans: how a person cuts a model over devices, as data.
+ *
+ * A plan is a small JSON file; every key has a default, so the smallest file
+ * that expresses a set-up is also the count of its decisions:
+ *
+ *   { "data": 2, "pipe": 2, "tensor": 2, "micro_batch": 1,
+ *     "schedule": "gpipe", "recompute": "none" }
+ *
+ * "dp2.tp2.pp2" is shorthand for the first three (any order, any subset,
+ * "mbK" for the micro-batch: "pp4.mb1"); "dp1" is the trivial plan, the judge.
+ *
+ * A plain value. Pure but for plan_open. Local.
+ */
+#ifndef WEFT_PARTITION_PLAN_H
+#define WEFT_PARTITION_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/base/status.h"
+#include "runtime/base/text.h"
+#include "runtime/gpt/arch.h"
+#include "runtime/gpt/build.h"
+
+enum { PLAN_NAME_MAX = 96, PLAN_DEGREE_MAX = 1 << 20 };
+
+typedef struct plan {
+    char name[PLAN_NAME_MAX]; /* shorthand, or the file's name            */
+    int32_t data, pipe, tensor;
+    int64_t micro_batch; /* sequences; 0: chosen (plan_micro_batch)        */
+    bool recompute;      /* full recompute of activations                  */
+} plan;
+
+/* What a plan is checked against. */
+typedef struct plan_job {
+    const arch *a;
+    int64_t N, T; /* global batch in sequences, tokens in a sequence       */
+    int32_t D, S; /* leaves                                                */
+    int64_t device_memory; /* bytes; 0: no limit                           */
+    int32_t ranks;         /* ranks there are; 0: any                      */
+} plan_job;
+
+/* Reads shorthand, or a JSON file if `text` ends in .json or is a file.
+ * Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
+MUST_USE status plan_open(const char *text, plan *out);
+/* Shorthand only. */
+MUST_USE status plan_parse(const char *shorthand, plan *out);
+/* Canonical shorthand ("dp2.tp2.pp2"; trivial: "dp1"). */
+void plan_shorthand(const plan *p, char *out, int size);
+/* Canonical JSON text of the smallest file that expresses the plan (keys at
+ * their default left out), for decisions and the switch distance. */
+void plan_json(const plan *p, strbuf *out);
+
+int plan_ranks(const plan *p);
+
+/* Sequences in a micro-batch for a share of `seqs`: the plan's, or where it
+ * leaves it open: the whole share without a pipeline, else a quarter of a
+ * stage's fair part, at least one. */
+int64_t plan_micro_batch(const plan *p, int64_t seqs);
+
+/* Every rule that the plan violates, one line each, appended to `why`.
+ * Returns how many. Does not include memory. */
+int plan_check(const plan *p, const plan_job *job, strbuf *why);
+
+/* Closed-form lower bound on the arena of the fullest rank, bytes: 16 a
+ * parameter of its shard, kept activations, working set. Never above what the
+ * compiled plan needs. */
+int64_t plan_least_bytes(const plan *p, const plan_job *job);
+
+/* The nearest plan that passes plan_check and the memory bound: fewest ranks
+ * changed first (same number of ranks preferred), then fewest fields. False
+ * if there is none. */
+bool plan_nearest(const plan *p, const plan_job *job, plan *out);
+
+/* Checks rules and the bound; a refusal lists every violated rule and the
+ * nearest plan that works. ST_CONFIG for rules, ST_BUDGET for memory only. */
+MUST_USE status plan_admit(const plan *p, const plan_job *job);
+
+/* The fields a person has to decide, and for each the rules it takes part
+ * in: name, value as text, rules (space separated rule names). Returns how
+ * many entries. */
+typedef struct plan_decision {
+    char key[32];
+    char value[32];
+    char rules[128];
+} plan_decision;
+enum { PLAN_DECISIONS_MAX = 8 };
+int plan_decisions(const plan *p, plan_decision *out);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * One header of 64 bytes stands in front of every block: its size for the
+ * counters, its tag for bug reports, and a magic word that catches a free of
+ * foreign or already freed memory. 64 keeps the block itself aligned.
+ */
+#include "runtime/base/mem.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGN = 64 };
+
+#define MAGIC_LIVE 0x5745465442304c4bULL
+#define MAGIC_DEAD 0xdeadb10cdeadb10cULL
+
+typedef struct head {
+    uint64_t magic;
+    size_t bytes;
+    const char *tag;
+    char pad[ALIGN - 24];
+} head;
+
+_Static_assert(sizeof(head) == ALIGN, "a block follows its head, aligned");
+
+static _Atomic int64_t count;      /* allocations since start */
+static _Atomic int64_t live;       /* blocks not yet freed */
+static _Atomic int64_t live_bytes; /* bytes in them */
+static _Atomic int64_t fail_after; /* 0: off; else allocations to go */
+
+/* True if the test hook wants this allocation to fail. */
+static bool hook_says_fail(void)
+{
+    int64_t left = atomic_load(&fail_after);
+    while (left > 0) {
+        if (atomic_compare_exchange_weak(&fail_after, &left, left - 1)) {
+            return left == 1;
+        }
+    }
+    return false;
+}
+
+/* Bytes of n * size, or a status if a block of that size cannot exist. */
+static status total_bytes(size_t n, size_t size, const char *tag, size_t *out)
+{
+    size_t bytes = 0;
+    bool over = __builtin_mul_overflow(n, size, &bytes);
+    REQUIRE(!over && bytes <= (size_t)PTRDIFF_MAX - 2 * ALIGN, ST_SYSTEM,
+            "out of memory: %zu x %zu bytes for '%s' is more than can exist", n,
+            size, tag);
+    *out = bytes;
+    return ST_OK;
+}
+
+/* A zeroed block; the counters know it. */
+static status block_create(size_t bytes, const char *tag, void **out)
+{
+    atomic_fetch_add(&count, 1);
+    head *h = NULL;
+    if (!hook_says_fail()) {
+        size_t all = (sizeof(head) + bytes + ALIGN - 1) / ALIGN * ALIGN;
+        h = aligned_alloc(ALIGN, all);
+    }
+    REQUIRE(h != NULL, ST_SYSTEM, "out of memory: %zu bytes for '%s'", bytes,
+            tag);
+    h->magic = MAGIC_LIVE;
+    h->bytes = bytes;
+    h->tag = tag;
+    memset(h + 1, 0, bytes);
+    atomic_fetch_add(&live, 1);
+    atomic_fetch_add(&live_bytes, (int64_t)bytes);
+    *out = h + 1;
+    return ST_OK;
+}
+
+status mem_alloc(size_t n, size_t size, const char *tag, void **out)
+{
+    size_t bytes = 0;
+    TRY(total_bytes(n, size, tag, &bytes));
+    return block_create(bytes, tag, out);
+}
+
+status mem_resize(size_t n, size_t size, const char *tag, void **block)
+{
+    size_t bytes = 0;
+    TRY(total_bytes(n, size, tag, &bytes));
+    void *grown = NULL;
+    TRY(block_create(bytes, tag, &grown));
+    if (*block != NULL) {
+        const head *old = (const head *)*block - 1;
+        ASSERT(old->magic == MAGIC_LIVE);
+        memcpy(grown, *block, old->bytes < bytes ? old->bytes : bytes);
+        mem_free(*block);
+    }
+    *block = grown;
+    return ST_OK;
+}
+
+void mem_free(void *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    head *h = (head *)block - 1;
+    ASSERT(h->magic == MAGIC_LIVE);
+    h->magic = MAGIC_DEAD;
+    atomic_fetch_sub(&live, 1);
+    atomic_fetch_sub(&live_bytes, (int64_t)h->bytes);
+    free(h);
+}
+
+status mem_strdup(const char *text, char **out)
+{
+    size_t len = strlen(text);
+    char *copy = NULL;
+    TRY(MEM_NEW(&copy, len + 1, "text"));
+    memcpy(copy, text, len + 1);
+    *out = copy;
+    return ST_OK;
+}
+
+int64_t mem_count(void)
+{
+    return atomic_load(&count);
+}
+
+int64_t mem_live(void)
+{
+    return atomic_load(&live);
+}
+
+int64_t mem_live_bytes(void)
+{
+    return atomic_load(&live_bytes);
+}
+
+void mem_fail_after(int64_t n)
+{
+    atomic_store(&fail_after, n);
+}

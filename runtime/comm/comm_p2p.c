@@ -1,0 +1,171 @@
+/*
+ * Messages between two ranks.
+ *
+ * A request of a step is two messages or more: the empty one that says that
+ * the sender has arrived, and the data in parts. All are posted at once, so
+ * that no order of waiting can deadlock. The empty message needs no buffer
+ * at the receiver and goes out before any hand-shake about the data: a
+ * receiver that has seen it waits for bytes and not for its partner.
+ *
+ *   sender                            receiver
+ *   ------                            --------
+ *   comm_isend: arrived, data ---+    comm_irecv: posts both
+ *                                |    comm_req_wait
+ *                                |      | bubble
+ *                                +----> + arrived
+ *                                       | transfer
+ *                                       + data
+ */
+#include "runtime/base/clock.h"
+#include "runtime/comm/comm_impl.h"
+
+static int part_at(const comm *c, int64_t bytes, int64_t at)
+{
+    int64_t left = bytes - at;
+    return (int)(left < c->message_max ? left : c->message_max);
+}
+
+static void check_args(const comm *c, int peer, int tag, int64_t bytes)
+{
+    ASSERT(peer >= 0 && peer < c->size);
+    ASSERT(tag >= 0 && tag <= TAG_MAX);
+    ASSERT(bytes >= 0);
+}
+
+void comm_impl_send(comm *c, int to, int mpi_tag, const void *data,
+                    int64_t bytes)
+{
+    int64_t at = 0;
+    do { /* no bytes at all are one empty message */
+        MPI_Request req = MPI_REQUEST_NULL;
+        int part = part_at(c, bytes, at);
+        int rc = MPI_Isend((const char *)data + at, part, MPI_BYTE, to, mpi_tag,
+                           c->mpi, &req);
+        comm_impl_check(c, rc, "send", to);
+        comm_impl_finish(c, &req, 1, "send", to);
+        at += part;
+    } while (at < bytes);
+    c->sent += bytes;
+}
+
+void comm_impl_recv(comm *c, int from, int mpi_tag, void *data, int64_t bytes)
+{
+    int64_t at = 0;
+    do {
+        MPI_Request req = MPI_REQUEST_NULL;
+        int part = part_at(c, bytes, at);
+        int rc = MPI_Irecv((char *)data + at, part, MPI_BYTE, from, mpi_tag,
+                           c->mpi, &req);
+        comm_impl_check(c, rc, "receive", from);
+        comm_impl_finish(c, &req, 1, "receive", from);
+        at += part;
+    } while (at < bytes);
+    c->recv += bytes;
+}
+
+void comm_send(comm *c, int to, int tag, const void *data, int64_t bytes)
+{
+    check_args(c, to, tag, bytes);
+    comm_impl_send(c, to, TAG_BLOCKING + tag, data, bytes);
+}
+
+void comm_recv(comm *c, int from, int tag, void *data, int64_t bytes)
+{
+    check_args(c, from, tag, bytes);
+    comm_impl_recv(c, from, TAG_BLOCKING + tag, data, bytes);
+}
+
+static comm_req *req_acquire(comm *c, int peer, bool is_recv)
+{
+    ASSERT(c->free_count > 0); /* more than COMM_REQS_MAX are open */
+    c->free_count--;
+    comm_req *r = &c->reqs[c->free_reqs[c->free_count]];
+    r->c = c;
+    r->n = 0;
+    r->done = 0;
+    r->peer = peer;
+    r->is_recv = is_recv;
+    r->open = true;
+    return r;
+}
+
+static void req_release(comm_req *r)
+{
+    comm *c = r->c;
+    r->open = false;
+    c->free_reqs[c->free_count] = (int)(r - c->reqs);
+    c->free_count++;
+}
+
+static const char *what_of(const comm_req *r)
+{
+    return r->is_recv ? "receive" : "send";
+}
+
+static void post_send(comm_req *r, const void *data, int bytes, int tag)
+{
+    comm *c = r->c;
+    int rc =
+        MPI_Isend(data, bytes, MPI_BYTE, r->peer, tag, c->mpi, &r->req[r->n]);
+    comm_impl_check(c, rc, "send", r->peer);
+    r->n++;
+}
+
+static void post_recv(comm_req *r, void *data, int bytes, int tag)
+{
+    comm *c = r->c;
+    int rc =
+        MPI_Irecv(data, bytes, MPI_BYTE, r->peer, tag, c->mpi, &r->req[r->n]);
+    comm_impl_check(c, rc, "receive", r->peer);
+    r->n++;
+}
+
+comm_req *comm_isend(comm *c, int to, int tag, const void *data, int64_t bytes)
+{
+    check_args(c, to, tag, bytes);
+    ASSERT(bytes <= PARTS_MAX * c->message_max);
+    comm_req *r = req_acquire(c, to, false);
+    post_send(r, NULL, 0, TAG_ARRIVED + tag);
+    for (int64_t at = 0; at < bytes; at += c->message_max) {
+        post_send(r, (const char *)data + at, part_at(c, bytes, at), tag);
+    }
+    c->sent += bytes;
+    return r;
+}
+
+comm_req *comm_irecv(comm *c, int from, int tag, void *data, int64_t bytes)
+{
+    check_args(c, from, tag, bytes);
+    ASSERT(bytes <= PARTS_MAX * c->message_max);
+    comm_req *r = req_acquire(c, from, true);
+    post_recv(r, NULL, 0, TAG_ARRIVED + tag);
+    for (int64_t at = 0; at < bytes; at += c->message_max) {
+        post_recv(r, (char *)data + at, part_at(c, bytes, at), tag);
+    }
+    c->recv += bytes;
+    return r;
+}
+
+bool comm_req_test(comm_req *r)
+{
+    ASSERT(r->open);
+    return comm_impl_progress(r->c, r->req, r->n, &r->done, what_of(r),
+                              r->peer);
+}
+
+void comm_req_wait(comm_req *r, comm_wait_ns *wait)
+{
+    ASSERT(r->open);
+    int64_t start = wait != NULL ? clock_wall_ns() : 0;
+    if (r->is_recv) {
+        comm_impl_finish(r->c, r->req, 1, "receive", r->peer);
+        if (wait != NULL) {
+            int64_t arrived = clock_wall_ns();
+            wait->bubble += arrived - start;
+            start = arrived;
+        }
+    }
+    comm_impl_finish(r->c, r->req, r->n, what_of(r), r->peer);
+    comm_impl_transferred(wait, start);
+    req_release(r);
+}

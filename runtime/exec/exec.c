@@ -1,0 +1,219 @@
+#include "runtime/exec/exec.h"
+
+#include <string.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/base/units.h"
+#include "runtime/exec/exec_impl.h"
+
+static status alloc_arrays(exec *e)
+{
+    const program *p = e->p;
+    int64_t rows = 1;
+    for (int i = 0; i < e->c.ps->n; i++) {
+        int64_t r = param_rows(e->c.a, &e->c.ps->list[i], e->c.sh.S, 0,
+                               e->c.sh.S)
+                        .rows;
+        rows = r > rows ? r : rows;
+    }
+    e->nslots = e->c.sh.D + (int64_t)e->c.ps->n * e->c.sh.S;
+    TRY(mem_alloc((size_t)p->nops, sizeof(*e->done), "exec",
+                  (void **)&e->done));
+    TRY(MEM_NEW(&e->pending, p->nops, "exec"));
+    TRY(MEM_NEW(&e->trace, p->nops, "exec"));
+    TRY(MEM_NEW(&e->slots, e->nslots, "exec"));
+    TRY(MEM_NEW(&e->row_sums, rows, "exec"));
+    TRY(MEM_NEW(&e->seen, e->c.a->V, "exec"));
+    TRY(MEM_NEW(&e->slot_of, e->c.a->V, "exec"));
+    return MEM_NEW(&e->unique, e->c.sh.seqs * e->c.sh.T, "exec");
+}
+
+static status make_groups(exec *e)
+{
+    const prog_place *at = e->place;
+    int dp = e->c.sh.dp;
+    int tp = e->c.sh.tp;
+    int pp = e->c.set->nranks / (dp * tp);
+    comm *w = e->c.world;
+    e->group[GROUP_WORLD] = w;
+    if (tp > 1) {
+        TRY(comm_split(w, at->data * pp + at->pipe, at->tensor, "tensor",
+                       &e->group[GROUP_TENSOR]));
+    }
+    if (dp > 1) {
+        TRY(comm_split(w, at->pipe * tp + at->tensor, at->data, "data",
+                       &e->group[GROUP_DATA]));
+    }
+    if (pp > 1 && e->c.a->tied) {
+        bool end = at->pipe == 0 || at->pipe == pp - 1;
+        TRY(comm_split(w, end ? at->data * tp + at->tensor : -1, at->pipe,
+                       "tie", &e->group[GROUP_TIE]));
+    }
+    return ST_OK;
+}
+
+static status make_arena(exec *e)
+{
+    int64_t have = e->c.device_memory;
+    int64_t need = e->p->peak_bytes;
+    REQUIRE(have == 0 || need <= have, ST_BUDGET,
+            "the plan needs %s of device memory, --device-memory is %s",
+            units_bytes((double)need).s, units_bytes((double)have).s);
+    TRY(arena_init(&e->mem, have > 0 ? have : need));
+    const prog_buf *work = &e->p->bufs[e->p->work_buf];
+    e->ctx = (math_ctx){.threads = e->c.threads,
+                        .work = (char *)e->mem.base + work->offset,
+                        .work_bytes = (size_t)work->floats * sizeof(float)};
+    return ST_OK;
+}
+
+static status create_local(exec *e)
+{
+    TRY(make_arena(e));
+    TRY(alloc_arrays(e));
+    return exec_start_workers(e);
+}
+
+status exec_create(const exec_config *config, exec **out)
+{
+    exec *e = NULL;
+    TRY(MEM_NEW(&e, 1, "exec"));
+    e->c = *config;
+    e->place = &config->set->places[comm_rank(config->world)];
+    e->p = &config->set->classes[e->place->class_index];
+    pthread_mutex_init(&e->mutex, NULL);
+    pthread_cond_init(&e->moved, NULL);
+    status st = comm_agree(config->world, create_local(e));
+    if (st == ST_OK) {
+        st = make_groups(e);
+    }
+    if (st != ST_OK) {
+        exec_destroy(e);
+        return st;
+    }
+    *out = e;
+    return ST_OK;
+}
+
+void exec_destroy(exec *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    exec_stop_workers(e);
+    for (int g = 0; g < GROUP_COUNT; g++) {
+        if (g != GROUP_WORLD && e->group[g] != NULL) {
+            comm_destroy(e->group[g]);
+        }
+    }
+    arena_fini(&e->mem);
+    mem_free((void *)e->done);
+    mem_free(e->pending);
+    mem_free(e->trace);
+    mem_free(e->slots);
+    mem_free(e->row_sums);
+    mem_free(e->seen);
+    mem_free(e->slot_of);
+    mem_free(e->unique);
+    pthread_mutex_destroy(&e->mutex);
+    pthread_cond_destroy(&e->moved);
+    mem_free(e);
+}
+
+status exec_step(exec *e, int64_t step, const exec_scalars *s,
+                 exec_result *out)
+{
+    e->forward_only = false;
+    e->step = step;
+    e->scalars = *s;
+    store *st = e->c.store;
+    if (st != NULL) {
+        TRY(st->ops->begin(st, step));
+    }
+    TRY(exec_run(e));
+    if (st != NULL) {
+        TRY(st->ops->end(st, step));
+    }
+    *out = (exec_result){
+        .loss = e->loss, .grad_norm = e->grad_norm, .ledger = e->ledger};
+    return ST_OK;
+}
+
+status exec_evaluate(exec *e, int64_t step, double *loss)
+{
+    e->forward_only = true;
+    e->step = step;
+    TRY(exec_run(e));
+    *loss = e->loss;
+    return ST_OK;
+}
+
+const program *exec_program(const exec *e)
+{
+    return e->p;
+}
+
+const prog_place *exec_place(const exec *e)
+{
+    return e->place;
+}
+
+const exec_trace *exec_last_trace(const exec *e)
+{
+    return e->trace;
+}
+
+int64_t exec_arena_bytes(const exec *e)
+{
+    return e->mem.bytes;
+}
+
+void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv)
+{
+    const comm *c = e->group[g == GROUP_NONE ? GROUP_WORLD : g];
+    *sent = c != NULL ? comm_bytes_sent(c) : 0;
+    *recv = c != NULL ? comm_bytes_recv(c) : 0;
+}
+
+/* The view of a parameter's state in the update that changes it. */
+static bool find_update(const exec *e, int par, int which, float **rows)
+{
+    for (int32_t i = e->p->nops - 1; i >= 0; i--) {
+        const prog_op *o = &e->p->ops[i];
+        if (o->kind == OP_UPDATE && o->param == par && o->views == 4) {
+            *rows = at(e, view(e, o, which));
+            return true;
+        }
+    }
+    return false;
+}
+
+static param_shard own_shard(const exec *e, int par)
+{
+    return param_rows(e->c.a, &e->c.ps->list[par], e->c.sh.S,
+                      e->c.sh.tensor_lo, e->c.sh.tensor_hi);
+}
+
+bool exec_state(exec *e, int par, store_state which, float **rows,
+                param_shard *shard)
+{
+    static const int of[3] = {0, 2, 3};
+    *shard = own_shard(e, par);
+    return find_update(e, par, of[which], rows);
+}
+
+bool exec_gradient(exec *e, int par, float **rows, param_shard *shard)
+{
+    *shard = own_shard(e, par);
+    return find_update(e, par, 1, rows);
+}
+
+bool exec_owns(const exec *e, int par)
+{
+    float *rows;
+    const param *q = &e->c.ps->list[par];
+    bool first = e->place->pipe == 0 || q->role != PARAM_WTE;
+    return e->place->data == 0 && first &&
+           (q->axis != AXIS_NONE || e->place->tensor == 0) &&
+           find_update(e, par, 0, &rows);
+}

@@ -1,0 +1,347 @@
+/*
+ * From operations to kernels: looks up views and calls math. One case a
+ * kind; the view order is documented at op_kind.
+ */
+#include "runtime/exec/exec_impl.h"
+
+static math_stack stack_of(const exec *e, const prog_op *o, int i)
+{
+    const prog_stack *s = &e->p->stack[o->stack0 + i];
+    const prog_view *v = view(e, o, o->views - o->stacks + i);
+    math_stack out = {.plane0 = at(e, v),
+                      .plane_stride = s->plane,
+                      .planes = s->planes,
+                      .leaves = s->state.leaves,
+                      .depth = s->state.depth};
+    for (int k = 0; k < TREE_DEPTH_MAX; k++) {
+        out.spans[k] = s->state.spans[k];
+    }
+    return out;
+}
+
+static const tree_seg *segs_of(const exec *e, const prog_op *o)
+{
+    return &e->p->seg[o->seg0];
+}
+
+static void expand(exec *e, const prog_op *o)
+{
+    const prog_view *x = view(e, o, 0);
+    const prog_view *w = view(e, o, 1);
+    const prog_view *y = view(e, o, 2);
+    e->c.math->expand(&e->ctx, x->rows, w->rows, w->cols, at(e, x), x->ld,
+                      at(e, w), w->ld, at(e, y), y->ld);
+}
+
+static void tree_sum(exec *e, const prog_op *o)
+{
+    bool trans = o->kind == OP_DWEIGHT;
+    int pairs = (o->views - o->stacks) / 2;
+    math_src src[2] = {{0}, {0}};
+    for (int j = 0; j < pairs; j++) {
+        const prog_view *a = view(e, o, 2 * j);
+        const prog_view *b = view(e, o, 2 * j + 1);
+        src[j] = (math_src){.a = at(e, a), .lda = a->ld, .b = at(e, b),
+                            .ldb = b->ld};
+    }
+    const prog_view *a = view(e, o, 0);
+    const prog_view *out = view(e, o, o->views - 1);
+    math_stack s = stack_of(e, o, 0);
+    e->c.math->tree_sum(&e->ctx, trans, trans ? a->cols : a->rows, out->cols,
+                        src, segs_of(e, o), o->segs, &s, out->ld);
+}
+
+static void matmul_op(exec *e, const prog_op *o)
+{
+    if (o->form == FORM_EXPAND) {
+        expand(e, o);
+    } else {
+        tree_sum(e, o);
+    }
+}
+
+static void norm(exec *e, const prog_op *o)
+{
+    const prog_view *x = view(e, o, 0);
+    const prog_view *y = view(e, o, 3);
+    e->c.math->norm_fwd(&e->ctx, x->rows, x->cols, e->c.a->norm_eps, at(e, x),
+                        x->ld, at(e, view(e, o, 1)), at(e, view(e, o, 2)),
+                        at(e, y), y->ld, at(e, view(e, o, 4)));
+}
+
+static void dnorm(exec *e, const prog_op *o)
+{
+    const prog_view *dy = view(e, o, 0);
+    const prog_view *x = view(e, o, 1);
+    const prog_view *dx = view(e, o, 4);
+    e->c.math->norm_bwd(&e->ctx, x->rows, x->cols, at(e, dy), dy->ld,
+                        at(e, x), x->ld, at(e, view(e, o, 2)),
+                        at(e, view(e, o, 3)), at(e, dx), dx->ld);
+}
+
+static void dnorm_w(exec *e, const prog_op *o)
+{
+    const prog_view *dy = view(e, o, 0);
+    const prog_view *x = view(e, o, 1);
+    math_stack dg = stack_of(e, o, 0);
+    math_stack db = stack_of(e, o, 1);
+    e->c.math->norm_grad(&e->ctx, x->cols, at(e, dy), dy->ld, at(e, x), x->ld,
+                         at(e, view(e, o, 2)), segs_of(e, o), o->segs, &dg,
+                         &db);
+}
+
+static void dbias(exec *e, const prog_op *o)
+{
+    const prog_view *dy = view(e, o, 0);
+    math_stack s = stack_of(e, o, 0);
+    e->c.math->col_sum(&e->ctx, dy->cols, at(e, dy), dy->ld, segs_of(e, o),
+                       o->segs, &s);
+}
+
+static math_attn attn_of(const exec *e, const prog_op *o)
+{
+    const arch *a = e->c.a;
+    return (math_attn){.heads = (int32_t)(view(e, o, 0)->cols / (3 * a->D)),
+                       .head_dim = a->D,
+                       .window = a->window[o->layer],
+                       .scale = a->score_scale};
+}
+
+static void attention(exec *e, const prog_op *o)
+{
+    math_attn m = attn_of(e, o);
+    const prog_view *qkv = view(e, o, 0);
+    const prog_view *out = view(e, o, 1);
+    e->c.math->attn_fwd(&e->ctx, &m, o->seqs, e->c.sh.T, at(e, qkv), qkv->ld,
+                        at(e, out), out->ld, at(e, view(e, o, 2)));
+}
+
+static void dattention(exec *e, const prog_op *o)
+{
+    math_attn m = attn_of(e, o);
+    const prog_view *qkv = view(e, o, 0);
+    const prog_view *out = view(e, o, 1);
+    const prog_view *dout = view(e, o, 3);
+    const prog_view *dqkv = view(e, o, 4);
+    e->c.math->attn_bwd(&e->ctx, &m, o->seqs, e->c.sh.T, at(e, qkv), qkv->ld,
+                        at(e, out), out->ld, at(e, view(e, o, 2)),
+                        at(e, dout), dout->ld, at(e, dqkv), dqkv->ld);
+}
+
+static void rope(exec *e, const prog_op *o)
+{
+    const arch *a = e->c.a;
+    const prog_view *v = view(e, o, 0);
+    math_rope r = {.heads = (int32_t)(v->cols / (3 * a->D)),
+                   .head_dim = a->D,
+                   .dims = a->rotary_dims,
+                   .pairing = a->rotary_pairing,
+                   .base = a->rotary_base};
+    e->c.math->rope(&e->ctx, &r, o->seqs, e->c.sh.T, o->flag != 0, at(e, v),
+                    v->ld);
+}
+
+static void act(exec *e, const prog_op *o)
+{
+    const prog_view *u = view(e, o, 0);
+    const prog_view *g = view(e, o, 1);
+    e->c.math->act_fwd(&e->ctx, e->c.a->act, u->rows, u->cols, at(e, u),
+                       u->ld, at(e, g), g->ld);
+}
+
+static void dact(exec *e, const prog_op *o)
+{
+    const prog_view *u = view(e, o, 0);
+    const prog_view *dg = view(e, o, 1);
+    e->c.math->act_bwd(&e->ctx, e->c.a->act, u->rows, u->cols, at(e, u),
+                       u->ld, at(e, dg), dg->ld);
+}
+
+static void residual(exec *e, const prog_op *o)
+{
+    const prog_view *x = view(e, o, 0);
+    const prog_view *y = view(e, o, 1);
+    const prog_view *out = view(e, o, 2);
+    const float *b1 = o->views > 3 ? at(e, view(e, o, 3)) : NULL;
+    const float *b2 = o->views > 4 ? at(e, view(e, o, 4)) : NULL;
+    e->c.math->residual(&e->ctx, x->rows, x->cols, at(e, x), x->ld, at(e, y),
+                        y->ld, b1, b2, at(e, out), out->ld);
+}
+
+static param_shard shard_of(const exec *e, int par)
+{
+    return param_rows(e->c.a, &e->c.ps->list[par], e->c.sh.S,
+                      e->c.sh.tensor_lo, e->c.sh.tensor_hi);
+}
+
+/* The rows of the whole table that are looked up: this rank's shard, or the
+ * batch's own rows where slots are ids. */
+static void embed(exec *e, const prog_op *o)
+{
+    const prog_view *ids = view(e, o, 0);
+    const prog_view *table = view(e, o, 1);
+    const prog_view *x = view(e, o, 2);
+    int64_t row0 = o->flag ? 0 : shard_of(e, o->param).row0;
+    e->c.math->rows_get(&e->ctx, x->rows, x->cols,
+                        (const int32_t *)at(e, ids), row0, table->rows,
+                        at(e, table), table->ld, at(e, x), x->ld);
+}
+
+static void dembed(exec *e, const prog_op *o)
+{
+    const prog_view *ids = view(e, o, 0);
+    const prog_view *dx = view(e, o, 1);
+    const prog_view *g = view(e, o, 2);
+    const prog_stack *s = &e->p->stack[o->stack0];
+    int64_t row0 = o->flag ? 0 : shard_of(e, o->param).row0;
+    e->c.math->rows_grad(&e->ctx, dx->rows, dx->cols,
+                         (const int32_t *)at(e, ids), row0, g->rows,
+                         at(e, dx), dx->ld, segs_of(e, o), o->segs,
+                         s->state.leaves, at(e, g), g->ld, s->plane);
+}
+
+static void position(exec *e, const prog_op *o)
+{
+    const prog_view *wpe = view(e, o, 0);
+    const prog_view *x = view(e, o, 1);
+    int64_t T = e->c.sh.T;
+    for (int32_t s = 0; s < o->seqs; s++) {
+        e->c.math->add(&e->ctx, T, x->cols, at(e, x) + s * T * x->ld, x->ld,
+                       at(e, wpe), wpe->ld);
+    }
+}
+
+/* --- softmax cross entropy ------------------------------------------------ */
+
+/* Global vocabulary row of the first row of the operation's panel. */
+static int64_t vocab_row(const exec *e, const prog_op *o)
+{
+    return shard_of(e, o->param).row0 + o->row0;
+}
+
+/* Real columns among n from global row v0. */
+static int64_t real_cols(const exec *e, int64_t v0, int64_t n)
+{
+    int64_t left = e->c.a->V - v0;
+    return left < 0 ? 0 : left < n ? left : n;
+}
+
+static void xent_stats(exec *e, const prog_op *o)
+{
+    const prog_view *l = view(e, o, 0);
+    const prog_view *s = view(e, o, 1);
+    int64_t leaf = e->c.sh.tensor_lo + o->flag;
+    int64_t cols = real_cols(e, vocab_row(e, o), l->cols);
+    if (cols > 0) {
+        e->c.math->xent_stats(&e->ctx, l->rows, cols, o->arg, at(e, l), l->ld,
+                              at(e, s) + 2 * leaf, s->ld);
+    }
+}
+
+static void xent_pick(exec *e, const prog_op *o)
+{
+    const prog_view *l = view(e, o, 0);
+    e->c.math->xent_pick(&e->ctx, l->rows, vocab_row(e, o), l->cols,
+                         (const int32_t *)at(e, view(e, o, 1)), at(e, l),
+                         l->ld, at(e, view(e, o, 2)));
+}
+
+static void xent_loss(exec *e, const prog_op *o)
+{
+    const prog_view *s = view(e, o, 0);
+    e->c.math->xent_loss(&e->ctx, s->rows, (int)o->arg, at(e, s),
+                         at(e, view(e, o, 1)), at(e, view(e, o, 2)),
+                         at(e, view(e, o, 3)));
+}
+
+static void xent_grad(exec *e, const prog_op *o)
+{
+    const prog_view *l = view(e, o, 0);
+    int64_t v0 = vocab_row(e, o);
+    float scale = 1.0F / (float)(e->c.sh.N * e->c.sh.T);
+    e->c.math->xent_grad(&e->ctx, l->rows, v0, l->cols,
+                         real_cols(e, v0, l->cols),
+                         (const int32_t *)at(e, view(e, o, 1)),
+                         at(e, view(e, o, 2)), scale, at(e, l), l->ld);
+}
+
+/* --- dispatch ------------------------------------------------------------- */
+
+void exec_compute(exec *e, const prog_op *o)
+{
+    const prog_view *v = o->views > 0 ? view(e, o, 0) : NULL;
+    switch ((op_kind)o->kind) {
+    case OP_EMBED:
+        embed(e, o);
+        break;
+    case OP_POSITION:
+        position(e, o);
+        break;
+    case OP_NORM:
+        norm(e, o);
+        break;
+    case OP_FORWARD:
+    case OP_DINPUT:
+    case OP_DWEIGHT:
+        matmul_op(e, o);
+        break;
+    case OP_BIAS:
+        e->c.math->bias_add(&e->ctx, v->rows, v->cols, at(e, v), v->ld,
+                            at(e, view(e, o, 1)));
+        break;
+    case OP_ROPE:
+        rope(e, o);
+        break;
+    case OP_ATTENTION:
+        attention(e, o);
+        break;
+    case OP_ACT:
+        act(e, o);
+        break;
+    case OP_RESIDUAL:
+        residual(e, o);
+        break;
+    case OP_XENT_STATS:
+        xent_stats(e, o);
+        break;
+    case OP_XENT_PICK:
+        xent_pick(e, o);
+        break;
+    case OP_XENT_LOSS:
+        xent_loss(e, o);
+        break;
+    case OP_XENT_GRAD:
+        xent_grad(e, o);
+        break;
+    case OP_DBIAS:
+        dbias(e, o);
+        break;
+    case OP_DNORM:
+        dnorm(e, o);
+        break;
+    case OP_DNORM_W:
+        dnorm_w(e, o);
+        break;
+    case OP_DACT:
+        dact(e, o);
+        break;
+    case OP_DATTENTION:
+        dattention(e, o);
+        break;
+    case OP_DEMBED:
+        dembed(e, o);
+        break;
+    case OP_ADD:
+        e->c.math->add(&e->ctx, v->rows, v->cols, at(e, v), v->ld,
+                       at(e, view(e, o, 1)), view(e, o, 1)->ld);
+        break;
+    case OP_ZERO:
+        e->c.math->zero(&e->ctx, v->rows, v->cols, at(e, v), v->ld);
+        break;
+    case OP_LOSS:
+        exec_loss(e, o);
+        break;
+    default:
+        ASSERT(false && "not a compute operation");
+    }
+}

@@ -1,0 +1,367 @@
+/*
+ * Running the streams of a program.
+ *
+ * done[i] == serial says that operation i ran in this step. A thread that
+ * must wait goes to sleep on `moved`; whoever finishes an awaited operation
+ * wakes sleepers, if there are any. A thread that fails sets `failed` and
+ * wakes everybody; all leave, and the step fails as a whole.
+ */
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/exec/exec_impl.h"
+
+bool exec_takes(const exec *e, const prog_op *o)
+{
+    return !e->forward_only || o->phase == PHASE_FORWARD ||
+           o->kind == OP_CLIP;
+}
+
+static bool is_done(const exec *e, int32_t op)
+{
+    return atomic_load(&e->done[op]) == e->serial;
+}
+
+static void wake(exec *e)
+{
+    if (atomic_load(&e->sleepers) > 0) {
+        pthread_mutex_lock(&e->mutex);
+        pthread_cond_broadcast(&e->moved);
+        pthread_mutex_unlock(&e->mutex);
+    }
+}
+
+static void set_done(exec *e, int32_t op)
+{
+    atomic_store(&e->done[op], e->serial);
+    if (e->p->ops[op].awaited) {
+        wake(e);
+    }
+}
+
+/* Sleeps until the operation has run; false if the step failed. */
+static bool sleep_until_done(exec *e, int32_t op)
+{
+    pthread_mutex_lock(&e->mutex);
+    atomic_fetch_add(&e->sleepers, 1);
+    while (!is_done(e, op) && !atomic_load(&e->failed)) {
+        pthread_cond_wait(&e->moved, &e->mutex);
+    }
+    atomic_fetch_sub(&e->sleepers, 1);
+    pthread_mutex_unlock(&e->mutex);
+    return is_done(e, op);
+}
+
+static void note_start(exec *e, int32_t i, int64_t now)
+{
+    e->trace[i].start = now - e->begin_ns;
+}
+
+static void note_end(exec *e, int32_t i)
+{
+    e->trace[i].end = clock_wall_ns() - e->begin_ns;
+}
+
+/* --- worker threads ------------------------------------------------------- */
+
+static bool has_worker(const exec *e, int stream)
+{
+    return e->c.store != NULL &&
+           (stream == STREAM_LOAD || stream == STREAM_DRAIN ||
+            stream == STREAM_HOST);
+}
+
+static status move_data(exec *e, worker *w, const prog_op *o)
+{
+    store *s = e->c.store;
+    const store_ops *ops = s->ops;
+    float *p = at(e, view(e, o, 0));
+    int64_t bytes = (int64_t)o->bytes;
+    if (o->kind == OP_LOAD_ROWS || o->kind == OP_DRAIN_ROWS) {
+        bytes = e->nunique * e->c.ps->list[o->param].cols * 4;
+    }
+    int64_t until = link_book(&w->link, bytes);
+    switch ((op_kind)o->kind) {
+    case OP_LOAD:
+        TRY(ops->load(s, o->param, o->row0, o->rows, p));
+        break;
+    case OP_LOAD_ROWS:
+        TRY(ops->load_rows(s, o->param, e->unique, e->nunique, p));
+        break;
+    case OP_DRAIN:
+        TRY(ops->drain(s, o->param, o->row0, o->rows, p));
+        break;
+    default:
+        TRY(ops->drain_rows(s, o->param, e->unique, e->nunique, p));
+        break;
+    }
+    link_wait(until);
+    return ST_OK;
+}
+
+static status run_host(exec *e, const prog_op *o)
+{
+    switch ((op_kind)o->kind) {
+    case OP_GRAD_NORM:
+        return exec_grad_norm(e, o);
+    case OP_CLIP:
+        return exec_clip(e);
+    default:
+        return exec_update(e, o);
+    }
+}
+
+static status worker_op(exec *e, worker *w, int32_t i)
+{
+    const prog_op *o = &e->p->ops[i];
+    if (w->stream == STREAM_HOST) {
+        return run_host(e, o);
+    }
+    return o->kind == OP_BATCH ? exec_make_batch(e, o) : move_data(e, w, o);
+}
+
+static status worker_step(exec *e, worker *w)
+{
+    for (int32_t i = 0; i < e->p->nops; i++) {
+        const prog_op *o = &e->p->ops[i];
+        if (o->stream != w->stream || !exec_takes(e, o)) {
+            continue;
+        }
+        for (int32_t d = 0; d < o->deps; d++) {
+            const prog_dep *dep = &e->p->dep[o->dep0 + d];
+            if (dep->distance == 0 && exec_takes(e, &e->p->ops[dep->op]) &&
+                !is_done(e, dep->op) && !sleep_until_done(e, dep->op)) {
+                return ST_OK;
+            }
+        }
+        int64_t cpu = clock_cpu_thread_ns();
+        note_start(e, i, clock_wall_ns());
+        TRY(worker_op(e, w, i));
+        note_end(e, i);
+        e->trace[i].cpu = clock_cpu_thread_ns() - cpu;
+        set_done(e, i);
+    }
+    return ST_OK;
+}
+
+static void *worker_main(void *arg)
+{
+    worker *w = arg;
+    exec *e = w->e;
+    int seen = 0;
+    pthread_mutex_lock(&e->mutex);
+    for (;;) {
+        while (e->serial == seen && !e->quit) {
+            pthread_cond_wait(&e->moved, &e->mutex);
+        }
+        if (e->quit) {
+            break;
+        }
+        seen = e->serial;
+        pthread_mutex_unlock(&e->mutex);
+        w->st = worker_step(e, w);
+        pthread_mutex_lock(&e->mutex);
+        if (w->st != ST_OK) {
+            (void)strncpy(w->text, status_text(), sizeof(w->text) - 1);
+            atomic_store(&e->failed, 1);
+        }
+        w->running = false;
+        pthread_cond_broadcast(&e->moved);
+    }
+    pthread_mutex_unlock(&e->mutex);
+    return NULL;
+}
+
+status exec_start_workers(exec *e)
+{
+    static const op_stream streams[WORKERS] = {STREAM_LOAD, STREAM_DRAIN,
+                                               STREAM_HOST};
+    for (int i = 0; e->c.store != NULL && i < WORKERS; i++) {
+        worker *w = &e->workers[i];
+        w->e = e;
+        w->stream = streams[i];
+        w->link = (link_dir){.bytes_per_s = e->c.link_rate,
+                             .latency_s = e->c.link_latency};
+        int rc = pthread_create(&w->thread, NULL, worker_main, w);
+        REQUIRE(rc == 0, ST_SYSTEM, "cannot start a thread: %s", strerror(rc));
+        e->nworkers++;
+    }
+    return ST_OK;
+}
+
+void exec_stop_workers(exec *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    e->quit = true;
+    pthread_cond_broadcast(&e->moved);
+    pthread_mutex_unlock(&e->mutex);
+    for (int i = 0; i < e->nworkers; i++) {
+        (void)pthread_join(e->workers[i].thread, NULL);
+    }
+}
+
+/* --- the calling thread --------------------------------------------------- */
+
+static void finish_request(exec *e, int32_t op)
+{
+    comm_wait_ns wait = {0};
+    comm_req_wait(e->pending[op], &wait);
+    e->pending[op] = NULL;
+    e->ledger.bubble += wait.bubble;
+    e->ledger.comm += wait.transfer;
+    note_end(e, op);
+    set_done(e, op);
+}
+
+/* False if another thread failed. */
+static bool wait_for(exec *e, int32_t op)
+{
+    if (is_done(e, op)) {
+        return true;
+    }
+    if (e->pending[op] != NULL) {
+        finish_request(e, op);
+        return true;
+    }
+    int64_t t = clock_wall_ns();
+    bool ok = sleep_until_done(e, op);
+    e->ledger.load += clock_wall_ns() - t;
+    return ok;
+}
+
+static void allreduce(exec *e, const prog_op *o)
+{
+    comm_wait_ns wait = {0};
+    const prog_view *work = view(e, o, 0);
+    const prog_view *v = view(e, o, 1);
+    const prog_stack *s = &e->p->stack[o->stack0];
+    int64_t count = (v->rows - 1) * v->ld + v->cols;
+    comm_tree_allreduce(e->group[o->group], (int)o->rows, at(e, v), s->plane,
+                        count, at(e, work), (size_t)work->cols * 4, &wait);
+    e->ledger.bubble += wait.bubble;
+    e->ledger.comm += wait.transfer;
+}
+
+static void start_message(exec *e, const prog_op *o, int32_t i)
+{
+    const prog_view *v = view(e, o, 0);
+    int rank = o->peer < 0 ? e->place->prev : e->place->next;
+    int64_t bytes = v->rows * v->ld * (int64_t)sizeof(float);
+    e->pending[i] =
+        o->kind == OP_SEND
+            ? comm_isend(e->c.world, rank, (int)o->arg, at(e, v), bytes)
+            : comm_irecv(e->c.world, rank, (int)o->arg, at(e, v), bytes);
+}
+
+/* Runs operation i here. Its time goes to one account of the ledger;
+ * communication has its own accounts already. */
+static status run_op(exec *e, int32_t i)
+{
+    const prog_op *o = &e->p->ops[i];
+    int64_t cpu = clock_cpu_thread_ns();
+    int64_t t = clock_wall_ns();
+    note_start(e, i, t);
+    if (o->kind == OP_SEND || o->kind == OP_RECV) {
+        start_message(e, o, i);
+        e->ledger.comm += clock_wall_ns() - t;
+        return ST_OK;
+    }
+    status st = ST_OK;
+    int64_t *account = &e->ledger.compute;
+    if (o->kind == OP_ALLREDUCE) {
+        allreduce(e, o);
+        account = NULL;
+    } else if (o->kind == OP_BATCH) {
+        account = &e->ledger.load;
+        st = exec_make_batch(e, o);
+    } else if (o->stream == STREAM_HOST) {
+        account = &e->ledger.optimizer;
+        st = run_host(e, o);
+    } else {
+        exec_compute(e, o);
+    }
+    int64_t now = clock_wall_ns();
+    if (account != NULL) {
+        *account += now - t;
+    }
+    e->trace[i].end = now - e->begin_ns;
+    e->trace[i].cpu = clock_cpu_thread_ns() - cpu;
+    set_done(e, i);
+    return st;
+}
+
+static status run_main(exec *e)
+{
+    for (int32_t i = 0; i < e->p->nops; i++) {
+        const prog_op *o = &e->p->ops[i];
+        if (has_worker(e, o->stream) || !exec_takes(e, o)) {
+            continue;
+        }
+        for (int32_t d = 0; d < o->deps; d++) {
+            const prog_dep *dep = &e->p->dep[o->dep0 + d];
+            if (dep->distance == 0 && exec_takes(e, &e->p->ops[dep->op]) &&
+                !wait_for(e, dep->op)) {
+                return ST_OK; /* the worker has the error */
+            }
+        }
+        TRY(run_op(e, i));
+    }
+    for (int32_t i = 0; i < e->p->nops; i++) {
+        if (e->pending[i] != NULL) {
+            finish_request(e, i);
+        }
+    }
+    return ST_OK;
+}
+
+static void start_step(exec *e)
+{
+    pthread_mutex_lock(&e->mutex);
+    e->serial++;
+    for (int i = 0; i < e->nworkers; i++) {
+        e->workers[i].running = true;
+        e->workers[i].st = ST_OK;
+    }
+    pthread_cond_broadcast(&e->moved);
+    pthread_mutex_unlock(&e->mutex);
+}
+
+/* Waits for a worker to end its step; the time goes to `account`. */
+static status join_worker(exec *e, worker *w, int64_t *account)
+{
+    int64_t t = clock_wall_ns();
+    pthread_mutex_lock(&e->mutex);
+    while (w->running) {
+        pthread_cond_wait(&e->moved, &e->mutex);
+    }
+    pthread_mutex_unlock(&e->mutex);
+    *account += clock_wall_ns() - t;
+    return w->st != ST_OK ? status_set(w->st, w->text) : ST_OK;
+}
+
+status exec_run(exec *e)
+{
+    atomic_store(&e->failed, 0);
+    memset(&e->ledger, 0, sizeof(e->ledger));
+    memset(e->slots, 0, sizeof(double) * (size_t)e->nslots);
+    int64_t cpu = clock_cpu_process_ns();
+    e->begin_ns = clock_wall_ns();
+    start_step(e);
+    status st = run_main(e);
+    if (st != ST_OK) {
+        atomic_store(&e->failed, 1);
+        wake(e);
+    }
+    for (int i = 0; i < e->nworkers; i++) {
+        bool host = e->workers[i].stream == STREAM_HOST;
+        status wst = join_worker(
+            e, &e->workers[i], host ? &e->ledger.optimizer : &e->ledger.load);
+        st = st == ST_OK ? wst : st;
+    }
+    exec_ledger *l = &e->ledger;
+    l->wall = clock_wall_ns() - e->begin_ns;
+    l->cpu = clock_cpu_process_ns() - cpu;
+    l->other = l->wall - l->compute - l->load - l->comm - l->bubble -
+               l->optimizer;
+    return st;
+}

@@ -1,0 +1,306 @@
+/*
+ * Finds the config.json that a person means by a word, and answers what the
+ * descriptor's fields imply. Reading the file is hf_read.c's.
+ */
+#include "runtime/gpt/arch.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/base/hash.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/text.h"
+#include "runtime/gpt/hf.h"
+
+enum {
+    PLACES = 3,         /* here, beside the program, one folder up        */
+    MODELS_LISTED = 256 /* more would not help a reader of an error       */
+};
+
+static const char models_folder[] = "configs/models";
+static const char config_file[] = "config.json";
+
+/* --- names ------------------------------------------------------------- */
+
+/* Models are called as their file, or as the folder of a config.json. The
+ * folder's name as written, not the target of links (a download cache links
+ * every file to one folder), unless it is written as "." or "..". */
+static status name_of(const char *path, char out[ARCH_NAME_MAX])
+{
+    const char *base = text_path_base(path);
+    char *dir = NULL;
+    char full[PATH_MAX];
+    size_t n = strlen(base);
+    if (strcmp(base, config_file) == 0) {
+        TRY(text_path_dir(path, &dir));
+        base = text_path_base(dir);
+        if (strspn(base, ".") == strlen(base) && realpath(dir, full) != NULL) {
+            base = text_path_base(full);
+        }
+        n = strlen(base);
+    } else if (text_ends(base, ".json")) {
+        n -= strlen(".json");
+    }
+    if (n >= ARCH_NAME_MAX) {
+        n = ARCH_NAME_MAX - 1; /* a label: cut, not refused */
+    }
+    memcpy(out, base, n);
+    out[n] = '\0';
+    mem_free(dir);
+    return ST_OK;
+}
+
+/* Folders that may hold configs/models; unused ones stay NULL. */
+static status list_places(char *places[PLACES])
+{
+    char exe[PATH_MAX];
+    TRY(mem_strdup(".", &places[0]));
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    if (n <= 0) {
+        return ST_OK; /* no /proc: only the current folder is searched */
+    }
+    exe[n] = '\0';
+    TRY(text_path_dir(exe, &places[1]));
+    return text_path_dir(places[1], &places[2]);
+}
+
+static status models_path(const char *place, const char *name, char **out)
+{
+    char *folder = NULL;
+    TRY(text_path_join(place, models_folder, &folder));
+    status st = ST_OK;
+    if (name == NULL) {
+        *out = folder;
+        return ST_OK;
+    }
+    strbuf file = {0};
+    strbuf_printf(&file, "%s%s", name, text_ends(name, ".json") ? "" : ".json");
+    TRY_GOTO(strbuf_check(&file), done);
+    st = text_path_join(folder, strbuf_view(&file), out);
+done:
+    strbuf_fini(&file);
+    mem_free(folder);
+    return st;
+}
+
+/* Adds the models of one folder to the list; a missing folder has none. */
+static status add_models(const char *place, char *list[MODELS_LISTED + 1],
+                         int *n)
+{
+    char *folder = NULL;
+    TRY(models_path(place, NULL, &folder));
+    DIR *dir = opendir(folder);
+    mem_free(folder);
+    if (dir == NULL) {
+        return ST_OK;
+    }
+    status st = ST_OK;
+    struct dirent *e = NULL;
+    while (*n < MODELS_LISTED && (e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.' || !text_ends(e->d_name, ".json")) {
+            continue;
+        }
+        e->d_name[strlen(e->d_name) - strlen(".json")] = '\0';
+        bool twice = false;
+        for (int i = 0; i < *n; i++) {
+            twice = twice || strcmp(list[i], e->d_name) == 0;
+        }
+        if (!twice) {
+            TRY_GOTO(mem_strdup(e->d_name, &list[*n]), done);
+            (*n)++;
+        }
+    }
+done:
+    closedir(dir);
+    return st;
+}
+
+static void sort_names(char **list, int n)
+{
+    for (int i = 1; i < n; i++) {
+        char *word = list[i];
+        int k = i;
+        for (; k > 0 && strcmp(list[k - 1], word) > 0; k--) {
+            list[k] = list[k - 1];
+        }
+        list[k] = word;
+    }
+}
+
+static status fail_unknown(const char *model, char *const places[PLACES])
+{
+    char *list[MODELS_LISTED + 1] = {NULL};
+    int n = 0;
+    status st = ST_OK;
+    strbuf names = {0};
+    for (int i = 0; i < PLACES; i++) {
+        if (places[i] != NULL) {
+            TRY_GOTO(add_models(places[i], list, &n), done);
+        }
+    }
+    sort_names(list, n);
+    const char *const *words = (const char *const *)list;
+    const char *near = text_nearest(model, words);
+    text_add_list(&names, words);
+    if (n == 0) {
+        st = FAIL(ST_NOINPUT,
+                  "%s: no such model, and no %s here or beside the program; "
+                  "give the path of a %s",
+                  model, models_folder, config_file);
+    } else if (near == NULL) {
+        st = FAIL(ST_NOINPUT, "%s: no such model; %s has %s", model,
+                  models_folder, strbuf_view(&names));
+    } else {
+        st = FAIL(ST_NOINPUT,
+                  "%s: no such model, did you mean \"%s\"? %s has %s", model,
+                  near, models_folder, strbuf_view(&names));
+    }
+done:
+    strbuf_fini(&names);
+    for (int i = 0; i < n; i++) {
+        mem_free(list[i]);
+    }
+    return st;
+}
+
+/* NAME -> the first configs/models/NAME.json there is. */
+static status find_by_name(const char *model, char **out)
+{
+    char *places[PLACES] = {NULL};
+    char *path = NULL;
+    status st = ST_OK;
+    TRY_GOTO(list_places(places), done);
+    for (int i = 0; i < PLACES && places[i] != NULL; i++) {
+        TRY_GOTO(models_path(places[i], model, &path), done);
+        if (text_path_exists(path)) {
+            *out = path;
+            goto done;
+        }
+        mem_free(path);
+        path = NULL;
+    }
+    st = fail_unknown(model, places);
+done:
+    for (int i = 0; i < PLACES; i++) {
+        mem_free(places[i]);
+    }
+    return st;
+}
+
+/* Owns: *out, mem_free. */
+static status find_file(const char *model, char **out)
+{
+    bool bare = strchr(model, '/') == NULL && strcmp(model, ".") != 0 &&
+                strcmp(model, "..") != 0;
+    if (text_is_dir(model)) {
+        char *path = NULL;
+        TRY(text_path_join(model, config_file, &path));
+        if (text_path_exists(path)) {
+            *out = path;
+            return ST_OK;
+        }
+        mem_free(path);
+        if (!bare) {
+            return FAIL(ST_NOINPUT, "%s: this folder has no %s", model,
+                        config_file);
+        }
+    } else if (text_path_exists(model)) {
+        return mem_strdup(model, out);
+    }
+    if (!bare) {
+        return FAIL(ST_NOINPUT,
+                    "%s: no such file or folder; give a %s, its folder, or "
+                    "the name of a file in %s",
+                    model, config_file, models_folder);
+    }
+    return find_by_name(model, out);
+}
+
+status arch_open(const char *model, arch *out)
+{
+    REQUIRE(model[0] != '\0', ST_NOINPUT,
+            "no model given; give the name of a file in %s or the path of a %s",
+            models_folder, config_file);
+    char *path = NULL;
+    arch a;
+    TRY(find_file(model, &path));
+    status st = ST_OK;
+    TRY_GOTO(hf_read(path, &a), done);
+    TRY_GOTO(name_of(path, a.name), done);
+    *out = a;
+done:
+    mem_free(path);
+    return st;
+}
+
+/* --- what the fields imply --------------------------------------------- */
+
+status arch_cut(arch *a, int layers)
+{
+    REQUIRE(layers >= 1 && layers <= a->L, ST_CONFIG,
+            "%s: cannot keep %d layers, allowed is 1 to %d", a->name, layers,
+            a->L);
+    for (int l = layers; l < a->L; l++) {
+        a->window[l] = 0;
+    }
+    a->L = layers;
+    return ST_OK;
+}
+
+static int64_t float_bits(float x)
+{
+    uint32_t bits = 0;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+
+/* Names, layouts on disk and initial values are left out: a model that was
+ * renamed or converted is still the same. */
+uint64_t arch_hash(const arch *a)
+{
+    const int64_t fields[] = {
+        a->L,
+        a->C,
+        a->H,
+        a->D,
+        a->F,
+        a->V,
+        a->positions,
+        a->pos,
+        a->rotary_dims,
+        a->rotary_pairing,
+        float_bits(a->rotary_base),
+        a->residual,
+        float_bits(a->score_scale),
+        a->bias_qkv,
+        a->bias_out,
+        a->bias_mlp,
+        a->act,
+        a->tied,
+        a->head_bias,
+        float_bits(a->norm_eps),
+    };
+    enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
+    int64_t all[FIELDS + ARCH_LAYERS_MAX] = {0};
+    memcpy(all, fields, sizeof(fields));
+    for (int l = 0; l < a->L; l++) {
+        all[FIELDS + l] = a->window[l];
+    }
+    return hash64(all, sizeof(all));
+}
+
+double arch_flops_per_token(const arch *a, int64_t T)
+{
+    double C = a->C;
+    double layer = 4 * C * C + 2 * C * a->F; /* qkv and out; fc in and out */
+    double weights = a->L * layer + C * a->V;
+    return 6 * weights + 12.0 * a->L * C * (double)T;
+}
+
+int arch_norms(const arch *a)
+{
+    return a->residual == RES_PARALLEL_ONE ? 1 : 2;
+}

@@ -1,0 +1,72 @@
+/* Shared by the files that emit operations; see build.h. */
+#ifndef WEFT_GPT_BUILD_INTERNAL_H
+#define WEFT_GPT_BUILD_INTERNAL_H
+
+#include "runtime/gpt/build.h"
+
+enum { SEGS_MAX = 512 };
+
+/* Micro-batch i of a set: its rows in the set's buffers. */
+typedef struct mb_rows {
+    gpt_range range;
+    int64_t row0;
+    int64_t rows;
+} mb_rows;
+mb_rows build_mb(const gpt_build *b, const gpt_set *set, int i);
+
+/* Adds an operation for a micro-batch (or a part of one). */
+prog_op *build_op(gpt_build *b, op_kind kind, int layer, mb_rows m);
+
+/* The rows of v that belong to m. */
+prog_view build_rows(prog_view v, mb_rows m);
+
+/* A vector parameter as a 1 x n view. */
+prog_view build_vector(gpt_build *b, int par);
+prog_view build_as_vector(prog_view v);
+
+/* Leaf segments of local tokens [tok0, tok1); k0, k1 relative to tok0. */
+int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
+                    tree_seg *segs);
+/* The largest token <= tok + limit where a sum over tokens may be cut
+ * without changing bits; at least one step or block further than tok. */
+int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end,
+                  int64_t limit);
+
+/* y = x W^T panel by panel; y's columns are W's rows. */
+void build_expand(gpt_build *b, op_kind kind, int layer, const gpt_set *set,
+                  int par, prog_view x, prog_view y);
+
+/* out = sum over one or two parameters of a W, by tensor leaves and over the
+ * tensor group. Returns the view of the result. */
+typedef struct sum_pair {
+    int par;
+    prog_view a;
+} sum_pair;
+prog_view build_sum(gpt_build *b, op_kind kind, int layer,
+                    const gpt_set *set, const sum_pair *pairs, int npairs);
+
+/* Starts and adds to an accumulator of [tokens of set][C] by panels. */
+gpt_acc build_sum_acc(gpt_build *b, int layer, const gpt_set *set,
+                      int planes);
+int build_sum_planes(const gpt_build *b, const int *params, int nparams);
+
+/* Weight gradient: rows of W are columns of `left`, columns of `right`. */
+void build_dweight(gpt_build *b, int layer, const gpt_set *set, int par,
+                   prog_view left, prog_view right);
+/* Bias gradient: column sums of dy. */
+void build_dbias(gpt_build *b, int layer, const gpt_set *set, int par,
+                 prog_view dy);
+void build_norm(gpt_build *b, int layer, const gpt_set *set, prog_view x,
+                int w, int bias, prog_view y, prog_view stats);
+/* dx += gradient through the norm; gradients of its weight and bias. */
+void build_dnorm(gpt_build *b, int layer, const gpt_set *set, prog_view dy,
+                 prog_view x, int w, int bias, prog_view stats, prog_view dx);
+void build_bias(gpt_build *b, int layer, const gpt_set *set, prog_view y,
+                int par);
+
+/* An accumulating operation's accumulator: adds view and stack, advances the
+ * state by segs. Call last for the operation. */
+void build_accumulate(gpt_build *b, gpt_acc *acc, prog_view plane,
+                      const tree_seg *segs, int nsegs);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * Checksums of h5 datasets: hash64 of the raw data as it lies in the file
+ * (row-major, little-endian), kept in an attribute beside it. HDF5 has none
+ * for contiguous data: a flipped byte there is read without a word.
+ */
+#include "runtime/base/hash.h"
+#include "runtime/base/mem.h"
+#include "runtime/io/h5_impl.h"
+
+static const char *checksum_name = "xxh3_64";
+
+enum { PART_BYTES = 4 << 20 /* read at a time; more is not faster */ };
+
+status h5_checksum_set(h5_file *f, const char *path, uint64_t hash)
+{
+    char text[HASH_TEXT_BYTES];
+
+    hash_text(hash, text);
+    return h5_attr_set_text(f, path, checksum_name, text);
+}
+
+/* Adds all rows to h, in the file's own type so that nothing is converted. */
+static status add_rows(const h5_file *f, const char *path, hid_t set,
+                       const h5_info *info, void *part, int64_t part_rows,
+                       hash_state *h)
+{
+    const int64_t row_items = info->rows > 0 ? info->count / info->rows : 0;
+    const size_t row_bytes = (size_t)row_items * info->item_bytes;
+    const hid_t type = H5Dget_type(set);
+    status st = ST_OK;
+
+    for (int64_t first = 0; first < info->rows && st == ST_OK;
+         first += part_rows) {
+        const int64_t left = info->rows - first;
+        const int64_t rows = left < part_rows ? left : part_rows;
+        st = h5_read_rows(f, path, set, type, first, rows, part);
+        if (st == ST_OK) {
+            hash_add(h, part, (size_t)rows * row_bytes);
+        }
+    }
+    h5_shut(type);
+    return st;
+}
+
+static status hash_set(const h5_file *f, const char *path, hid_t set,
+                       uint64_t *out)
+{
+    h5_info info;
+    hash_state *h = NULL;
+    char *part = NULL;
+    status st = ST_OK;
+
+    TRY(h5_data_info_of(f, path, set, &info));
+    if (info.kind != H5_KIND_FLOAT && info.kind != H5_KIND_INTEGER) {
+        return FAIL(ST_BADFILE, "%s: %s: only numbers carry a checksum",
+                    f->path, path);
+    }
+    const int64_t row_items = info.rows > 0 ? info.count / info.rows : 0;
+    const int64_t row_bytes = row_items * (int64_t)info.item_bytes;
+    const int64_t fit = row_bytes > 0 ? PART_BYTES / row_bytes : 1;
+    const int64_t part_rows = fit > 0 ? fit : 1;
+    TRY(hash_create(&h));
+    TRY_GOTO(mem_alloc((size_t)part_rows, (size_t)(row_bytes + 1), "h5",
+                       (void **)&part),
+             destroy_hash);
+    TRY_GOTO(add_rows(f, path, set, &info, part, part_rows, h), free_part);
+    *out = hash_value(h);
+free_part:
+    mem_free(part);
+destroy_hash:
+    hash_destroy(h);
+    return st;
+}
+
+static status hash_now(const h5_file *f, const char *path, uint64_t *out)
+{
+    hid_t set;
+
+    TRY(h5_data_open(f, path, &set));
+    const status st = hash_set(f, path, set, out);
+    h5_shut(set);
+    return st;
+}
+
+status h5_checksum_seal(h5_file *f, const char *path)
+{
+    uint64_t hash;
+
+    TRY(hash_now(f, path, &hash));
+    return h5_checksum_set(f, path, hash);
+}
+
+status h5_checksum_verify(const h5_file *f, const char *path)
+{
+    char have[HASH_TEXT_BYTES];
+    char *kept = NULL;
+    uint64_t hash = 0, stored = 0;
+    status st = ST_OK;
+
+    TRY(h5_attr_get_text(f, path, checksum_name, NULL, &kept));
+    if (hash_parse(kept, &stored) != ST_OK) {
+        st = FAIL(ST_BADFILE,
+                  "%s: %s: checksum \"%.40s\" is not 16 hex "
+                  "digits",
+                  f->path, path, kept);
+        goto free_kept;
+    }
+    TRY_GOTO(hash_now(f, path, &hash), free_kept);
+    if (hash != stored) {
+        hash_text(hash, have);
+        st = FAIL(ST_CORRUPT,
+                  "%s: %s: checksum is %s, stored was %s: the data changed "
+                  "after they were written; use an older checkpoint",
+                  f->path, path, have, kept);
+    }
+free_kept:
+    mem_free(kept);
+    return st;
+}

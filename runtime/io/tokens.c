@@ -1,0 +1,332 @@
+#include "runtime/io/tokens.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "runtime/base/hash.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/base/text.h"
+#include "runtime/io/mapfile.h"
+
+/* Files are little-endian and mapped as they are. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "token files are read without swapping bytes");
+
+enum {
+    LLMC_HEADER_BYTES = 1024, /* 256 int32 */
+    LLMC_MAGIC = 20240520,
+    LLMC_VERSION = 1,
+    LLMC32_MAGIC = 20240801,
+    LLMC32_VERSION = 7,
+    BLOCK = 4096 /* tokens looked at together when scanning */
+};
+
+struct tokens {
+    mapfile file;
+    tokens_kinds kind;
+    int item_bytes;
+    const uint8_t *items; /* the first token, in the map */
+    int64_t count;
+};
+
+/* ---- what kind of file --------------------------------------------------- */
+
+static int32_t head_i32(const mapfile *file, int index)
+{
+    int32_t value = 0;
+
+    if (file->bytes >= 4 * (index + 1)) {
+        memcpy(&value, file->data + 4 * index, sizeof(value));
+    }
+    return value;
+}
+
+/* Things people pass by mistake; reading them as bytes would train on
+ * noise. */
+static status refuse_foreign(const mapfile *file)
+{
+    static const struct {
+        const char *bytes;
+        int count;
+        const char *what;
+    } known[] = {
+        {"\211HDF\r\n\032\n", 8, "an HDF5 file"},
+        {"MMIDIDX\0\0", 9, "a Megatron index"},
+        {"PK\003\004", 4, "a zip archive or PyTorch checkpoint"},
+        {"\037\213", 2, "gzip-compressed; unpack it first"},
+        {"\375"
+         "7zXZ",
+         5, "xz-compressed; unpack it first"},
+        {"\050\265\057\375", 4, "zstd-compressed; unpack it first"},
+        {"\xc6\xd7\x34\x01", 4, "an llm.c model checkpoint"},
+        {"\xc7\xd7\x34\x01", 4, "an llm.c debug state"},
+        {"\xc8\xd7\x34\x01", 4, "an llm.c tokenizer"},
+        {"\x8a\xd8\x34\x01", 4, "an llm.c multiple-choice file"},
+        {"\x8f\xd8\x34\x01", 4, "an llm.c optimizer state"},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (file->bytes >= known[i].count &&
+            memcmp(file->data, known[i].bytes, (size_t)known[i].count) == 0) {
+            return FAIL(ST_BADFILE,
+                        "%s: is %s; data is plain text or a token file "
+                        "(nanoGPT or llm.c .bin)",
+                        file->path, known[i].what);
+        }
+    }
+    return ST_OK;
+}
+
+static status set_llmc(tokens *t, bool wide)
+{
+    const int32_t version = wide ? LLMC32_VERSION : LLMC_VERSION;
+
+    t->kind = wide ? TOKENS_LLMC32 : TOKENS_LLMC;
+    t->item_bytes = wide ? 4 : 2;
+    REQUIRE(t->file.bytes >= LLMC_HEADER_BYTES, ST_BADFILE,
+            "%s: is a truncated llm.c token file: %" PRId64
+            " bytes, its header alone has %d; copy it again",
+            t->file.path, t->file.bytes, LLMC_HEADER_BYTES);
+    REQUIRE(head_i32(&t->file, 1) == version, ST_BADFILE,
+            "%s: is an llm.c token file of version %" PRId32
+            ", known is %" PRId32 "; make it again with llm.c's scripts",
+            t->file.path, head_i32(&t->file, 1), version);
+    t->count = head_i32(&t->file, 2);
+    REQUIRE(t->count >= 1, ST_BADFILE,
+            "%s: is an llm.c token file that says it has %" PRId64 " tokens",
+            t->file.path, t->count);
+    const int64_t want = LLMC_HEADER_BYTES + t->count * t->item_bytes;
+    REQUIRE(t->file.bytes == want, ST_BADFILE,
+            "%s: has %" PRId64 " bytes, its header says %" PRId64
+            " tokens, which take %" PRId64 "; copy it again",
+            t->file.path, t->file.bytes, t->count, want);
+    t->items = t->file.data + LLMC_HEADER_BYTES;
+    return ST_OK;
+}
+
+static status set_nanogpt(tokens *t)
+{
+    REQUIRE(t->file.bytes % 2 == 0, ST_BADFILE,
+            "%s: has an odd length of %" PRId64
+            " bytes, a .bin file holds uint16 tokens; copy it again, or "
+            "rename it if it is text",
+            t->file.path, t->file.bytes);
+    t->kind = TOKENS_NANOGPT;
+    t->item_bytes = 2;
+    t->items = t->file.data;
+    t->count = t->file.bytes / 2;
+    return ST_OK;
+}
+
+static status set_kind(tokens *t)
+{
+    const int32_t magic = head_i32(&t->file, 0);
+
+    if (magic == LLMC_MAGIC || magic == LLMC32_MAGIC) {
+        return set_llmc(t, magic == LLMC32_MAGIC);
+    }
+    TRY(refuse_foreign(&t->file));
+    if (text_ends(t->file.path, ".bin")) {
+        return set_nanogpt(t);
+    }
+    t->kind = TOKENS_TEXT;
+    t->item_bytes = 1;
+    t->items = t->file.data;
+    t->count = t->file.bytes;
+    return ST_OK;
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+status tokens_open(const char *path, tokens **out)
+{
+    tokens *t;
+    status st = ST_OK;
+
+    TRY(MEM_NEW(&t, 1, "tokens"));
+    TRY_GOTO(mapfile_open(path, &t->file), free_tokens);
+    TRY_GOTO(set_kind(t), close_file);
+    *out = t;
+    return ST_OK;
+close_file:
+    mapfile_close(&t->file);
+free_tokens:
+    mem_free(t);
+    return st;
+}
+
+void tokens_close(tokens *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    mapfile_close(&t->file);
+    mem_free(t);
+}
+
+tokens_kinds tokens_kind(const tokens *t)
+{
+    return t->kind;
+}
+
+const char *tokens_kind_name(const tokens *t)
+{
+    static const char *const names[] = {
+        [TOKENS_TEXT] = "text, one token a byte",
+        [TOKENS_NANOGPT] = "nanoGPT uint16",
+        [TOKENS_LLMC] = "llm.c uint16",
+        [TOKENS_LLMC32] = "llm.c uint32",
+    };
+
+    return names[t->kind];
+}
+
+const char *tokens_path(const tokens *t)
+{
+    return t->file.path;
+}
+
+int64_t tokens_count(const tokens *t)
+{
+    return t->count;
+}
+
+uint64_t tokens_hash(const tokens *t)
+{
+    return hash64(t->file.data, (size_t)t->file.bytes);
+}
+
+/* ---- reading ------------------------------------------------------------- */
+
+/* Tokens first..first+n-1 as unsigned, whatever their width. A uint16 file
+ * of nanoGPT may be mapped at any address, so nothing assumes alignment. */
+static void widen(const tokens *t, int64_t first, int64_t n, uint32_t *out)
+{
+    const uint8_t *from = t->items + first * t->item_bytes;
+
+    if (t->item_bytes == 4) {
+        memcpy(out, from, (size_t)n * 4);
+        return;
+    }
+    for (int64_t k = 0; k < n; k++) {
+        uint16_t two;
+        if (t->item_bytes == 1) {
+            out[k] = from[k];
+        } else {
+            memcpy(&two, from + 2 * k, sizeof(two));
+            out[k] = two;
+        }
+    }
+}
+
+/* Position of the first token >= limit, or -1; *top is the largest seen. */
+static int64_t scan(const tokens *t, uint32_t limit, uint32_t *top)
+{
+    uint32_t block[BLOCK];
+
+    *top = 0;
+    for (int64_t first = 0; first < t->count; first += BLOCK) {
+        const int64_t left = t->count - first;
+        const int64_t n = left < BLOCK ? left : BLOCK;
+        uint32_t most = 0;
+        widen(t, first, n, block);
+        for (int64_t k = 0; k < n; k++) {
+            most = block[k] > most ? block[k] : most;
+        }
+        *top = most > *top ? most : *top;
+        for (int64_t k = 0; k < n && most >= limit; k++) {
+            if (block[k] >= limit) {
+                *top = block[k];
+                return first + k;
+            }
+        }
+    }
+    return -1;
+}
+
+status tokens_check(const tokens *t, int64_t vocab)
+{
+    uint32_t value;
+
+    REQUIRE(vocab >= 1 && vocab <= INT32_MAX, ST_CONFIG,
+            "vocab_size is %" PRId64 ", allowed are 1 to %d", vocab, INT32_MAX);
+    const int64_t at = scan(t, (uint32_t)vocab, &value);
+    REQUIRE(at < 0, ST_CONFIG,
+            "%s (%s): token %" PRIu32 " at position %" PRId64
+            " is outside the vocabulary, allowed are 0 to %" PRId64
+            "; tokenize the text for this model, or choose a model with a "
+            "larger vocab_size",
+            t->file.path, tokens_kind_name(t), value, at, vocab - 1);
+    return ST_OK;
+}
+
+int64_t tokens_max(const tokens *t)
+{
+    uint32_t top;
+
+    if (scan(t, UINT32_MAX, &top) >= 0) {
+        return UINT32_MAX;
+    }
+    return top;
+}
+
+status tokens_get(const tokens *t, int64_t first, int64_t n, int32_t *out)
+{
+    uint32_t block[BLOCK];
+
+    REQUIRE(first >= 0 && n >= 0 && first <= t->count - n, ST_INTERNAL,
+            "%s: %" PRId64 " tokens from %" PRId64
+            " on are outside, there are %" PRId64,
+            t->file.path, n, first, t->count);
+    for (int64_t done = 0; done < n; done += BLOCK) {
+        const int64_t part = n - done < BLOCK ? n - done : BLOCK;
+        widen(t, first + done, part, block);
+        for (int64_t k = 0; k < part; k++) {
+            REQUIRE(block[k] <= INT32_MAX, ST_BADFILE,
+                    "%s: token %" PRIu32 " at position %" PRId64
+                    " is larger than any vocabulary",
+                    t->file.path, block[k], first + done + k);
+            out[done + k] = (int32_t)block[k];
+        }
+    }
+    return ST_OK;
+}
+
+/* ---- windows ------------------------------------------------------------- */
+
+static int64_t windows_of(int64_t count, int64_t seq)
+{
+    return count > seq ? (count - 1) / seq : 0;
+}
+
+status tokens_split_make(int64_t count, int64_t seq, double val_fraction,
+                         tokens_split *out)
+{
+    REQUIRE(seq >= 1, ST_CONFIG,
+            "the sequence length is %" PRId64 ", it must be at least 1", seq);
+    REQUIRE(val_fraction >= 0 && val_fraction < 1, ST_CONFIG,
+            "the validation fraction is %g, allowed is 0 <= f < 1",
+            val_fraction);
+    const int64_t val = (int64_t)((double)count * val_fraction);
+    tokens_split s = {.seq = seq, .val_first = count - val};
+    s.val_windows = windows_of(val, seq);
+    if (s.val_windows == 0) {
+        s.val_first = count;
+    }
+    s.train_windows = windows_of(s.val_first, seq);
+    REQUIRE(s.train_windows >= 1, ST_CONFIG,
+            "%" PRId64 " tokens are left for training, one sequence of %" PRId64
+            " needs %" PRId64 "; give more data or a smaller --seq",
+            s.val_first, seq, seq + 1);
+    *out = s;
+    return ST_OK;
+}
+
+int64_t tokens_window(uint64_t seed, int64_t step, int64_t index, int64_t batch,
+                      int64_t windows)
+{
+    ASSERT(step >= 0 && index >= 0 && index < batch && windows >= 1);
+    const int64_t i = step * batch + index;
+    return rng_permute(seed, (uint64_t)(i / windows), windows, i % windows);
+}

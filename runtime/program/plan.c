@@ -1,0 +1,373 @@
+/*
+ * prog_finish: live ranges, the memory plan, and the waits between streams.
+ *
+ * Placement. Persistent buffers lie at the bottom. The others are placed
+ * largest first, each in the smallest gap that is free during its whole live
+ * range; live ranges are intervals of the issue order.
+ *
+ * Waits. Two operations of one stream are ordered already. An operation of
+ * another stream must be waited for if both touch the same bytes and one of
+ * them writes. Either they name the same buffer, or the later buffer lies
+ * where the earlier one was. Each operation gets at most one wait per other
+ * stream (the newest operation there), and none for what its stream is known
+ * to have waited for, directly or through others (a vector clock):
+ *
+ *     load     L0 ---- L1 ---- L2            L2 lies where L0's panel was:
+ *                \       \    /              it waits for C0, which read it;
+ *     compute     C0 ---- C1 /               C1 waits for L1
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/program/program.h"
+
+enum { ALIGN_BYTES = 64, PAD_FLOATS = 16 };
+
+typedef struct planner {
+    program *p;
+    int32_t *placed; /* buffers by offset                                 */
+    int32_t nplaced;
+    int32_t (*clock)[STREAM_COUNT]; /* per op: newest op known done        */
+    int32_t *touch_head;            /* per buffer: newest touch            */
+    struct touch {
+        int32_t op, next;
+        int64_t lo, hi;
+        int32_t mode;
+    } *touches;
+    int32_t ntouches;
+    uint8_t *touch_streams; /* per buffer: bit set of streams              */
+    int32_t *asked_head;    /* per op: waits that the compiler asked for   */
+    int32_t *asked_next;
+} planner;
+
+static int64_t buf_bytes(const prog_buf *b)
+{
+    int64_t bytes = (b->floats + PAD_FLOATS) * (int64_t)sizeof(float);
+    return (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
+}
+
+static void find_live_ranges(program *p)
+{
+    for (int32_t i = 0; i < p->nops; i++) {
+        const prog_op *o = &p->ops[i];
+        for (int32_t v = 0; v < o->views; v++) {
+            prog_buf *b = &p->bufs[p->view[o->view0 + v].buf];
+            b->first = b->first < 0 ? i : b->first;
+            b->last = i;
+        }
+    }
+    for (int32_t i = 0; i < p->nbufs; i++) {
+        if (p->bufs[i].persistent) {
+            p->bufs[i].first = 0;
+            p->bufs[i].last = p->nops - 1;
+        }
+    }
+}
+
+/* Order of placement: persistent first, then by size. */
+static int by_size(const void *a, const void *b, void *arg)
+{
+    const prog_buf *bufs = arg;
+    const prog_buf *x = &bufs[*(const int32_t *)a];
+    const prog_buf *y = &bufs[*(const int32_t *)b];
+    if (x->persistent != y->persistent) {
+        return y->persistent - x->persistent;
+    }
+    if (x->floats != y->floats) {
+        return x->floats < y->floats ? 1 : -1;
+    }
+    return *(const int32_t *)a < *(const int32_t *)b ? -1 : 1;
+}
+
+static bool live_together(const prog_buf *a, const prog_buf *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The smallest gap between buffers that live at the same time. */
+static int64_t find_gap(const planner *pl, const prog_buf *b)
+{
+    int64_t want = buf_bytes(b);
+    int64_t end = 0;
+    int64_t best = -1;
+    int64_t best_gap = INT64_MAX;
+    for (int32_t i = 0; i < pl->nplaced; i++) {
+        const prog_buf *o = &pl->p->bufs[pl->placed[i]];
+        if (!live_together(o, b)) {
+            continue;
+        }
+        int64_t gap = o->offset - end;
+        if (gap >= want && gap < best_gap) {
+            best = end;
+            best_gap = gap;
+        }
+        int64_t o_end = o->offset + buf_bytes(o);
+        end = o_end > end ? o_end : end;
+    }
+    return best >= 0 ? best : end;
+}
+
+static void place(planner *pl, int32_t index)
+{
+    prog_buf *b = &pl->p->bufs[index];
+    b->offset = find_gap(pl, b);
+    int32_t at = pl->nplaced;
+    while (at > 0 && pl->p->bufs[pl->placed[at - 1]].offset > b->offset) {
+        pl->placed[at] = pl->placed[at - 1];
+        at--;
+    }
+    pl->placed[at] = index;
+    pl->nplaced++;
+    int64_t end = b->offset + buf_bytes(b);
+    if (end > pl->p->peak_bytes) {
+        pl->p->peak_bytes = end;
+    }
+}
+
+static status place_all(planner *pl)
+{
+    program *p = pl->p;
+    int32_t *order = NULL;
+    TRY(MEM_NEW(&order, p->nbufs + 1, "plan"));
+    int32_t n = 0;
+    for (int32_t i = 0; i < p->nbufs; i++) {
+        if (p->bufs[i].first >= 0) {
+            order[n++] = i;
+        }
+    }
+    qsort_r(order, (size_t)n, sizeof(*order), by_size, p->bufs);
+    for (int32_t i = 0; i < n; i++) {
+        place(pl, order[i]);
+    }
+    mem_free(order);
+    return ST_OK;
+}
+
+/* Bytes by class at the operation where most bytes are live. */
+static status count_classes(program *p)
+{
+    int64_t *delta = NULL;
+    TRY(MEM_NEW(&delta, p->nops + 2, "plan"));
+    for (int32_t i = 0; i < p->nbufs; i++) {
+        if (p->bufs[i].first >= 0) {
+            delta[p->bufs[i].first] += buf_bytes(&p->bufs[i]);
+            delta[p->bufs[i].last + 1] -= buf_bytes(&p->bufs[i]);
+        }
+    }
+    int64_t live = 0;
+    int64_t most = -1;
+    int32_t when = 0;
+    for (int32_t i = 0; i < p->nops; i++) {
+        live += delta[i];
+        if (live > most) {
+            most = live;
+            when = i;
+        }
+    }
+    mem_free(delta);
+    for (int32_t i = 0; i < p->nbufs; i++) {
+        const prog_buf *b = &p->bufs[i];
+        if (b->first >= 0 && b->first <= when && when <= b->last) {
+            p->class_bytes[b->cls] += buf_bytes(b);
+        }
+    }
+    return ST_OK;
+}
+
+/* --- waits ---------------------------------------------------------------- */
+
+static void clock_join(int32_t *into, const int32_t *from)
+{
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        into[s] = from[s] > into[s] ? from[s] : into[s];
+    }
+}
+
+/* Notes in newest[] the latest operation per stream of buffer b that
+ * conflicts with bytes [lo, hi) touched in `mode` by stream `self`. */
+static void newest_conflicts(const planner *pl, int32_t b, int self,
+                             int64_t lo, int64_t hi, int mode, int32_t *newest)
+{
+    if ((pl->touch_streams[b] & ~(1u << self)) == 0) {
+        return;
+    }
+    for (int32_t t = pl->touch_head[b]; t >= 0; t = pl->touches[t].next) {
+        const struct touch *x = &pl->touches[t];
+        int s = pl->p->ops[x->op].stream;
+        bool clash = ((mode | x->mode) & VIEW_W) != 0;
+        if (s != self && clash && x->lo < hi && lo < x->hi &&
+            x->op > newest[s]) {
+            newest[s] = x->op;
+        }
+    }
+}
+
+static bool share_bytes(const prog_buf *a, const prog_buf *b)
+{
+    return a->offset < b->offset + buf_bytes(b) &&
+           b->offset < a->offset + buf_bytes(a);
+}
+
+/* First touch of buffer b by this stream: whoever had these bytes before
+ * must be through. */
+static void reuse_conflicts(const planner *pl, int32_t b, int self,
+                            int32_t *newest)
+{
+    const prog_buf *mine = &pl->p->bufs[b];
+    for (int32_t i = 0; i < pl->nplaced; i++) {
+        int32_t other = pl->placed[i];
+        const prog_buf *o = &pl->p->bufs[other];
+        if (o->offset >= mine->offset + buf_bytes(mine)) {
+            break;
+        }
+        if (other != b && o->last < mine->first && share_bytes(o, mine)) {
+            newest_conflicts(pl, other, self, INT64_MIN, INT64_MAX, VIEW_W,
+                             newest);
+        }
+    }
+}
+
+/* End of view v of an operation; the last views are its stacks', and cover
+ * all planes. */
+static int64_t view_end(const program *p, const prog_op *o, int32_t v)
+{
+    const prog_view *w = &p->view[o->view0 + v];
+    int64_t end = w->off + (w->rows - 1) * w->ld + w->cols;
+    int32_t s = v - (o->views - o->stacks);
+    if (s >= 0) {
+        const prog_stack *st = &p->stack[o->stack0 + s];
+        end += st->plane * (st->planes - 1);
+    }
+    return end;
+}
+
+static void note_touch(planner *pl, int32_t op, const prog_view *v,
+                       int64_t lo, int64_t hi)
+{
+    struct touch *t = &pl->touches[pl->ntouches];
+    *t = (struct touch){op, pl->touch_head[v->buf], lo, hi, v->mode};
+    pl->touch_head[v->buf] = pl->ntouches++;
+    pl->touch_streams[v->buf] |= (uint8_t)(1u << pl->p->ops[op].stream);
+}
+
+/* All waits of operation i: those the compiler asked for, then derived ones.
+ * Rewrites the operation's dependences at the end of `out`. */
+static void derive_waits(planner *pl, int32_t i, int32_t *stream_clock,
+                         program *out)
+{
+    program *p = pl->p;
+    prog_op *o = &p->ops[i];
+    int self = o->stream;
+    int32_t newest[STREAM_COUNT];
+    memset(newest, -1, sizeof(newest));
+    for (int32_t v = 0; v < o->views; v++) {
+        const prog_view *w = &p->view[o->view0 + v];
+        int64_t hi = view_end(p, o, v);
+        newest_conflicts(pl, w->buf, self, w->off, hi, w->mode, newest);
+        if ((pl->touch_streams[w->buf] & (1u << self)) == 0 &&
+            !p->bufs[w->buf].persistent) {
+            reuse_conflicts(pl, w->buf, self, newest);
+        }
+    }
+    int32_t first = out->ndeps;
+    for (int32_t d = pl->asked_head[i]; d >= 0; d = pl->asked_next[d]) {
+        prog_dep dep = p->dep[d];
+        int s = p->ops[dep.op].stream;
+        if (dep.distance == 0) {
+            newest[s] = dep.op > newest[s] ? dep.op : newest[s];
+        } else {
+            out->dep[out->ndeps++] = dep;
+            p->ops[dep.op].awaited = 1;
+        }
+    }
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        if (s == self || newest[s] <= stream_clock[s]) {
+            continue;
+        }
+        out->dep[out->ndeps++] = (prog_dep){i, newest[s], 0};
+        p->ops[newest[s]].awaited = 1;
+        clock_join(stream_clock, pl->clock[newest[s]]);
+    }
+    o->dep0 = first;
+    o->deps = out->ndeps - first;
+    stream_clock[self] = i;
+    memcpy(pl->clock[i], stream_clock, sizeof(pl->clock[i]));
+    for (int32_t v = 0; v < o->views; v++) {
+        const prog_view *w = &p->view[o->view0 + v];
+        note_touch(pl, i, w, w->off, view_end(p, o, v));
+    }
+}
+
+static status derive_all_waits(planner *pl)
+{
+    program *p = pl->p;
+    program out = {0};
+    int32_t clocks[STREAM_COUNT][STREAM_COUNT];
+    memset(clocks, -1, sizeof(clocks));
+    TRY(MEM_NEW(&out.dep, p->ndeps + (int64_t)p->nops * STREAM_COUNT + 1,
+                "plan"));
+    for (int32_t i = 0; i < p->nops; i++) {
+        derive_waits(pl, i, clocks[p->ops[i].stream], &out);
+    }
+    mem_free(p->dep);
+    p->dep = out.dep;
+    p->ndeps = out.ndeps;
+    return mem_resize((size_t)p->ndeps + 1, sizeof(prog_dep), "plan",
+                      (void **)&p->dep);
+}
+
+static status planner_init(planner *pl, program *p)
+{
+    memset(pl, 0, sizeof(*pl));
+    pl->p = p;
+    size_t nb = (size_t)p->nbufs + 1;
+    TRY(MEM_NEW(&pl->placed, nb, "plan"));
+    TRY(MEM_NEW(&pl->touch_head, nb, "plan"));
+    TRY(MEM_NEW(&pl->touch_streams, nb, "plan"));
+    TRY(MEM_NEW(&pl->touches, p->nviews + 1, "plan"));
+    TRY(mem_alloc((size_t)p->nops + 1, sizeof(*pl->clock), "plan",
+                  (void **)&pl->clock));
+    TRY(MEM_NEW(&pl->asked_head, p->nops + 1, "plan"));
+    TRY(MEM_NEW(&pl->asked_next, p->ndeps + 1, "plan"));
+    memset(pl->touch_head, -1, nb * sizeof(*pl->touch_head));
+    memset(pl->asked_head, -1, sizeof(int32_t) * ((size_t)p->nops + 1));
+    for (int32_t d = 0; d < p->ndeps; d++) {
+        pl->asked_next[d] = pl->asked_head[p->dep[d].from];
+        pl->asked_head[p->dep[d].from] = d;
+    }
+    return ST_OK;
+}
+
+static void planner_fini(planner *pl)
+{
+    mem_free(pl->placed);
+    mem_free(pl->touch_head);
+    mem_free(pl->touch_streams);
+    mem_free(pl->touches);
+    mem_free(pl->clock);
+    mem_free(pl->asked_head);
+    mem_free(pl->asked_next);
+}
+
+status prog_finish(program *p)
+{
+    if (p->failed != ST_OK) {
+        return p->failed;
+    }
+    planner pl;
+    status st = planner_init(&pl, p);
+    if (st == ST_OK) {
+        find_live_ranges(p);
+        st = place_all(&pl);
+    }
+    if (st == ST_OK) {
+        st = derive_all_waits(&pl);
+    }
+    if (st == ST_OK) {
+        st = count_classes(p);
+    }
+    planner_fini(&pl);
+    return st;
+}

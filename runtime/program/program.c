@@ -1,0 +1,188 @@
+/*
+ * Building a program: append-only arrays that grow. A failed allocation is
+ * remembered and everything after it is a no-op, so that compilers read as
+ * lists of operations and check once, in prog_finish.
+ */
+#include "runtime/program/program.h"
+
+#include <string.h>
+
+#include "runtime/base/mem.h"
+
+void prog_init(program *p)
+{
+    memset(p, 0, sizeof(*p));
+    p->work_buf = -1;
+}
+
+void prog_fini(program *p)
+{
+    mem_free(p->ops);
+    mem_free(p->bufs);
+    mem_free(p->view);
+    mem_free(p->seg);
+    mem_free(p->stack);
+    mem_free(p->dep);
+    prog_init(p);
+}
+
+void program_set_fini(program_set *set)
+{
+    for (int i = 0; i < set->nclasses; i++) {
+        prog_fini(&set->classes[i]);
+    }
+    mem_free(set->classes);
+    mem_free(set->places);
+    memset(set, 0, sizeof(*set));
+}
+
+/* Makes room for one more element; false after a failure. */
+static bool grow(program *p, void *array, int32_t n, int32_t *cap,
+                 size_t size)
+{
+    if (p->failed != ST_OK) {
+        return false;
+    }
+    if (n < *cap) {
+        return true;
+    }
+    int32_t want = *cap == 0 ? 64 : *cap * 2;
+    p->failed = mem_resize((size_t)want, size, "program", (void **)array);
+    if (p->failed == ST_OK) {
+        *cap = want;
+    }
+    return p->failed == ST_OK;
+}
+
+int32_t prog_buffer(program *p, const char *name, buf_class cls, int layer,
+                    int64_t floats, bool persistent)
+{
+    if (!grow(p, &p->bufs, p->nbufs, &p->cap_bufs, sizeof(prog_buf))) {
+        return 0;
+    }
+    p->bufs[p->nbufs] = (prog_buf){
+        .name = name,
+        .cls = cls,
+        .layer = layer,
+        .persistent = persistent,
+        .first = -1,
+        .last = -1,
+        .floats = floats,
+        .offset = -1,
+    };
+    return p->nbufs++;
+}
+
+prog_view prog_whole(const program *p, int32_t buf, int64_t rows,
+                     int64_t cols, int64_t ld)
+{
+    (void)p;
+    return (prog_view){
+        .buf = buf, .mode = 0, .off = 0, .rows = rows, .cols = cols, .ld = ld};
+}
+
+prog_view prog_sub(prog_view v, int64_t r0, int64_t rows, int64_t c0,
+                   int64_t cols)
+{
+    v.off += r0 * v.ld + c0;
+    v.rows = rows;
+    v.cols = cols;
+    return v;
+}
+
+int32_t prog_add(program *p, op_kind kind, op_stream stream, int layer)
+{
+    if (!grow(p, &p->ops, p->nops, &p->cap_ops, sizeof(prog_op))) {
+        return 0;
+    }
+    p->ops[p->nops] = (prog_op){
+        .kind = (uint8_t)kind,
+        .stream = (uint8_t)stream,
+        .phase = (uint8_t)p->phase,
+        .layer = (int16_t)layer,
+        .param = -1,
+        .view0 = p->nviews,
+        .seg0 = p->nsegs,
+        .stack0 = p->nstacks,
+    };
+    return p->nops++;
+}
+
+/* After a failure callers still write into what they get here. */
+prog_op *prog_last(program *p)
+{
+    static _Thread_local prog_op sink;
+    return p->failed != ST_OK || p->nops == 0 ? &sink : &p->ops[p->nops - 1];
+}
+
+void prog_use(program *p, prog_view v, view_mode mode)
+{
+    if (!grow(p, &p->view, p->nviews, &p->cap_views, sizeof(prog_view))) {
+        return;
+    }
+    v.mode = mode;
+    p->view[p->nviews++] = v;
+    prog_last(p)->views++;
+}
+
+void prog_segments(program *p, const tree_seg *segs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (!grow(p, &p->seg, p->nsegs, &p->cap_segs, sizeof(tree_seg))) {
+            return;
+        }
+        p->seg[p->nsegs++] = segs[i];
+        prog_last(p)->segs++;
+    }
+}
+
+void prog_accumulate(program *p, const prog_stack *s)
+{
+    if (!grow(p, &p->stack, p->nstacks, &p->cap_stacks, sizeof(prog_stack))) {
+        return;
+    }
+    p->stack[p->nstacks++] = *s;
+    prog_last(p)->stacks++;
+}
+
+void prog_wait(program *p, int32_t from, int32_t op, int distance)
+{
+    if (!grow(p, &p->dep, p->ndeps, &p->cap_deps, sizeof(prog_dep))) {
+        return;
+    }
+    p->dep[p->ndeps++] = (prog_dep){from, op, distance};
+}
+
+void prog_count(const program *p, prog_totals *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (int32_t i = 0; i < p->nops; i++) {
+        const prog_op *o = &p->ops[i];
+        out->ops[o->kind]++;
+        out->flops[o->kind] += o->flops;
+        out->bytes[o->kind] += o->bytes;
+        switch ((op_stream)o->stream) {
+        case STREAM_LOAD:
+            out->load_bytes += o->bytes;
+            break;
+        case STREAM_DRAIN:
+            out->drain_bytes += o->bytes;
+            break;
+        case STREAM_PIPE_IN:
+        case STREAM_PIPE_OUT:
+            out->pipe_bytes += o->bytes;
+            out->messages++;
+            break;
+        case STREAM_TENSOR:
+            out->tensor_bytes += o->bytes;
+            out->messages++;
+            break;
+        case STREAM_DATA:
+            out->data_bytes += o->bytes;
+            out->messages++;
+            break;
+        default:
+            break;
+        }
+    }
+}

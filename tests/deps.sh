@@ -1,0 +1,98 @@
+#!/bin/sh
+# Installs what Weft needs and is missing.
+#
+#     tests/deps.sh           install through apt, as root or with sudo
+#     tests/deps.sh --check   only say what is missing; fails if anything is
+#     tests/deps.sh --lint    install what 'make lint' needs
+#
+# Does nothing, fast, when all is there. Where there is no apt it says what is
+# missing and fails.
+set -eu
+
+mode=install
+groups='build test'
+case "${1:-}" in
+'') ;;
+--check) mode=check; groups=build ;;
+--lint) groups=lint ;;
+*)
+    echo "usage: tests/deps.sh [--check | --lint]" >&2
+    exit 64
+    ;;
+esac
+
+have() { command -v "$1" >/dev/null 2>&1; }
+lib() { pkg-config --exists "$1" 2>/dev/null; }
+blis() {
+    arch=$(gcc -print-multiarch 2>/dev/null) || return 1
+    [ -e "/usr/include/$arch/blis-openmp/blis.h" ] &&
+        [ -e "/usr/lib/$arch/blis-openmp/libblis.so" ]
+}
+
+# group, package, and the test that shows it is there.
+table='
+build gcc                   have gcc
+build make                  have make
+build pkg-config            have pkg-config
+build openmpi-bin           have mpirun
+build libopenmpi-dev        have mpicc
+build libhdf5-openmpi-dev   lib hdf5-openmpi
+build libblis-openmp-dev    blis
+build liburing-dev          lib liburing
+build libjansson-dev        lib jansson
+build libxxhash-dev         lib libxxhash
+build libpopt-dev           lib popt
+build libpcre2-dev          lib libpcre2-8
+test  libcmocka-dev         lib cmocka
+test  bible-kjv             have bible
+lint  clang-format          have clang-format
+'
+
+missing=$(echo "$table" | while read -r group package test; do
+    case " $groups " in
+    *" $group "*) [ -z "$group" ] || $test || printf ' %s' "$package" ;;
+    esac
+done)
+missing=${missing# }
+[ -n "$missing" ] || exit 0
+
+if [ "$mode" = check ]; then
+    echo "weft: missing: $missing (install them, or run 'make deps')" >&2
+    exit 1
+fi
+if ! have apt-get; then
+    echo "weft: missing: $missing (Debian's names; there is no apt here:" \
+        "install them by hand)" >&2
+    exit 1
+fi
+
+if [ "$(id -u)" -eq 0 ]; then
+    root='env'
+elif have sudo; then
+    root='sudo'
+else
+    echo "weft: missing: $missing (run as root: apt-get install $missing)" >&2
+    exit 1
+fi
+
+echo "weft: installing: $missing"
+install() {
+    # shellcheck disable=SC2086  # the list is meant to be split
+    $root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+        --no-install-recommends $missing >"$log" 2>&1
+}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# The package lists may be absent or old: fetch them only if it fails so.
+if ! install; then
+    $root apt-get update -qq >"$log" 2>&1 || {
+        cat "$log" >&2
+        echo "weft: apt-get update failed" >&2
+        exit 1
+    }
+    install || {
+        cat "$log" >&2
+        echo "weft: could not install: $missing" >&2
+        exit 1
+    }
+fi

@@ -1,0 +1,959 @@
+/*
+ * The fast kernels: against the plain ones by tolerance, over odd shapes, and
+ * against themselves bit for bit, over random threads and random divisions of
+ * rows, columns, tokens, segments and calls.
+ *
+ * Values past the last real column are NaN in every input and must neither
+ * matter nor be overwritten.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/math/math.h"
+#include "runtime/math/matmul.h"
+
+enum {
+    BUFFERS = 10,
+    FLOATS = 1 << 20, /* in each */
+    IDS = 4096
+};
+
+static const double TOLERANCE = 2e-5;
+
+static float *buf[BUFFERS];
+static int32_t ids[IDS];
+static math_ctx ctx;
+static uint64_t seed = 88172645463325252U;
+
+static uint64_t next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+static int64_t pick(int64_t lo, int64_t hi)
+{
+    return lo + (int64_t)(next_random() % (uint64_t)(hi - lo + 1));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    for (int i = 0; i < BUFFERS; i++) {
+        if (MEM_NEW(&buf[i], FLOATS, "test") != ST_OK) {
+            return -1;
+        }
+    }
+    ctx.work_bytes = math_work_bytes(4, 512, 64, 512, 16);
+    size_t rows = math_rows_work_bytes(IDS);
+    ctx.work_bytes = rows > ctx.work_bytes ? rows : ctx.work_bytes;
+    return mem_alloc(ctx.work_bytes, 1, "test", &ctx.work) == ST_OK ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    for (int i = 0; i < BUFFERS; i++) {
+        mem_free(buf[i]);
+    }
+    mem_free(ctx.work);
+    return mem_live() == 0 ? 0 : -1;
+}
+
+/* 1 to 4 threads. */
+static const math_ctx *any(void)
+{
+    ctx.threads = (int)pick(1, 4);
+    return &ctx;
+}
+
+/* rows x cols of values in [-1, 1]; what lies between the rows is NaN. */
+static void fill(float *p, int64_t rows, int64_t cols, int64_t ld)
+{
+    for (int64_t i = 0; i < rows * ld; i++) {
+        float x = (float)((double)(next_random() >> 40) / 8388608.0 - 1.0);
+        p[i] = i % ld < cols ? x : NAN;
+    }
+}
+
+static void assert_close(const float *got, int64_t ldg, const float *want,
+                         int64_t ldw, int64_t rows, int64_t cols)
+{
+    double size = 1e-3;
+    for (int64_t i = 0; i < rows * cols; i++) {
+        size = fmax(size, fabs((double)want[i / cols * ldw + i % cols]));
+    }
+    for (int64_t i = 0; i < rows * cols; i++) {
+        double g = (double)got[i / cols * ldg + i % cols];
+        double w = (double)want[i / cols * ldw + i % cols];
+        bool ok = fabs(g - w) <= TOLERANCE * size;
+        if (!ok) {
+            print_error("element %d: got %.9g, want %.9g\n", (int)i, g, w);
+        }
+        assert_true(ok);
+    }
+}
+
+static void assert_same(const float *x, const float *y, int64_t rows,
+                        int64_t cols, int64_t ld)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        assert_memory_equal(x + i * ld, y + i * ld,
+                            (size_t)cols * sizeof(float));
+    }
+}
+
+/* The gaps between rows are as fill() left them. */
+static void assert_gaps(const float *p, int64_t rows, int64_t cols, int64_t ld)
+{
+    for (int64_t i = 0; i < rows * ld; i++) {
+        assert_true(i % ld < cols || isnan(p[i]));
+    }
+}
+
+/* ---- activations ------------------------------------------------------ */
+
+static double gelu(math_act act, double u, double *slope)
+{
+    if (act == ACT_GELU_ERF) {
+        double c = 0.5 * erfc(-u / M_SQRT2);
+        *slope = c + u * exp(-0.5 * u * u) / sqrt(2 * M_PI);
+        return u * c;
+    }
+    double root = sqrt(2 / M_PI);
+    double e = exp(-2 * root * (u + 0.044715 * u * u * u));
+    double s = 1 / (1 + e);
+    double rest = isinf(e) ? 1 : e / (1 + e);
+    *slope = s + u * 2 * root * (1 + 3 * 0.044715 * u * u) * s * rest;
+    return u * s;
+}
+
+/* 1e-6 of the value where it is not a far tail, and of 0.1 below that. */
+static void gelu_is_precise(void **state)
+{
+    (void)state;
+    enum { N = 40001 };
+    for (int a = 0; a < 2; a++) {
+        math_act act = (math_act)a;
+        double worst = 0;
+        for (int i = 0; i < N; i++) {
+            buf[0][i] = (float)(i - N / 2) / (N / 2) * (i % 5 ? 6.0F : 50.0F);
+            buf[2][i] = 1;
+        }
+        math_opt.act_fwd(any(), act, 1, N, buf[0], N, buf[1], N);
+        math_opt.act_bwd(any(), act, 1, N, buf[0], N, buf[2], N);
+        for (int i = 0; i < N; i++) {
+            double slope;
+            double y = gelu(act, (double)buf[0][i], &slope);
+            double dy = fabs((double)buf[1][i] - y) / fmax(fabs(y), 0.1);
+            double ds =
+                fabs((double)buf[2][i] - slope) / fmax(fabs(slope), 0.1);
+            worst = fmax(worst, fmax(dy, ds));
+            assert_true(dy <= 1e-6);
+            assert_true(ds <= 1e-6);
+        }
+        print_message("gelu form %d: worst error %.2g\n", a, worst);
+    }
+}
+
+static void gelu_keeps_nan_and_denormals(void **state)
+{
+    (void)state;
+    for (int a = 0; a < 2; a++) {
+        float u[4] = {NAN, INFINITY, -60.0F, 1e-40F};
+        float g[4];
+        math_opt.act_fwd(any(), (math_act)a, 1, 4, u, 4, g, 4);
+        assert_true(isnan(g[0]));
+        assert_true(g[1] == INFINITY);
+        assert_true(fabsf(g[2]) <= 1e-15F);
+        assert_true(g[3] > 0 && g[3] < 1e-40F);
+        float d[4] = {1, 1, 1, 1};
+        u[1] = 60;
+        math_opt.act_bwd(any(), (math_act)a, 1, 4, u, 4, d, 4);
+        assert_true(isnan(d[0]));
+        assert_true(fabsf(d[1] - 1) <= 1e-6F);
+        assert_true(fabsf(d[2]) <= 1e-13F);
+        assert_true(fabsf(d[3] - 0.5F) <= 1e-6F);
+    }
+}
+
+/* Rows and columns may be cut anywhere, also inside a vector. */
+static void act_divides(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        math_act act = (math_act)(round & 1);
+        int64_t n = pick(1, 40);
+        int64_t R = pick(1, 600);
+        int64_t ld = R + pick(0, 20);
+        fill(buf[0], n, R, ld);
+        for (int64_t i = 0; i < n * ld; i++) {
+            buf[0][i] *= 8;
+        }
+        fill(buf[1], n, R, ld);
+        memcpy(buf[2], buf[1], sizeof(float) * (size_t)(n * ld));
+        memcpy(buf[3], buf[1], sizeof(float) * (size_t)(n * ld));
+        memcpy(buf[4], buf[1], sizeof(float) * (size_t)(n * ld));
+        math_opt.act_fwd(any(), act, n, R, buf[0], ld, buf[1], ld);
+        math_opt.act_bwd(any(), act, n, R, buf[0], ld, buf[2], ld);
+        int64_t cut = pick(0, R);
+        int64_t row = pick(0, n);
+        for (int part = 0; part < 4; part++) {
+            int64_t at = (part & 1 ? cut : 0) + (part & 2 ? row : 0) * ld;
+            int64_t rows = part & 2 ? n - row : row;
+            int64_t cols = part & 1 ? R - cut : cut;
+            math_opt.act_fwd(any(), act, rows, cols, buf[0] + at, ld,
+                             buf[3] + at, ld);
+            math_opt.act_bwd(any(), act, rows, cols, buf[0] + at, ld,
+                             buf[4] + at, ld);
+        }
+        assert_same(buf[1], buf[3], n, R, ld);
+        assert_same(buf[2], buf[4], n, R, ld);
+        assert_gaps(buf[1], n, R, ld);
+        math_ref.act_fwd(any(), act, n, R, buf[0], ld, buf[3], ld);
+        assert_close(buf[1], ld, buf[3], ld, n, R);
+    }
+}
+
+/* ---- norm and element-wise -------------------------------------------- */
+
+static void norm_agrees_and_divides(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        int64_t n = pick(1, 70);
+        int64_t C = pick(1, round % 2 ? 900 : 40);
+        int64_t ld = C + pick(0, 20);
+        size_t bytes = sizeof(float) * (size_t)(n * ld);
+        float *x = buf[0], *gamma = buf[1], *beta = buf[2], *dy = buf[3];
+        fill(x, n, C, ld);
+        fill(gamma, 1, C, C);
+        fill(beta, 1, C, C);
+        fill(dy, n, C, ld);
+        float stats[3][140];
+        math_ref.norm_fwd(any(), n, C, 1e-5F, x, ld, gamma, beta, buf[4], ld,
+                          stats[0]);
+        fill(buf[5], n, C, ld);
+        memcpy(buf[6], buf[5], bytes);
+        math_opt.norm_fwd(any(), n, C, 1e-5F, x, ld, gamma, beta, buf[5], ld,
+                          stats[1]);
+        int64_t cut = pick(0, n);
+        math_opt.norm_fwd(any(), cut, C, 1e-5F, x, ld, gamma, beta, buf[6], ld,
+                          stats[2]);
+        math_opt.norm_fwd(any(), n - cut, C, 1e-5F, x + cut * ld, ld, gamma,
+                          beta, buf[6] + cut * ld, ld, stats[2] + 2 * cut);
+        if (C > 2) { /* with two columns a norm amplifies any rounding */
+            assert_close(buf[5], ld, buf[4], ld, n, C);
+            assert_close(stats[1], 2, stats[0], 2, n, 2);
+        }
+        assert_same(buf[5], buf[6], n, C, ld);
+        assert_same(stats[1], stats[2], n, 2, 2);
+        assert_gaps(buf[5], n, C, ld);
+        /* Backward adds to what is there. */
+        fill(buf[4], n, C, ld);
+        memcpy(buf[5], buf[4], bytes);
+        memcpy(buf[6], buf[4], bytes);
+        math_ref.norm_bwd(any(), n, C, dy, ld, x, ld, gamma, stats[1], buf[4],
+                          ld);
+        math_opt.norm_bwd(any(), n, C, dy, ld, x, ld, gamma, stats[1], buf[5],
+                          ld);
+        math_opt.norm_bwd(any(), cut, C, dy, ld, x, ld, gamma, stats[1], buf[6],
+                          ld);
+        math_opt.norm_bwd(any(), n - cut, C, dy + cut * ld, ld, x + cut * ld,
+                          ld, gamma, stats[1] + 2 * cut, buf[6] + cut * ld, ld);
+        if (C > 2) {
+            assert_close(buf[5], ld, buf[4], ld, n, C);
+        }
+        assert_same(buf[5], buf[6], n, C, ld);
+    }
+}
+
+/* These have one rounding an operation: both twins give the same bits. */
+static void element_wise_agree(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        int64_t n = pick(1, 60);
+        int64_t C = pick(1, 700);
+        int64_t ld = C + pick(0, 20);
+        size_t bytes = sizeof(float) * (size_t)(n * ld);
+        const float *b1 = round & 1 ? buf[2] : NULL;
+        const float *b2 = round & 2 ? buf[3] : NULL;
+        fill(buf[0], n, C, ld);
+        fill(buf[1], n, C, ld);
+        fill(buf[2], 1, C, C);
+        fill(buf[3], 1, C, C);
+        for (int twin = 0; twin < 2; twin++) {
+            const math_ops *op = twin ? &math_opt : &math_ref;
+            float *out = buf[4 + 2 * twin];
+            float *copy = buf[5 + 2 * twin];
+            memcpy(out, buf[0], bytes);
+            memcpy(copy, buf[1], bytes);
+            op->residual(any(), n, C, out, ld, buf[1], ld, b1, b2, out, ld);
+            op->bias_add(any(), n, C, out, ld, buf[3]);
+            op->add(any(), n, C, out, ld, buf[1], ld);
+            op->copy(any(), n, C, copy, ld, out, ld);
+            op->zero(any(), n, C / 2, out, ld);
+            double sums[60];
+            op->row_sumsq(any(), n, C, copy, ld, sums);
+            for (int64_t t = 0; t < n; t++) {
+                buf[8 + twin][t] = (float)sums[t];
+            }
+        }
+        assert_same(buf[4], buf[6], n, C, ld);
+        assert_same(buf[5], buf[7], n, C, ld);
+        assert_gaps(buf[6], n, C, ld);
+        assert_gaps(buf[7], n, C, ld);
+        assert_close(buf[9], 1, buf[8], 1, n, 1);
+    }
+}
+
+static void adamw_agrees(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        int64_t rows = pick(1, 60);
+        int64_t cols = pick(1, 700);
+        int64_t ld = cols + pick(0, 20);
+        size_t bytes = sizeof(float) * (size_t)(rows * ld);
+        math_adamw p = {1e-2F, 0.9F, 0.99F, 1e-8F, 0.1F, 0.3F, 0.02F, 0.7F};
+        for (int i = 0; i < 4; i++) {
+            fill(buf[i], rows, cols, ld);
+        }
+        for (int64_t i = 0; i < rows * ld; i++) {
+            buf[3][i] = fabsf(buf[3][i]);
+        }
+        for (int i = 0; i < 4; i++) {
+            memcpy(buf[4 + i], buf[i], bytes);
+        }
+        math_ref.adamw(any(), &p, rows, cols, ld, buf[0], buf[1], buf[2],
+                       buf[3]);
+        math_opt.adamw(any(), &p, rows, cols, ld, buf[4], buf[5], buf[6],
+                       buf[7]);
+        for (int i = 0; i < 4; i++) {
+            assert_same(buf[i], buf[4 + i], rows, cols, ld);
+            assert_gaps(buf[4 + i], rows, cols, ld);
+        }
+    }
+}
+
+static void rope_agrees(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 30; round++) {
+        int D = round % 3 ? 24 : 64;
+        math_rope rope = {(int32_t)pick(1, 3), D, (int32_t)pick(1, D / 2) * 2,
+                          (math_pairing)(round & 1), 10000.0F};
+        int64_t B = pick(1, 3);
+        int64_t T = pick(1, 50);
+        int64_t cols = rope.heads * 3 * D;
+        int64_t ld = cols + pick(0, 5);
+        bool inverse = round & 2;
+        fill(buf[0], B * T, cols, ld);
+        memcpy(buf[1], buf[0], sizeof(float) * (size_t)(B * T * ld));
+        memcpy(buf[2], buf[0], sizeof(float) * (size_t)(B * T * ld));
+        math_ref.rope(any(), &rope, B, T, inverse, buf[0], ld);
+        math_opt.rope(any(), &rope, B, T, inverse, buf[1], ld);
+        for (int64_t b = 0; b < B; b++) {
+            math_opt.rope(any(), &rope, 1, T, inverse, buf[2] + b * T * ld, ld);
+        }
+        assert_close(buf[1], ld, buf[0], ld, B * T, cols);
+        assert_same(buf[1], buf[2], B * T, cols, ld);
+        assert_gaps(buf[1], B * T, cols, ld);
+    }
+}
+
+/* ---- attention -------------------------------------------------------- */
+
+typedef struct shape {
+    math_attn at;
+    int64_t B, T, C, ld, ldo;
+} shape;
+
+static void attn_both(const math_ops *op, const shape *s, float *out,
+                      float *lse, float *dqkv)
+{
+    op->attn_fwd(any(), &s->at, s->B, s->T, buf[0], s->ld, out, s->ldo, lse);
+    op->attn_bwd(any(), &s->at, s->B, s->T, buf[0], s->ld, out, s->ldo, lse,
+                 buf[1], s->ldo, dqkv, s->ld);
+}
+
+/* Sequence by sequence and head by head gives the same bits as all at once. */
+static void attn_divides(const shape *s, const float *out, const float *lse,
+                         const float *dqkv)
+{
+    for (int64_t i = 0; i < s->B * s->at.heads; i++) {
+        int64_t h = i % s->at.heads;
+        int64_t row0 = i / s->at.heads * s->T;
+        int64_t D = s->at.head_dim;
+        math_attn one = s->at;
+        one.heads = 1;
+        float *o = buf[8];
+        float *l = buf[8] + s->T * s->ldo;
+        float *dq = buf[9];
+        math_opt.attn_fwd(any(), &one, 1, s->T,
+                          buf[0] + row0 * s->ld + h * 3 * D, s->ld, o, s->ldo,
+                          l);
+        math_opt.attn_bwd(any(), &one, 1, s->T,
+                          buf[0] + row0 * s->ld + h * 3 * D, s->ld, o, s->ldo,
+                          l, buf[1] + row0 * s->ldo + h * D, s->ldo, dq, s->ld);
+        assert_same(o, out + row0 * s->ldo + h * D, s->T, D, s->ldo);
+        assert_same(dq, dqkv + row0 * s->ld + h * 3 * D, s->T, 3 * D, s->ld);
+        for (int64_t t = 0; t < s->T; t++) {
+            assert_true(l[t] == lse[(row0 + t) * s->at.heads + h]);
+        }
+    }
+}
+
+static void attention_agrees_and_divides(void **state)
+{
+    (void)state;
+    const int32_t heads[] = {1, 3};
+    const int32_t dims[] = {8, 24, 64};
+    const int64_t lengths[] = {1, 7, 33, 130};
+    for (int i = 0; i < 2 * 3 * 4 * 4; i++) {
+        int64_t T = lengths[i % 4];
+        const int32_t windows[] = {0, 1, 5, (int32_t)T + 3};
+        int32_t D = dims[i / 16 % 3];
+        shape s = {
+            {heads[i / 48], D, windows[i / 4 % 4], 1.0F / sqrtf((float)D)},
+            1 + (i & 1),
+            T,
+            heads[i / 48] * D,
+            0,
+            0};
+        s.ld = 3 * s.C + pick(0, 17);
+        s.ldo = s.C + pick(0, 17);
+        int64_t n = s.B * T;
+        fill(buf[0], n, 3 * s.C, s.ld);
+        fill(buf[1], n, s.C, s.ldo);
+        for (int64_t j = 0; j < n * s.ld; j++) {
+            buf[0][j] *= 2;
+        }
+        fill(buf[3], n, s.C, s.ldo);
+        fill(buf[7], n, 3 * s.C, s.ld);
+        attn_both(&math_ref, &s, buf[2], buf[4], buf[5]);
+        attn_both(&math_opt, &s, buf[3], buf[6], buf[7]);
+        assert_close(buf[3], s.ldo, buf[2], s.ldo, n, s.C);
+        assert_close(buf[6], 1, buf[4], 1, n * s.at.heads, 1);
+        assert_close(buf[7], s.ld, buf[5], s.ld, n, 3 * s.C);
+        assert_gaps(buf[3], n, s.C, s.ldo);
+        assert_gaps(buf[7], n, 3 * s.C, s.ld);
+        attn_divides(&s, buf[3], buf[6], buf[7]);
+    }
+}
+
+/* A NaN in one query shows in its own outputs and nowhere else. */
+static void attention_passes_nan_on(void **state)
+{
+    (void)state;
+    enum { T = 40, D = 8, LD = 3 * D };
+    math_attn at = {1, D, 0, 1.0F};
+    fill(buf[0], T, LD, LD);
+    buf[0][20 * LD + 3] = NAN;
+    math_opt.attn_fwd(any(), &at, 1, T, buf[0], LD, buf[1], D, buf[2]);
+    for (int64_t t = 0; t < T; t++) {
+        assert_true(isnan(buf[1][t * D]) == (t == 20));
+        assert_true(isnan(buf[2][t]) == (t == 20));
+    }
+}
+
+/* Scores far apart: no overflow, the largest wins. */
+static void attention_large_scores(void **state)
+{
+    (void)state;
+    enum { T = 100, D = 8, LD = 3 * D };
+    math_attn at = {1, D, 0, 1.0F};
+    fill(buf[0], T, LD, LD);
+    for (int64_t i = 0; i < T * LD; i++) {
+        buf[0][i] *= i % LD < 2 * D ? 30.0F : 1.0F;
+    }
+    math_ref.attn_fwd(any(), &at, 1, T, buf[0], LD, buf[1], D, buf[2]);
+    math_opt.attn_fwd(any(), &at, 1, T, buf[0], LD, buf[3], D, buf[4]);
+    for (int64_t i = 0; i < T * D; i++) {
+        /* Scores near 2000 carry an error near 2e-4 into the exponent. */
+        assert_true(fabsf(buf[3][i] - buf[1][i]) <= 2e-3F);
+    }
+    assert_close(buf[4], 1, buf[2], 1, T, 1);
+}
+
+/* ---- tree sums -------------------------------------------------------- */
+
+typedef struct deal {
+    int leaves;
+    int lo, hi; /* the leaves summed here   */
+    int64_t n;  /* summands of all of them  */
+    int nsegs;  /* one segment a leaf       */
+    math_seg segs[TREE_LEAVES_MAX];
+} deal;
+
+/* Deals about n summands to all leaves; takes leaves [lo, hi) of them. */
+static deal make_deal(int leaves, int lo, int hi, int64_t n)
+{
+    deal d = {leaves, lo, hi, 0, 0, {{0}}};
+    int64_t first = leaf_start(n, leaves, lo);
+    for (int i = lo; i < hi; i++) {
+        d.segs[d.nsegs++] = (math_seg){i,
+                                       0,
+                                       leaf_start(n, leaves, i) - first,
+                                       leaf_start(n, leaves, i + 1) - first,
+                                       1,
+                                       1};
+    }
+    d.n = leaf_start(n, leaves, hi) - first;
+    return d;
+}
+
+/* Cuts segments at random: whole leaves always, inside a leaf every `unit`
+ * summands from its start. Returns how many segments there are. */
+static int cut_segments(const deal *d, int64_t unit, math_seg *out)
+{
+    int used = 0;
+    for (int i = 0; i < d->nsegs; i++) {
+        math_seg s = d->segs[i];
+        int64_t units = (s.k1 - s.k0 + unit - 1) / unit;
+        do {
+            int64_t take = units > 1 ? pick(1, units) : units;
+            int64_t k1 = s.k0 + take * unit;
+            bool ends = take >= units;
+            out[used] = s;
+            out[used].k1 = ends ? s.k1 : k1;
+            out[used].last = ends;
+            out[used].first = s.first;
+            s.k0 = out[used].k1;
+            s.first = 0;
+            units -= take;
+            used++;
+        } while (units > 0);
+    }
+    return used;
+}
+
+/* Runs over random calls of consecutive segments. `run` makes one call. */
+typedef void call_fn(void *arg, const math_seg *segs, int nsegs,
+                     const math_stack *stack);
+
+static int run_calls(const math_seg *segs, int nsegs, int leaves, float *planes,
+                     int64_t stride, call_fn *run, void *arg)
+{
+    math_stack stack = {planes, stride, 0, leaves, 0, {{0, 0}}};
+    for (int i = 0; i < nsegs;) {
+        int count = (int)pick(1, nsegs - i);
+        math_stack after = stack;
+        int most = tree_stack_after(&after, segs + i, count);
+        assert_true(most >= after.depth && most >= stack.depth);
+        /* Exactly the planes in use before or after. */
+        stack.planes = stack.depth > after.depth ? stack.depth : after.depth;
+        run(arg, segs + i, count, &stack);
+        after.planes = stack.planes;
+        stack = after;
+        i += count;
+    }
+    return stack.depth;
+}
+
+typedef struct product {
+    bool trans_a;
+    int64_t m, cols, k, ldo;
+    math_src src[2];
+} product;
+
+static void product_call(void *arg, const math_seg *segs, int nsegs,
+                         const math_stack *stack)
+{
+    product *p = arg;
+    /* Sometimes so little scratch that boxes become small. */
+    math_ctx c = *any();
+    if (next_random() & 1) {
+        c.work_bytes = sizeof(float) * 4 * 16 * 400;
+    }
+    /* Rows may be divided, too: each part is a sum of its own. */
+    int64_t cut = pick(0, p->m);
+    int64_t rows[2] = {cut, p->m - cut};
+    for (int part = 0; part < 2; part++) {
+        int64_t i0 = part ? cut : 0;
+        math_src src[2] = {p->src[0], p->src[1]};
+        math_stack st = *stack;
+        src[0].a += p->trans_a ? i0 : i0 * src[0].lda;
+        src[1].a += p->trans_a ? i0 : i0 * src[1].lda;
+        st.plane0 += i0 * p->ldo;
+        math_opt.tree_sum(&c, p->trans_a, rows[part], p->cols, src, segs, nsegs,
+                          &st, p->ldo);
+    }
+}
+
+/* One node of the tree by its definition, into out (m x cols). False if it
+ * is empty. Uses buffers[depth] for right children. */
+static bool node_by_hand(const product *p, const deal *d, tree_span node,
+                         float *out, int depth)
+{
+    int64_t size = p->m * p->cols;
+    if (node.hi - node.lo == 1) {
+        const math_seg *s = &d->segs[node.lo - d->lo];
+        const math_src *o = &p->src[0];
+        matmul_one(p->trans_a, false, p->m, p->cols, s->k1 - s->k0,
+                   o->a + (p->trans_a ? s->k0 * o->lda : s->k0), o->lda,
+                   o->b + s->k0 * o->ldb, o->ldb, 0.0F, out, p->cols);
+        return s->k1 > s->k0;
+    }
+    int part = 1;
+    while (part * 2 < node.hi - node.lo) {
+        part *= 2;
+    }
+    tree_span left = {node.lo, node.lo + part};
+    tree_span right = {node.lo + part, node.hi};
+    float *other = buf[4] + depth * size;
+    bool any_left = node_by_hand(p, d, left, out, depth + 1);
+    bool any_right = node_by_hand(p, d, right, other, depth + 1);
+    for (int64_t i = 0; i < size && any_right; i++) {
+        out[i] = any_left ? out[i] + other[i] : other[i];
+    }
+    return any_left || any_right;
+}
+
+static void check_product(const product *p, const deal *d, const float *planes,
+                          int64_t stride, int depth)
+{
+    tree_span pieces[TREE_DEPTH_MAX * 2];
+    int n = tree_pieces(d->leaves, d->lo, d->hi, pieces);
+    assert_int_equal(n, depth);
+    for (int i = 0; i < n; i++) {
+        int64_t size = p->m * p->cols;
+        if (!node_by_hand(p, d, pieces[i], buf[5], 0)) {
+            memset(buf[5], 0, sizeof(float) * (size_t)size);
+        }
+        for (int64_t r = 0; r < p->m; r++) {
+            assert_memory_equal(planes + i * stride + r * p->ldo,
+                                buf[5] + r * p->cols,
+                                sizeof(float) * (size_t)p->cols);
+        }
+        assert_gaps(planes + i * stride, p->m, p->cols, p->ldo);
+    }
+}
+
+/* Against the definition, bit for bit, for leaves of more and less than one
+ * block of k, empty leaves, ranges of leaves, and segments in random calls.
+ * Two sources hold the same numbers, so that every segment may pick one. */
+static void tree_sum_is_the_tree(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 150; round++) {
+        int leaves = (int)pick(1, round % 10 ? 9 : 30);
+        int lo = round % 3 ? 0 : (int)pick(0, leaves - 1);
+        int hi = round % 3 ? leaves : (int)pick(lo + 1, leaves);
+        int64_t n = round % 4 == 0   ? pick(0, leaves + 3)
+                    : round % 4 == 1 ? pick(0, 200)
+                                     : pick(100, 2500);
+        deal d = make_deal(leaves, lo, hi, n);
+        product p = {round & 1, pick(1, 40), pick(1, 60), d.n, 0, {{0}}};
+        int64_t lda = (p.trans_a ? p.m : d.n) + pick(0, 3) + 1;
+        int64_t ldb = p.cols + pick(0, 3);
+        int64_t a_rows = p.trans_a ? d.n : p.m;
+        p.ldo = p.cols + pick(0, 20);
+        fill(buf[0], a_rows, p.trans_a ? p.m : d.n, lda);
+        fill(buf[1], d.n, p.cols, ldb);
+        memcpy(buf[2], buf[0], sizeof(float) * (size_t)(a_rows * lda));
+        memcpy(buf[3], buf[1], sizeof(float) * (size_t)(d.n * ldb));
+        p.src[0] = (math_src){buf[0], lda, buf[1], ldb};
+        p.src[1] = (math_src){buf[2], lda, buf[3], ldb};
+        math_seg segs[256];
+        int nsegs = cut_segments(&d, matmul_kblock(), segs);
+        for (int i = 0; i < nsegs; i++) {
+            segs[i].src = (int32_t)(next_random() & 1);
+        }
+        int64_t stride = p.m * p.ldo;
+        fill(buf[6], 16 * p.m, p.cols, p.ldo);
+        int depth =
+            run_calls(segs, nsegs, leaves, buf[6], stride, product_call, &p);
+        check_product(&p, &d, buf[6], stride, depth);
+    }
+}
+
+static void products_agree(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        int64_t n = pick(1, 60);
+        int64_t R = pick(1, 90);
+        int64_t C = pick(1, 600);
+        fill(buf[0], n, C, C + 3);
+        fill(buf[1], R, C, C + 1);
+        fill(buf[2], n, R, R + 5);
+        fill(buf[3], n, R, R + 5);
+        math_ref.expand(any(), n, R, C, buf[0], C + 3, buf[1], C + 1, buf[2],
+                        R + 5);
+        math_opt.expand(any(), n, R, C, buf[0], C + 3, buf[1], C + 1, buf[3],
+                        R + 5);
+        assert_close(buf[3], R + 5, buf[2], R + 5, n, R);
+        assert_gaps(buf[3], n, R, R + 5);
+        int leaves = (int)pick(1, 8);
+        deal d = make_deal(leaves, 0, leaves, C);
+        math_src src[2] = {{buf[0], C + 3, buf[4], R}, {0}};
+        fill(buf[4], C, R, R);
+        math_stack to_ref = {buf[2], 0, 1, leaves, 0, {{0, 0}}};
+        math_stack to_opt = {buf[3], 0, 1, leaves, 0, {{0, 0}}};
+        math_ref.tree_sum(any(), false, n, R, src, d.segs, d.nsegs, &to_ref,
+                          R + 5);
+        math_opt.tree_sum(any(), false, n, R, src, d.segs, d.nsegs, &to_opt,
+                          R + 5);
+        assert_close(buf[3], R + 5, buf[2], R + 5, n, R);
+    }
+}
+
+/* ---- sums over tokens ------------------------------------------------- */
+
+typedef struct columns {
+    int64_t R, ld;
+    const float *x, *dy, *stats;
+    float *other; /* planes of dbeta */
+    const math_ops *op;
+} columns;
+
+static void col_call(void *arg, const math_seg *segs, int nsegs,
+                     const math_stack *stack)
+{
+    columns *c = arg;
+    int64_t cut = pick(0, c->R);
+    math_stack right = *stack;
+    right.plane0 += cut;
+    c->op->col_sum(any(), cut, c->x, c->ld, segs, nsegs, stack);
+    c->op->col_sum(any(), c->R - cut, c->x + cut, c->ld, segs, nsegs, &right);
+}
+
+static void norm_call(void *arg, const math_seg *segs, int nsegs,
+                      const math_stack *stack)
+{
+    columns *c = arg;
+    math_stack db = *stack;
+    db.plane0 = c->other;
+    c->op->norm_grad(any(), c->R, c->dy, c->ld, c->x, c->ld, c->stats, segs,
+                     nsegs, stack, &db);
+}
+
+static void token_sums_agree_and_divide(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 80; round++) {
+        int leaves = (int)pick(1, 12);
+        int lo = round % 3 ? 0 : (int)pick(0, leaves - 1);
+        int hi = round % 3 ? leaves : (int)pick(lo + 1, leaves);
+        deal d = make_deal(leaves, lo, hi, pick(0, round % 2 ? 300 : 10));
+        columns c = {pick(1, 300), 0, buf[0], buf[1], buf[2], NULL, NULL};
+        int64_t stride = math_pad(c.R);
+        c.ld = c.R + pick(0, 20);
+        fill(buf[0], d.n, c.R, c.ld);
+        fill(buf[1], d.n, c.R, c.ld);
+        fill(buf[2], d.n, 2, 2);
+        math_seg cuts[1024];
+        int ncuts = cut_segments(&d, 1, cuts);
+        int depth = 0;
+        /* 0: plain, 1: fast in one segment a leaf, 2: fast, divided. */
+        for (int way = 0; way < 3; way++) {
+            float *out = buf[3 + way];
+            fill(out, 48, c.R, stride);
+            c.op = way ? &math_opt : &math_ref;
+            const math_seg *segs = way == 2 ? cuts : d.segs;
+            int nsegs = way == 2 ? ncuts : d.nsegs;
+            c.other = out + 32 * stride;
+            depth = run_calls(segs, nsegs, leaves, out, stride, col_call, &c);
+            run_calls(segs, nsegs, leaves, out + 16 * stride, stride, norm_call,
+                      &c);
+        }
+        assert_int_equal(depth,
+                         tree_pieces(leaves, lo, hi,
+                                     (tree_span[TREE_DEPTH_MAX * 2]){{0, 0}}));
+        for (int which = 0; which < 3; which++) {
+            int64_t at = which * 16 * stride;
+            assert_close(buf[4] + at, stride, buf[3] + at, stride, depth, c.R);
+            assert_same(buf[4] + at, buf[5] + at, depth, c.R, stride);
+            assert_gaps(buf[5] + at, depth, c.R, stride);
+        }
+    }
+}
+
+static void rows_agree(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 60; round++) {
+        int leaves = (int)pick(1, 9);
+        int lo = round % 3 ? 0 : (int)pick(0, leaves - 1);
+        int hi = round % 3 ? leaves : (int)pick(lo + 1, leaves);
+        deal d = make_deal(leaves, lo, hi, pick(0, 400));
+        int64_t rows = pick(1, round % 2 ? 5 : 200);
+        int64_t row0 = pick(0, 50);
+        int64_t C = pick(1, 200);
+        int64_t ld = C + pick(0, 9);
+        tree_span pieces[TREE_DEPTH_MAX * 2];
+        int planes = tree_pieces(leaves, lo, hi, pieces);
+        for (int64_t t = 0; t < d.n; t++) {
+            ids[t] = (int32_t)(row0 + pick(-2, rows + 1));
+        }
+        fill(buf[0], d.n, C, ld);
+        fill(buf[1], planes * rows, C, ld);
+        fill(buf[2], planes * rows, C, ld);
+        math_ref.rows_grad(any(), d.n, C, ids, row0, rows, buf[0], ld, d.segs,
+                           d.nsegs, leaves, buf[1], ld, rows * ld);
+        math_seg cuts[1024];
+        int ncuts = cut_segments(&d, 1, cuts);
+        math_opt.rows_grad(any(), d.n, C, ids, row0, rows, buf[0], ld, cuts,
+                           ncuts, leaves, buf[2], ld, rows * ld);
+        /* The plain twin adds one summand after another, too: same bits. */
+        assert_same(buf[1], buf[2], planes * rows, C, ld);
+        assert_gaps(buf[2], planes * rows, C, ld);
+        /* A part of the table has the bits of that part. */
+        int64_t cut = pick(0, rows);
+        math_opt.rows_grad(any(), d.n, C, ids, row0 + cut, rows - cut, buf[0],
+                           ld, d.segs, d.nsegs, leaves, buf[3], ld,
+                           (rows - cut) * ld);
+        for (int p = 0; p < planes; p++) {
+            assert_same(buf[3] + p * (rows - cut) * ld,
+                        buf[2] + (p * rows + cut) * ld, rows - cut, C, ld);
+        }
+        /* Taking rows. */
+        fill(buf[4], d.n, C, ld);
+        fill(buf[5], d.n, C, ld);
+        math_ref.rows_get(any(), d.n, C, ids, row0, rows, buf[1], ld, buf[4],
+                          ld);
+        math_opt.rows_get(any(), d.n, C, ids, row0, rows, buf[1], ld, buf[5],
+                          ld);
+        assert_same(buf[4], buf[5], d.n, C, ld);
+        assert_gaps(buf[5], d.n, C, ld);
+    }
+}
+
+/* ---- cross entropy ---------------------------------------------------- */
+
+typedef struct xent {
+    const math_ops *op;
+    int64_t n, V, ld;
+    int leaves;
+    bool divide; /* leaves in several calls, tokens in two */
+} xent;
+
+/* Calls the statistics of one leaf, tokens [t0, t1). */
+static void leaf_stats(const xent *x, int leaf, int64_t t0, int64_t t1,
+                       float *stats)
+{
+    int64_t v0 = leaf_start(x->V, x->leaves, leaf);
+    int64_t cols = leaf_start(x->V, x->leaves, leaf + 1) - v0;
+    int64_t col0 = 0;
+    while (col0 < cols) {
+        int64_t take = x->divide ? pick(1, 3) * MATH_XENT_BLOCK : cols;
+        take = take < cols - col0 ? take : cols - col0;
+        x->op->xent_stats(any(), t1 - t0, take, col0,
+                          buf[0] + t0 * x->ld + v0 + col0, x->ld,
+                          stats + (t0 * x->leaves + leaf) * 2, 2 * x->leaves);
+        col0 += take;
+    }
+}
+
+/* Loss into out[0..n), norm into out[n..2n), gradients into grad. */
+static void xent_run(const xent *x, float *out, float *stats, float *grad)
+{
+    float *target = stats + x->n * x->leaves * 2;
+    int64_t cut = x->divide ? pick(0, x->n) : x->n;
+    memset(stats, 0, sizeof(float) * (size_t)(x->n * x->leaves * 2));
+    for (int leaf = 0; leaf < x->leaves; leaf++) {
+        leaf_stats(x, leaf, 0, cut, stats);
+        leaf_stats(x, leaf, cut, x->n, stats);
+    }
+    for (int64_t t = 0; t < x->n; t++) {
+        target[t] = NAN;
+    }
+    int64_t v = x->divide ? pick(0, x->V) : x->V;
+    x->op->xent_pick(any(), x->n, 0, v, ids, buf[0], x->ld, target);
+    x->op->xent_pick(any(), x->n, v, x->V - v, ids, buf[0] + v, x->ld, target);
+    x->op->xent_loss(any(), x->n, x->leaves, stats, target, out + x->n, out);
+    memcpy(grad, buf[0], sizeof(float) * (size_t)(x->n * x->ld));
+    x->op->xent_grad(any(), x->n, 0, v, v - 1, ids, out + x->n, 0.25F, grad,
+                     x->ld);
+    x->op->xent_grad(any(), x->n, v, x->V - v, x->V, ids, out + x->n, 0.25F,
+                     grad + v, x->ld);
+    /* The last column before v is padding in the one way; even it out. */
+    for (int64_t t = 0; t < x->n && v > 0; t++) {
+        assert_true(grad[t * x->ld + v - 1] == 0.0F);
+        grad[t * x->ld + v - 1] = 7;
+    }
+}
+
+static void cross_entropy_agrees_and_divides(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        xent x = {&math_ref, pick(1, 30), 0, 0, (int)pick(1, 9), false};
+        x.V = pick(1, round % 3 ? 6000 : 20);
+        x.ld = x.V + pick(0, 30);
+        fill(buf[0], x.n, x.V, x.ld);
+        for (int64_t i = 0; i < x.n * x.ld; i++) {
+            buf[0][i] *= 10;
+        }
+        for (int64_t t = 0; t < x.n; t++) {
+            ids[t] = (int32_t)pick(0, x.V - 1);
+        }
+        xent_run(&x, buf[1], buf[7], buf[4]);
+        x.op = &math_opt;
+        xent_run(&x, buf[2], buf[7], buf[5]);
+        assert_close(buf[2], 1, buf[1], 1, 2 * x.n, 1);
+        assert_close(buf[5], x.ld, buf[4], x.ld, x.n, x.V);
+        assert_gaps(buf[5], x.n, x.V, x.ld);
+        x.divide = true;
+        xent_run(&x, buf[3], buf[7], buf[6]);
+        assert_same(buf[2], buf[3], 1, 2 * x.n, 2 * x.n);
+        for (int64_t i = 0; i < x.n * x.ld; i++) {
+            bool padding = buf[5][i] == 7.0F || buf[6][i] == 7.0F;
+            assert_true(padding || i % x.ld >= x.V ||
+                        memcmp(&buf[5][i], &buf[6][i], sizeof(float)) == 0);
+        }
+    }
+}
+
+static void cross_entropy_passes_nan_on(void **state)
+{
+    (void)state;
+    enum { V = 700 };
+    float stats[2];
+    float norm;
+    float loss;
+    float target = 0;
+    fill(buf[0], 1, V, V);
+    buf[0][600] = NAN;
+    math_opt.xent_stats(any(), 1, V, 0, buf[0], V, stats, 2);
+    math_opt.xent_loss(any(), 1, 1, stats, &target, &norm, &loss);
+    assert_true(isnan(loss));
+    buf[0][600] = INFINITY;
+    math_opt.xent_stats(any(), 1, V, 0, buf[0], V, stats, 2);
+    math_opt.xent_loss(any(), 1, 1, stats, &target, &norm, &loss);
+    assert_false(isfinite(loss));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gelu_is_precise),
+        cmocka_unit_test(gelu_keeps_nan_and_denormals),
+        cmocka_unit_test(act_divides),
+        cmocka_unit_test(norm_agrees_and_divides),
+        cmocka_unit_test(element_wise_agree),
+        cmocka_unit_test(adamw_agrees),
+        cmocka_unit_test(rope_agrees),
+        cmocka_unit_test(attention_agrees_and_divides),
+        cmocka_unit_test(attention_passes_nan_on),
+        cmocka_unit_test(attention_large_scores),
+        cmocka_unit_test(tree_sum_is_the_tree),
+        cmocka_unit_test(products_agree),
+        cmocka_unit_test(token_sums_agree_and_divide),
+        cmocka_unit_test(rows_agree),
+        cmocka_unit_test(cross_entropy_agrees_and_divides),
+        cmocka_unit_test(cross_entropy_passes_nan_on),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down) != 0;
+}

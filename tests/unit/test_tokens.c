@@ -1,0 +1,343 @@
+/* Token sources: kinds, wrong files, ranges, windows, order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/hash.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/io/tokens.h"
+
+static char folder[64];
+
+static const char *path_of(const char *name)
+{
+    static char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return path;
+}
+
+static const char *put(const char *name, const void *data, size_t bytes)
+{
+    const char *path = path_of(name);
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+/* An llm.c file with `count` in its header and `have` tokens behind it. */
+static const char *put_llmc(const char *name, int32_t magic, int32_t version,
+                            int32_t count, int have, int item_bytes)
+{
+    static uint8_t file[1024 + 4 * 100];
+    const int32_t head[3] = {magic, version, count};
+
+    memset(file, 0, sizeof(file));
+    memcpy(file, head, sizeof(head));
+    for (int i = 0; i < have; i++) {
+        const uint32_t value = (uint32_t)(i * 7 + 1);
+        memcpy(file + 1024 + i * item_bytes, &value, (size_t)item_bytes);
+    }
+    return put(name, file, (size_t)(1024 + have * item_bytes));
+}
+
+static void expect_values(tokens *t)
+{
+    int32_t out[100];
+
+    assert_int_equal(tokens_count(t), 100);
+    assert_int_equal(tokens_get(t, 0, 100, out), ST_OK);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(out[i], i * 7 + 1);
+    }
+    assert_int_equal(tokens_get(t, 97, 3, out), ST_OK);
+    assert_int_equal(out[0], 97 * 7 + 1);
+    assert_int_equal(tokens_max(t), 99 * 7 + 1);
+    assert_int_equal(tokens_check(t, 99 * 7 + 2), ST_OK);
+    assert_int_equal(tokens_check(t, 99 * 7 + 1), ST_CONFIG);
+    tokens_close(t);
+}
+
+static void test_nanogpt(void **state)
+{
+    uint16_t data[100];
+    tokens *t = NULL;
+    (void)state;
+
+    for (int i = 0; i < 100; i++) {
+        data[i] = (uint16_t)(i * 7 + 1);
+    }
+    const char *path = put("train.bin", data, sizeof(data));
+    assert_int_equal(tokens_open(path, &t), ST_OK);
+    assert_int_equal(tokens_kind(t), TOKENS_NANOGPT);
+    assert_string_equal(tokens_path(t), path);
+    assert_true(tokens_hash(t) == hash64(data, sizeof(data)));
+    expect_values(t);
+}
+
+static void test_llmc(void **state)
+{
+    tokens *t = NULL;
+    (void)state;
+
+    /* The magic decides, whatever the name. */
+    assert_int_equal(
+        tokens_open(put_llmc("l.bin", 20240520, 1, 100, 100, 2), &t), ST_OK);
+    assert_int_equal(tokens_kind(t), TOKENS_LLMC);
+    expect_values(t);
+    assert_int_equal(
+        tokens_open(put_llmc("l.txt", 20240801, 7, 100, 100, 4), &t), ST_OK);
+    assert_int_equal(tokens_kind(t), TOKENS_LLMC32);
+    expect_values(t);
+}
+
+static void test_text(void **state)
+{
+    const char text[] = "In the beginning\n\xc3\xa9";
+    tokens *t = NULL;
+    int32_t out[19];
+    (void)state;
+
+    assert_int_equal(tokens_open(put("kjv.txt", text, 19), &t), ST_OK);
+    assert_int_equal(tokens_kind(t), TOKENS_TEXT);
+    assert_int_equal(tokens_count(t), 19);
+    assert_int_equal(tokens_get(t, 0, 19, out), ST_OK);
+    assert_int_equal(out[0], 'I');
+    assert_int_equal(out[17], 0xc3);
+    assert_int_equal(tokens_check(t, 256), ST_OK);
+    assert_int_equal(tokens_check(t, 128), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "token 195 at position 17 "));
+    assert_non_null(strstr(status_text(), "kjv.txt"));
+    tokens_close(t);
+}
+
+static void test_out_of_range(void **state)
+{
+    tokens *t = NULL;
+    int32_t out[4];
+    (void)state;
+
+    assert_int_equal(tokens_open(put("r.txt", "abc", 3), &t), ST_OK);
+    assert_int_equal(tokens_get(t, 0, 4, out), ST_INTERNAL);
+    assert_int_equal(tokens_get(t, -1, 1, out), ST_INTERNAL);
+    assert_int_equal(tokens_get(t, INT64_MAX, 2, out), ST_INTERNAL);
+    assert_int_equal(tokens_get(t, 3, 0, out), ST_OK);
+    assert_int_equal(tokens_check(t, 0), ST_CONFIG);
+    tokens_close(t);
+}
+
+/* A uint32 token beyond int32 is an error, not a negative index. */
+static void test_huge_token(void **state)
+{
+    uint8_t file[1024 + 8] = {0};
+    const int32_t head[3] = {20240801, 7, 2};
+    const uint32_t huge = 0xffffffffu;
+    tokens *t = NULL;
+    int32_t out[2];
+    (void)state;
+
+    memcpy(file, head, sizeof(head));
+    memcpy(file + 1024 + 4, &huge, sizeof(huge));
+    assert_int_equal(tokens_open(put("h.bin", file, sizeof(file)), &t), ST_OK);
+    assert_int_equal(tokens_get(t, 0, 1, out), ST_OK);
+    assert_int_equal(tokens_get(t, 0, 2, out), ST_BADFILE);
+    assert_int_equal(tokens_check(t, 128256), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "token 4294967295 at position 1 "));
+    assert_int_equal(tokens_max(t), 4294967295);
+    tokens_close(t);
+}
+
+/* The first token outside is found behind the first block of the scan. */
+static void test_check_position(void **state)
+{
+    static uint16_t data[20000];
+    tokens *t = NULL;
+    (void)state;
+
+    data[12345] = 600;
+    data[15000] = 601;
+    assert_int_equal(tokens_open(put("p.bin", data, sizeof(data)), &t), ST_OK);
+    assert_int_equal(tokens_check(t, 601), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "token 601 at position 15000 "));
+    assert_int_equal(tokens_check(t, 600), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "token 600 at position 12345 "));
+    tokens_close(t);
+}
+
+static void expect_refused(const char *path, status code, const char *text)
+{
+    tokens *t = NULL;
+    const status st = tokens_open(path, &t);
+
+    if (st != code || strstr(status_text(), text) == NULL) {
+        fail_msg("%s: status %d, \"%s\", expected %d and \"%s\"", path, st,
+                 status_text(), code, text);
+    }
+    assert_null(t);
+    assert_null(strchr(status_text(), '\n'));
+}
+
+static void test_wrong_files(void **state)
+{
+    (void)state;
+    expect_refused(path_of("none.txt"), ST_NOINPUT, "No such file");
+    expect_refused(folder, ST_BADFILE, "is a folder");
+    expect_refused("/dev/null", ST_BADFILE, "not a regular file");
+    expect_refused(put("e.txt", "", 0), ST_BADFILE, "is empty");
+    expect_refused(put("e.bin", "", 0), ST_BADFILE, "is empty");
+    expect_refused(put("o.bin", "abc", 3), ST_BADFILE, "odd length of 3");
+    expect_refused(put_llmc("c.bin", 20240520, 1, 100, 99, 2), ST_BADFILE,
+                   "has 1222 bytes");
+    expect_refused(put_llmc("d.bin", 20240520, 1, 98, 99, 2), ST_BADFILE,
+                   "98 tokens, which take 1220");
+    expect_refused(put_llmc("v.bin", 20240520, 2, 10, 10, 2), ST_BADFILE,
+                   "version 2, known is 1");
+    expect_refused(put_llmc("w.bin", 20240801, 1, 10, 10, 4), ST_BADFILE,
+                   "version 1, known is 7");
+    expect_refused(put_llmc("n.bin", 20240520, 1, -5, 0, 2), ST_BADFILE,
+                   "says it has -5 tokens");
+    expect_refused(put_llmc("z.bin", 20240520, 1, 0, 0, 2), ST_BADFILE,
+                   "says it has 0 tokens");
+    expect_refused(put("t.bin", "\x88\xd8\x34\x01\x01\0\0\0", 8), ST_BADFILE,
+                   "truncated llm.c token file");
+    expect_refused(put_llmc("m.bin", 20240326, 3, 10, 10, 2), ST_BADFILE,
+                   "llm.c model checkpoint");
+    expect_refused(put("x.h5", "\211HDF\r\n\032\n....", 12), ST_BADFILE,
+                   "HDF5");
+    expect_refused(put("x.gz", "\037\213\010\0", 4), ST_BADFILE, "gzip");
+    expect_refused(put("x.idx", "MMIDIDX\0\0\1", 10), ST_BADFILE, "Megatron");
+    expect_refused(put("x.pt", "PK\003\004", 4), ST_BADFILE, "zip");
+}
+
+static void test_split(void **state)
+{
+    tokens_split s;
+    (void)state;
+
+    /* 13 tokens, seq 3: windows 0-3, 3-6, 6-9, 9-12. */
+    assert_int_equal(tokens_split_make(13, 3, 0, &s), ST_OK);
+    assert_int_equal(s.train_windows, 4);
+    assert_int_equal(s.val_windows, 0);
+    assert_int_equal(tokens_split_make(12, 3, 0, &s), ST_OK);
+    assert_int_equal(s.train_windows, 3);
+    /* 100 tokens, 10 % = 10 for validation: 90 and 10 of them. */
+    assert_int_equal(tokens_split_make(100, 4, 0.1, &s), ST_OK);
+    assert_int_equal(s.train_windows, 22);
+    assert_int_equal(s.val_first, 90);
+    assert_int_equal(s.val_windows, 2);
+    assert_true((s.train_windows - 1) * 4 + 4 < s.val_first);
+    assert_true(s.val_first + (s.val_windows - 1) * 4 + 4 < 100);
+    /* Too short a validation part is given to training. */
+    assert_int_equal(tokens_split_make(100, 16, 0.1, &s), ST_OK);
+    assert_int_equal(s.val_windows, 0);
+    assert_int_equal(s.val_first, 100);
+    assert_int_equal(s.train_windows, 6);
+    assert_int_equal(tokens_split_make(17, 16, 0, &s), ST_OK);
+    assert_int_equal(s.train_windows, 1);
+
+    assert_int_equal(tokens_split_make(16, 16, 0, &s), ST_CONFIG);
+    assert_int_equal(tokens_split_make(16, 0, 0, &s), ST_CONFIG);
+    assert_int_equal(tokens_split_make(16, 2, 1.0, &s), ST_CONFIG);
+    assert_int_equal(tokens_split_make(16, 2, -0.1, &s), ST_CONFIG);
+    assert_int_equal(tokens_split_make(16, 2, 0.0 / 0.0, &s), ST_CONFIG);
+}
+
+/* Every epoch draws each window once; batches cross epochs; the order is a
+ * function of (seed, step) and changes with the epoch and the seed. */
+static void test_order(void **state)
+{
+    enum { WINDOWS = 10, BATCH = 4, STEPS = 10 };
+    int seen[4][WINDOWS] = {{0}};
+    int64_t drawn[BATCH * STEPS];
+    int moved = 0, reseeded = 0;
+    (void)state;
+
+    for (int64_t step = 0; step < STEPS; step++) {
+        for (int64_t k = 0; k < BATCH; k++) {
+            const int64_t i = step * BATCH + k;
+            drawn[i] = tokens_window(7, step, k, BATCH, WINDOWS);
+            assert_in_range(drawn[i], 0, WINDOWS - 1);
+            seen[i / WINDOWS][drawn[i]]++;
+            reseeded += drawn[i] != tokens_window(8, step, k, BATCH, WINDOWS);
+        }
+    }
+    for (int epoch = 0; epoch < 4; epoch++) {
+        for (int w = 0; w < WINDOWS; w++) {
+            assert_int_equal(seen[epoch][w], 1);
+            moved += drawn[w] != drawn[epoch * WINDOWS + w];
+        }
+    }
+    assert_true(moved > 0);
+    assert_true(reseeded > 0);
+    /* The i-th sequence is the same however it is cut into batches. */
+    for (int64_t i = 0; i < BATCH * STEPS; i++) {
+        assert_int_equal(tokens_window(7, i, 0, 1, WINDOWS), drawn[i]);
+    }
+    assert_int_equal(drawn[13], rng_permute(7, 1, WINDOWS, 3));
+}
+
+static void test_memory(void **state)
+{
+    tokens *t = NULL;
+    const char *path = put("mem.txt", "abc", 3);
+    const int64_t live = mem_live();
+    (void)state;
+
+    for (int n = 1; n <= 2; n++) {
+        mem_fail_after(n);
+        assert_int_equal(tokens_open(path, &t), ST_SYSTEM);
+        mem_fail_after(0);
+        assert_null(t);
+    }
+    assert_int_equal(mem_live(), live);
+    assert_int_equal(tokens_open(path, &t), ST_OK);
+    tokens_close(t);
+    tokens_close(NULL);
+    assert_int_equal(mem_live(), live);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/weft_tokens_XXXXXX");
+    return mkdtemp(folder) == NULL;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+    (void)state;
+
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    return system(command) != 0 || mem_live() != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nanogpt),
+        cmocka_unit_test(test_llmc),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_huge_token),
+        cmocka_unit_test(test_check_position),
+        cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_memory),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down) != 0;
+}

@@ -1,0 +1,330 @@
+/*
+ * Order of one streamed step (3 layers; L load, C compute, D drain):
+ *
+ *   load     E  0a 0b 1a 1b 2a 2b H H' | H H' 2b 2a 1b 1a 0b 0a
+ *   compute  e  0  0  1  1  2  2  h h' | h h' 2  2  1  1  0  0  e'
+ *   drain                              | H H' 2b 2a 1b 1a 0b 0a E'
+ *   host                                 squares of each ... clip, update
+ *
+ * The source below turns "weights of rows r" into a buffer and a load, and
+ * "gradient rows are done" into a drain.
+ */
+#include "ws/compile.h"
+
+#include <string.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/base/units.h"
+
+typedef struct ws_source {
+    gpt_source src;
+    gpt_build *b;
+    int64_t panel_bytes;
+    gpt_acc *acc[2];     /* by parameter: main, embedding part            */
+    int32_t *last_drain; /* by parameter, -1: none                        */
+} ws_source;
+
+static prog_op *transfer(ws_source *s, op_kind kind, op_stream stream,
+                         int par, int64_t row0, int64_t rows)
+{
+    gpt_build *b = s->b;
+    const param *q = &b->ps->list[par];
+    prog_add(b->p, kind, stream, q->layer);
+    prog_op *o = prog_last(b->p);
+    o->param = par;
+    o->row0 = row0;
+    o->rows = rows;
+    o->bytes = 4.0 * (double)(rows * q->cols);
+    return o;
+}
+
+static int64_t panel_rows(gpt_source *src, int par)
+{
+    const ws_source *s = (const ws_source *)src;
+    return s->panel_bytes / (4 * s->b->ps->list[par].cols);
+}
+
+static prog_view weights(gpt_source *src, int par, int64_t row0, int64_t rows)
+{
+    ws_source *s = (ws_source *)src;
+    gpt_build *b = s->b;
+    const param *q = &b->ps->list[par];
+    int32_t buf = prog_buffer(b->p, param_role_name(q->role), BUF_WEIGHT,
+                              q->layer, rows * q->cols, false);
+    prog_view v = prog_whole(b->p, buf, rows, q->cols, q->cols);
+    transfer(s, OP_LOAD, STREAM_LOAD, par, row0, rows);
+    prog_use(b->p, v, VIEW_W);
+    return v;
+}
+
+static gpt_acc *grad(gpt_source *src, int par, int which, int64_t row0,
+                     int64_t rows, int planes)
+{
+    ws_source *s = (ws_source *)src;
+    gpt_build *b = s->b;
+    const param *q = &b->ps->list[par];
+    (void)row0;
+    int32_t buf = prog_buffer(b->p, "gradient", BUF_GRADIENT, q->layer,
+                              planes * rows * q->cols, false);
+    s->acc[which][par] = (gpt_acc){
+        .plane0 = prog_whole(b->p, buf, rows, q->cols, q->cols),
+        .plane = rows * q->cols,
+        .planes = planes,
+        .state = {.leaves = b->sh.data_tree},
+    };
+    return &s->acc[which][par];
+}
+
+/* Embedding rows of the batch are added in the store, after the head's
+ * gradient of a tied embedding has arrived. */
+static void grad_done(gpt_source *src, int par, int which, int64_t row0,
+                      int64_t rows)
+{
+    ws_source *s = (ws_source *)src;
+    const gpt_build *b = s->b;
+    bool embedding = b->ps->list[par].role == PARAM_WTE &&
+                     (which == GRAD_EMBED || !b->a->tied);
+    transfer(s, embedding ? OP_DRAIN_ROWS : OP_DRAIN, STREAM_DRAIN, par, row0,
+             rows);
+    prog_use(b->p, s->acc[which][par].plane0, VIEW_R);
+    s->last_drain[par] = b->p->nops - 1;
+}
+
+/* --- the step ------------------------------------------------------------- */
+
+static status source_init(ws_source *s, gpt_build *b, int64_t panel_bytes)
+{
+    memset(s, 0, sizeof(*s));
+    s->src = (gpt_source){.whole = false,
+                          .panel_rows = panel_rows,
+                          .weights = weights,
+                          .grad = grad,
+                          .grad_done = grad_done};
+    s->b = b;
+    s->panel_bytes = panel_bytes;
+    TRY(MEM_NEW(&s->acc[0], b->ps->n, "compile"));
+    TRY(MEM_NEW(&s->acc[1], b->ps->n, "compile"));
+    TRY(MEM_NEW(&s->last_drain, b->ps->n, "compile"));
+    memset(s->last_drain, -1, sizeof(int32_t) * (size_t)b->ps->n);
+    return ST_OK;
+}
+
+static void source_fini(ws_source *s)
+{
+    mem_free(s->acc[0]);
+    mem_free(s->acc[1]);
+    mem_free(s->last_drain);
+}
+
+/* The rows of the embedding that the batch names, once each. */
+static prog_view load_table(ws_source *s, const gpt_set *set)
+{
+    gpt_build *b = s->b;
+    int wte = params_find(b->ps, -1, PARAM_WTE);
+    int64_t n = set->range.seqs * b->sh.T;
+    int32_t buf = prog_buffer(b->p, "wte", BUF_WEIGHT, -1, n * b->a->C, false);
+    prog_view table = prog_whole(b->p, buf, n, b->a->C, b->a->C);
+    transfer(s, OP_LOAD_ROWS, STREAM_LOAD, wte, 0, n);
+    prog_use(b->p, table, VIEW_W);
+    return table;
+}
+
+/* Sums of squares as soon as a parameter's gradient is whole; then clip;
+ * then every parameter, in stream order: the next step needs the first
+ * layers first. */
+static void optimizer(ws_source *s)
+{
+    program *p = s->b->p;
+    for (int i = 0; i < s->b->ps->n; i++) {
+        prog_op *o = transfer(s, OP_GRAD_NORM, STREAM_HOST, i, 0,
+                              s->b->ps->list[i].rows);
+        o->flops = 0.5 * o->bytes;
+        if (s->last_drain[i] >= 0) {
+            prog_wait(p, p->nops - 1, s->last_drain[i], 0);
+        }
+    }
+    prog_add(p, OP_CLIP, STREAM_HOST, -1);
+    for (int i = 0; i < s->b->ps->n; i++) {
+        prog_op *o = transfer(s, OP_UPDATE, STREAM_HOST, i, 0,
+                              s->b->ps->list[i].rows);
+        o->bytes *= 7; /* reads w g m v, writes w m v */
+        o->flops = o->bytes / 28 * 14;
+    }
+}
+
+static void add_next_step_waits(program *p)
+{
+    for (int32_t i = 0; i < p->nops; i++) {
+        const prog_op *o = &p->ops[i];
+        if (o->kind != OP_LOAD && o->kind != OP_LOAD_ROWS) {
+            continue;
+        }
+        for (int32_t u = p->nops - 1; u > i; u--) {
+            if (p->ops[u].kind == OP_UPDATE && p->ops[u].param == o->param) {
+                prog_wait(p, i, u, 1);
+                break;
+            }
+        }
+    }
+}
+
+typedef struct layer_set {
+    gpt_acts acts[ARCH_LAYERS_MAX];
+} layer_set;
+
+static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
+                      layer_set *layers)
+{
+    gpt_build *b = s->b;
+    int L = b->a->L;
+    gpt_emit_batch(b, true);
+    prog_view table = load_table(s, set);
+    layers->acts[0].x = gpt_tokens(b, "x", BUF_ACTIVATION, 0, set, b->a->C);
+    gpt_emit_embed(b, set, table, layers->acts[0].x);
+    prog_view top = {0};
+    for (int l = 0; l < L; l++) {
+        top = gpt_tokens(b, "x", BUF_ACTIVATION, l + 1, set, b->a->C);
+        if (l + 1 < L) {
+            layers->acts[l + 1].x = top;
+        }
+        gpt_emit_forward(b, l, set, &layers->acts[l], !recompute, top);
+    }
+    prog_view dx = gpt_tokens(b, "dx", BUF_ACTIVATION, -1, set, b->a->C);
+    int64_t n = set->range.seqs * b->sh.T;
+    int32_t lbuf = prog_buffer(b->p, "loss", BUF_ACTIVATION, -1, n, false);
+    prog_view loss = prog_whole(b->p, lbuf, 1, n, n);
+    gpt_emit_head(b, set, top, dx, loss, 0);
+    prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
+    prog_use(b->p, loss, VIEW_R);
+    b->p->phase = PHASE_BACKWARD;
+    for (int l = L - 1; l >= 0; l--) {
+        gpt_emit_backward(b, l, set, &layers->acts[l], recompute, dx);
+    }
+    gpt_emit_embed_backward(b, dx);
+    b->p->phase = PHASE_UPDATE;
+    optimizer(s);
+}
+
+static int64_t micro_batches(const gpt_shape *sh, int64_t size, gpt_range *out)
+{
+    int64_t each = size > 0 && size < sh->seqs ? size : sh->seqs;
+    int64_t n = 0;
+    for (int64_t s = 0; s < sh->seqs; s += each) {
+        int64_t left = sh->seqs - s;
+        out[n++] = (gpt_range){(int32_t)s,
+                               (int32_t)(left < each ? left : each)};
+    }
+    return n;
+}
+
+static status compile_with(const arch *a, const params *ps,
+                           const gpt_shape *sh, const ws_config *config,
+                           const ws_choice *choice, program *p)
+{
+    gpt_build b = {.p = p, .a = a, .ps = ps, .sh = *sh};
+    ws_source s;
+    gpt_range *mbs = NULL;
+    layer_set *layers = NULL;
+    status st = source_init(&s, &b, choice->panel_bytes);
+    if (st == ST_OK) {
+        st = MEM_NEW(&mbs, sh->seqs, "compile");
+    }
+    if (st == ST_OK) {
+        st = MEM_NEW(&layers, 1, "compile");
+    }
+    if (st == ST_OK) {
+        b.src = &s.src;
+        gpt_set set = {.range = {0, (int32_t)sh->seqs}, .mbs = mbs};
+        set.nmb = (int32_t)micro_batches(sh, config->micro_batch, mbs);
+        b.acc_planes = gpt_acc_planes(sh, mbs, set.nmb, 0);
+        gpt_emit_work(&b);
+        emit_step(&s, &set, choice->recompute, layers);
+        prog_prefetch(p, (double)choice->window_bytes);
+        add_next_step_waits(p);
+        st = prog_finish(p);
+    }
+    mem_free(mbs);
+    mem_free(layers);
+    source_fini(&s);
+    return st;
+}
+
+/* One compile into *out; *fits says whether it keeps the budget. */
+static status try_choice(const arch *a, const params *ps, const gpt_shape *sh,
+                         const ws_config *config, const ws_choice *choice,
+                         program *p, int64_t *least, bool *fits)
+{
+    prog_fini(p);
+    TRY(compile_with(a, ps, sh, config, choice, p));
+    if (*least == 0 || p->peak_bytes < *least) {
+        *least = p->peak_bytes;
+    }
+    *fits = config->budget_bytes == 0 || p->peak_bytes <= config->budget_bytes;
+    return ST_OK;
+}
+
+/* Panels from large to small; activations kept before recomputed. */
+static status search(const arch *a, const params *ps, const gpt_shape *sh,
+                     const ws_config *config, program *p, ws_choice *choice)
+{
+    int64_t least = 0;
+    bool fits = false;
+    for (int re = 0; re < 2; re++) {
+        if ((re == 0 && config->recompute == WS_RECOMPUTE_FULL) ||
+            (re == 1 && config->recompute == WS_RECOMPUTE_NONE)) {
+            continue;
+        }
+        int64_t big = config->panel_bytes > 0 ? config->panel_bytes
+                                              : (int64_t)16 << 20;
+        int64_t small = config->panel_bytes > 0 ? big : (int64_t)64 << 10;
+        for (int64_t panel = big; panel >= small; panel /= 2) {
+            *choice = (ws_choice){.panel_bytes = panel,
+                                  .window_bytes = config->window_bytes > 0
+                                                      ? config->window_bytes
+                                                      : 2 * panel,
+                                  .recompute = re == 1};
+            TRY(try_choice(a, ps, sh, config, choice, p, &least, &fits));
+            if (fits) {
+                return ST_OK;
+            }
+        }
+    }
+    return FAIL(ST_BUDGET,
+                "streaming %s with %lld tokens a step needs %s of device "
+                "memory, --device-memory is %s; raise it, or lower --batch "
+                "or --seq",
+                a->name, (long long)(sh->N * sh->T),
+                units_bytes((double)least).s,
+                units_bytes((double)config->budget_bytes).s);
+}
+
+int64_t ws_least_bytes(const arch *a, const gpt_shape *sh)
+{
+    int64_t n = sh->N * sh->T;
+    return 4 * n * a->C * (a->L + 3) + 4 * n * a->F;
+}
+
+status ws_compile(const arch *a, const params *ps, gpt_shape sh,
+                  const ws_config *config, program_set *out,
+                  ws_choice *choice)
+{
+    memset(out, 0, sizeof(*out));
+    sh.dp = 1;
+    sh.tp = 1;
+    TRY(gpt_shape_share(&sh, 0, 0));
+    status st = MEM_NEW(&out->classes, 1, "program");
+    if (st == ST_OK) {
+        st = MEM_NEW(&out->places, 1, "program");
+    }
+    if (st == ST_OK) {
+        out->nclasses = 1;
+        out->nranks = 1;
+        out->places[0] = (prog_place){.prev = -1, .next = -1};
+        prog_init(&out->classes[0]);
+        st = search(a, ps, &sh, config, &out->classes[0], choice);
+    }
+    if (st != ST_OK) {
+        program_set_fini(out);
+    }
+    return st;
+}

@@ -1,0 +1,61 @@
+/*
+ * The streaming compiler: a step program from a model alone.
+ *
+ * One device holds no weights. Panels of every matrix stream past all tokens
+ * of the batch, layer by layer, forward and backward; finished gradient
+ * panels stream back; the store sums squares, clips and updates. Weights
+ * cross the link twice a step however many micro-batches there are (three
+ * times if activations are recomputed), embedding rows only for the tokens
+ * of the batch.
+ *
+ * The arena holds: activations kept for backward (of every layer, or only
+ * the inputs of the layers with recompute), the working set of one layer, and
+ * a window of panels on their way in and out. Given a budget, the compiler
+ * tries panels from large to small until the plan fits.
+ *
+ * Pure. Local.
+ */
+#ifndef WEFT_WS_COMPILE_H
+#define WEFT_WS_COMPILE_H
+
+#include <stdint.h>
+
+#include "runtime/base/status.h"
+#include "runtime/gpt/arch.h"
+#include "runtime/gpt/build.h"
+#include "runtime/gpt/params.h"
+#include "runtime/program/program.h"
+
+typedef enum ws_recompute {
+    WS_RECOMPUTE_AUTO, /* keep activations if they fit */
+    WS_RECOMPUTE_NONE,
+    WS_RECOMPUTE_FULL
+} ws_recompute;
+
+typedef struct ws_config {
+    int64_t budget_bytes; /* device memory; 0: no limit                   */
+    int64_t micro_batch;  /* sequences; 0: all                            */
+    ws_recompute recompute;
+    int64_t panel_bytes;  /* largest panel; 0: chosen                     */
+    int64_t window_bytes; /* loaded ahead; 0: chosen                      */
+} ws_config;
+
+/* What the compiler chose. */
+typedef struct ws_choice {
+    int64_t panel_bytes;
+    int64_t window_bytes;
+    bool recompute;
+} ws_choice;
+
+/* sh: N, T, D, S, threads, kblock are used; dp and tp are 1. One program, one
+ * rank. Fails with ST_BUDGET, saying what the least plan needs. Owns: *out,
+ * program_set_fini. */
+MUST_USE status ws_compile(const arch *a, const params *ps, gpt_shape sh,
+                           const ws_config *config, program_set *out,
+                           ws_choice *choice);
+
+/* A lower bound on the arena in closed form: the residual stream kept for
+ * every layer, and the smallest working set. No compile. */
+int64_t ws_least_bytes(const arch *a, const gpt_shape *sh);
+
+#endif

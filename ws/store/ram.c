@@ -1,0 +1,222 @@
+/*
+ * Four arrays a parameter: weights, moments, gradient. The gradient rows of
+ * an embedding are sparse: rows that were added to in the last step are
+ * cleared when the next one begins, unless a drain replaces them all (the
+ * head's part of a tied embedding).
+ */
+#include "ws/store/ram.h"
+
+#include <string.h>
+
+#include "runtime/base/mem.h"
+
+typedef struct ram_param {
+    store_param shape;
+    float *state[3]; /* by store_state */
+    float *grad;
+    uint8_t *dirty; /* rows that may hold an old gradient */
+    int64_t ndirty;
+} ram_param;
+
+typedef struct ram {
+    store base;
+    ram_param *list;
+    int n;
+    const math_ops *math;
+    math_ctx ctx;
+} ram;
+
+static float *row_of(const ram_param *p, float *array, int64_t row)
+{
+    return array + row * p->shape.cols;
+}
+
+static size_t row_bytes(const ram_param *p)
+{
+    return (size_t)p->shape.cols * sizeof(float);
+}
+
+/* What was left from the last step goes away, row by row. */
+static status ram_begin(store *s, int64_t step)
+{
+    ram *r = (ram *)s;
+    (void)step;
+    for (int i = 0; i < r->n; i++) {
+        ram_param *p = &r->list[i];
+        for (int64_t row = 0; p->ndirty > 0 && row < p->shape.rows; row++) {
+            if (p->dirty[row]) {
+                memset(row_of(p, p->grad, row), 0, row_bytes(p));
+                p->dirty[row] = 0;
+                p->ndirty--;
+            }
+        }
+    }
+    return ST_OK;
+}
+
+static status ram_load(store *s, int par, int64_t row0, int64_t rows,
+                       float *to)
+{
+    const ram_param *p = &((ram *)s)->list[par];
+    memcpy(to, row_of(p, p->state[STORE_WEIGHT], row0),
+           (size_t)rows * row_bytes(p));
+    return ST_OK;
+}
+
+static status ram_load_rows(store *s, int par, const int32_t *ids, int64_t n,
+                            float *to)
+{
+    const ram_param *p = &((ram *)s)->list[par];
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(to + i * p->shape.cols,
+               row_of(p, p->state[STORE_WEIGHT], ids[i]), row_bytes(p));
+    }
+    return ST_OK;
+}
+
+static status ram_drain(store *s, int par, int64_t row0, int64_t rows,
+                        const float *from)
+{
+    ram_param *p = &((ram *)s)->list[par];
+    memcpy(row_of(p, p->grad, row0), from, (size_t)rows * row_bytes(p));
+    return ST_OK;
+}
+
+static status ram_drain_rows(store *s, int par, const int32_t *ids, int64_t n,
+                             const float *from)
+{
+    ram *r = (ram *)s;
+    ram_param *p = &r->list[par];
+    const math_ctx one = {.threads = 1};
+    for (int64_t i = 0; i < n; i++) {
+        r->math->add(&one, 1, p->shape.cols, row_of(p, p->grad, ids[i]),
+                     p->shape.cols, from + i * p->shape.cols, p->shape.cols);
+        p->ndirty += !p->dirty[ids[i]];
+        p->dirty[ids[i]] = 1;
+    }
+    return ST_OK;
+}
+
+static status ram_norm(store *s, int par, double *rows)
+{
+    ram *r = (ram *)s;
+    const ram_param *p = &r->list[par];
+    /* One thread: it runs beside the device's compute. */
+    const math_ctx one = {.threads = 1};
+    r->math->row_sumsq(&one, p->shape.rows, p->shape.cols, p->grad,
+                       p->shape.cols, rows);
+    return ST_OK;
+}
+
+static status ram_update(store *s, int par, const store_update *u)
+{
+    ram *r = (ram *)s;
+    ram_param *p = &r->list[par];
+    math_adamw a = {.lr = u->lr,
+                    .beta1 = u->beta1,
+                    .beta2 = u->beta2,
+                    .eps = u->eps,
+                    .weight_decay = p->shape.decay ? u->weight_decay : 0,
+                    .bias1 = u->bias1,
+                    .bias2 = u->bias2,
+                    .clip = u->clip};
+    r->math->adamw(&r->ctx, &a, p->shape.rows, p->shape.cols, p->shape.cols,
+                   p->state[STORE_WEIGHT], p->grad, p->state[STORE_M],
+                   p->state[STORE_V]);
+    return ST_OK;
+}
+
+static status ram_end(store *s, int64_t step)
+{
+    (void)s, (void)step;
+    return ST_OK;
+}
+
+static status ram_read(store *s, int par, store_state which, int64_t row0,
+                       int64_t rows, float *to)
+{
+    const ram_param *p = &((ram *)s)->list[par];
+    memcpy(to, row_of(p, p->state[which], row0), (size_t)rows * row_bytes(p));
+    return ST_OK;
+}
+
+static status ram_write(store *s, int par, store_state which, int64_t row0,
+                        int64_t rows, const float *from)
+{
+    ram_param *p = &((ram *)s)->list[par];
+    memcpy(row_of(p, p->state[which], row0), from,
+           (size_t)rows * row_bytes(p));
+    return ST_OK;
+}
+
+static int64_t ram_bytes(const store *s)
+{
+    const ram *r = (const ram *)s;
+    int64_t bytes = 0;
+    for (int i = 0; i < r->n; i++) {
+        bytes += 16 * r->list[i].shape.rows * r->list[i].shape.cols;
+    }
+    return bytes;
+}
+
+static void ram_destroy(store *s)
+{
+    ram *r = (ram *)s;
+    for (int i = 0; r->list != NULL && i < r->n; i++) {
+        for (int k = 0; k < 3; k++) {
+            mem_free(r->list[i].state[k]);
+        }
+        mem_free(r->list[i].grad);
+        mem_free(r->list[i].dirty);
+    }
+    mem_free(r->list);
+    mem_free(r);
+}
+
+static const store_ops ram_ops = {
+    .name = "ram",
+    .begin = ram_begin,
+    .load = ram_load,
+    .load_rows = ram_load_rows,
+    .drain = ram_drain,
+    .drain_rows = ram_drain_rows,
+    .norm = ram_norm,
+    .update = ram_update,
+    .end = ram_end,
+    .read = ram_read,
+    .write = ram_write,
+    .bytes = ram_bytes,
+    .destroy = ram_destroy,
+};
+
+static status param_alloc(ram_param *p, const store_param *shape)
+{
+    p->shape = *shape;
+    int64_t n = shape->rows * shape->cols;
+    for (int k = 0; k < 3; k++) {
+        TRY(MEM_NEW(&p->state[k], n, "store"));
+    }
+    TRY(MEM_NEW(&p->grad, n, "store"));
+    return MEM_NEW(&p->dirty, shape->rows, "store");
+}
+
+status store_ram_create(const store_param *params, int n,
+                        const math_ops *math, int threads, store **out)
+{
+    ram *r = NULL;
+    TRY(MEM_NEW(&r, 1, "store"));
+    r->base.ops = &ram_ops;
+    r->math = math;
+    r->ctx = (math_ctx){.threads = threads};
+    status st = MEM_NEW(&r->list, n, "store");
+    for (int i = 0; st == ST_OK && i < n; i++) {
+        r->n = i + 1;
+        st = param_alloc(&r->list[i], &params[i]);
+    }
+    if (st != ST_OK) {
+        ram_destroy(&r->base);
+        return st;
+    }
+    *out = &r->base;
+    return ST_OK;
+}
