@@ -71,6 +71,14 @@ static bool has_worker(const exec *e, int stream)
             stream == STREAM_HOST);
 }
 
+/* Rows of a panel without the padding of the vocabulary's last leaf, which
+ * the store does not have and the device sees as zeros. */
+static int64_t real_rows(const exec *e, const prog_op *o)
+{
+    int64_t left = e->c.ps->list[o->param].rows - o->row0;
+    return o->rows < left ? o->rows : left;
+}
+
 static status move_data(exec *e, worker *w, const prog_op *o)
 {
     store *s = e->c.store;
@@ -81,15 +89,18 @@ static status move_data(exec *e, worker *w, const prog_op *o)
         bytes = e->nunique * e->c.ps->list[o->param].cols * 4;
     }
     int64_t until = link_book(&w->link, bytes);
+    int64_t rows = real_rows(e, o);
+    int64_t cols = e->c.ps->list[o->param].cols;
     switch ((op_kind)o->kind) {
     case OP_LOAD:
-        TRY(ops->load(s, o->param, o->row0, o->rows, p));
+        TRY(ops->load(s, o->param, o->row0, rows, p));
+        memset(p + rows * cols, 0, (size_t)((o->rows - rows) * cols) * 4);
         break;
     case OP_LOAD_ROWS:
         TRY(ops->load_rows(s, o->param, e->unique, e->nunique, p));
         break;
     case OP_DRAIN:
-        TRY(ops->drain(s, o->param, o->row0, o->rows, p));
+        TRY(ops->drain(s, o->param, o->row0, rows, p));
         break;
     default:
         TRY(ops->drain_rows(s, o->param, e->unique, e->nunique, p));

@@ -144,6 +144,14 @@ static param_shard shard(const gpt_build *b, int par)
                       b->sh.tensor_hi);
 }
 
+/* Most rows of a panel: whole blocks of k. */
+static int64_t panel_most(const gpt_build *b, int par)
+{
+    int64_t most = b->src->panel_rows(b->src, par);
+    return most > b->sh.kblock ? most / b->sh.kblock * b->sh.kblock
+                               : b->sh.kblock;
+}
+
 bool gpt_next_panel(const gpt_build *b, int par, gpt_panel *it)
 {
     int64_t rows = shard(b, par).rows;
@@ -165,33 +173,33 @@ bool gpt_next_panel(const gpt_build *b, int par, gpt_panel *it)
     while (leaf + 1 < nleaves && starts[leaf + 1] <= row0) {
         leaf++;
     }
-    int64_t most = b->src->panel_rows(b->src, par);
-    most = most > b->sh.kblock ? most / b->sh.kblock * b->sh.kblock
-                               : b->sh.kblock;
+    int64_t most = panel_most(b, par);
     int64_t left = starts[leaf + 1] - row0;
     it->rows = left < most ? left : most;
     it->leaf = b->sh.tensor_lo + leaf;
     return true;
 }
 
-/* Leaf segments of rows [row0, row0 + rows) of the shard, as pair src. */
-static int row_segs(const gpt_build *b, int par, int src, int64_t row0,
-                    int64_t rows, tree_seg *segs)
+int build_row_segs(const gpt_build *b, int par, int64_t row0, int64_t rows,
+                   tree_seg *segs)
 {
     int64_t starts[TREE_LEAVES_MAX + 1];
+    int nleaves = b->sh.tensor_hi - b->sh.tensor_lo;
     param_leaf_rows(b->a, &b->ps->list[par], b->sh.S, b->sh.tensor_lo,
                     b->sh.tensor_hi, starts);
     int n = 0;
-    for (int i = 0; i < b->sh.tensor_hi - b->sh.tensor_lo; i++) {
+    for (int i = 0; i < nleaves; i++) {
         int64_t lo = starts[i] > row0 ? starts[i] : row0;
-        int64_t hi = starts[i + 1] < row0 + rows ? starts[i + 1] : row0 + rows;
+        int64_t end = row0 + rows;
+        int64_t hi = starts[i + 1] < end ? starts[i + 1] : end;
+        /* An empty leaf goes with the rows behind it, or with the last. */
         bool empty = starts[i] == starts[i + 1] && starts[i] >= row0 &&
-                     starts[i] < row0 + rows + (row0 + rows == starts[i]);
+                     (starts[i] < end || end == starts[nleaves]);
         if (lo < hi || empty) {
-            segs[n++] = (tree_seg){.leaf = b->sh.tensor_lo + i - b->sh.tensor_base,
-                                   .src = src,
+            segs[n++] = (tree_seg){.leaf = b->sh.tensor_lo + i -
+                                           b->sh.tensor_base,
                                    .k0 = lo - row0,
-                                   .k1 = (hi > lo ? hi : lo) - row0,
+                                   .k1 = (empty ? lo : hi) - row0,
                                    .first = lo == starts[i],
                                    .last = hi == starts[i + 1]};
         }
@@ -292,105 +300,131 @@ void build_expand(gpt_build *b, op_kind kind, int layer, const gpt_set *set,
 typedef struct sum_item {
     int npairs;
     int pair[2]; /* index into the caller's pairs */
-    gpt_panel panel[2];
+    int64_t row0[2];
+    int64_t rows[2];
     tree_seg segs[2 * TREE_LEAVES_MAX];
     int nsegs;
 } sum_item;
 
-static void order_by_leaf(tree_seg *segs, int n)
-{
-    for (int i = 1; i < n; i++) {
-        tree_seg s = segs[i];
-        int j = i;
-        while (j > 0 && segs[j - 1].leaf > s.leaf) {
-            segs[j] = segs[j - 1];
-            j--;
-        }
-        segs[j] = s;
-    }
-}
-
-/* Only the first pair's first segment begins a leaf, only the last pair's
- * last segment ends it. */
-static void join_pairs(tree_seg *segs, int n)
-{
-    for (int i = 0; i + 1 < n; i++) {
-        if (segs[i].leaf == segs[i + 1].leaf) {
-            segs[i].last = 0;
-            segs[i + 1].first = 0;
-        }
-    }
-}
-
-/* Walks a sum: whole shards in one item, or panels leaf by leaf, the first
- * parameter's before the second's. */
+/* Walks a sum leaf by leaf, in a leaf the first parameter's rows before the
+ * second's: all in one item, or a panel an item. Rows of leaf i of pair j are
+ * [starts[j][i], starts[j][i + 1]). */
 typedef struct sum_walk {
     const gpt_build *b;
     const sum_pair *pairs;
     int npairs;
-    gpt_panel at[2];
-    bool more[2];
-    bool started;
+    int nleaves;
+    int64_t starts[2][TREE_LEAVES_MAX + 1];
+    int leaf;
+    int64_t row[2]; /* next row of each pair */
 } sum_walk;
 
-static bool sum_next_whole(sum_walk *w, sum_item *it)
+static sum_walk sum_begin(const gpt_build *b, const sum_pair *pairs,
+                          int npairs)
 {
-    if (w->started) {
-        return false;
+    sum_walk w = {.b = b, .pairs = pairs, .npairs = npairs};
+    w.nleaves = b->sh.tensor_hi - b->sh.tensor_lo;
+    for (int j = 0; j < npairs; j++) {
+        param_leaf_rows(b->a, &b->ps->list[pairs[j].par], b->sh.S,
+                        b->sh.tensor_lo, b->sh.tensor_hi, w.starts[j]);
     }
-    w->started = true;
-    for (int i = 0; i < w->npairs; i++) {
-        gpt_panel pn = {0};
-        gpt_next_panel(w->b, w->pairs[i].par, &pn);
-        it->pair[i] = i;
-        it->panel[i] = pn;
-        it->nsegs += row_segs(w->b, w->pairs[i].par, i, 0, pn.rows,
-                              it->segs + it->nsegs);
+    return w;
+}
+
+/* The pair whose rows come next in this leaf, or npairs. */
+static int sum_pair_now(const sum_walk *w)
+{
+    int j = 0;
+    while (j < w->npairs && w->row[j] >= w->starts[j][w->leaf + 1]) {
+        j++;
     }
-    it->npairs = w->npairs;
-    order_by_leaf(it->segs, it->nsegs);
-    join_pairs(it->segs, it->nsegs);
+    return j;
+}
+
+static bool leaf_empty(const sum_walk *w)
+{
+    for (int j = 0; j < w->npairs; j++) {
+        if (w->starts[j][w->leaf] < w->starts[j][w->leaf + 1]) {
+            return false;
+        }
+    }
     return true;
+}
+
+/* Adds `rows` next rows of pair j in the current leaf, at k0 of operand src,
+ * and moves on. */
+static void sum_take(sum_walk *w, sum_item *it, int j, int src, int64_t k0,
+                     int64_t rows)
+{
+    bool first = w->row[j] == w->starts[j][w->leaf];
+    for (int i = 0; i < j; i++) {
+        first = first && w->starts[i][w->leaf] == w->starts[i][w->leaf + 1];
+    }
+    w->row[j] += rows;
+    it->segs[it->nsegs++] =
+        (tree_seg){.leaf = w->b->sh.tensor_lo + w->leaf - w->b->sh.tensor_base,
+                   .src = src,
+                   .k0 = k0,
+                   .k1 = k0 + rows,
+                   .first = first,
+                   .last = sum_pair_now(w) == w->npairs};
+}
+
+/* Passes leaves that are done; empty ones leave a mark. */
+static void sum_skip(sum_walk *w, sum_item *it)
+{
+    while (w->leaf < w->nleaves && sum_pair_now(w) == w->npairs) {
+        if (leaf_empty(w)) {
+            it->segs[it->nsegs++] = (tree_seg){
+                .leaf = w->b->sh.tensor_lo + w->leaf - w->b->sh.tensor_base,
+                .first = 1,
+                .last = 1};
+        }
+        w->leaf++;
+    }
+}
+
+static void sum_all(sum_walk *w, sum_item *it)
+{
+    it->npairs = w->npairs;
+    for (int j = 0; j < w->npairs; j++) {
+        it->pair[j] = j;
+        it->rows[j] = w->starts[j][w->nleaves];
+    }
+    for (; w->leaf < w->nleaves; sum_skip(w, it)) {
+        int j = sum_pair_now(w);
+        sum_take(w, it, j, j, w->row[j],
+                 w->starts[j][w->leaf + 1] - w->row[j]);
+    }
 }
 
 static bool sum_next(sum_walk *w, sum_item *it)
 {
     memset(it, 0, sizeof(*it));
-    if (w->b->src->whole) {
-        return sum_next_whole(w, it);
-    }
-    if (!w->started) {
-        w->started = true;
-        for (int i = 0; i < w->npairs; i++) {
-            w->more[i] =
-                gpt_next_panel(w->b, w->pairs[i].par, &w->at[i]);
-        }
-    }
-    int i = w->more[0] ? 0 : 1;
-    if (i < w->npairs && w->npairs == 2 && w->more[0] && w->more[1] &&
-        w->at[1].leaf < w->at[0].leaf) {
-        i = 1;
-    }
-    if (i >= w->npairs || !w->more[i]) {
+    sum_skip(w, it);
+    if (w->leaf >= w->nleaves) {
         return false;
     }
-    it->npairs = 1;
-    it->pair[0] = i;
-    it->panel[0] = w->at[i];
-    it->nsegs = row_segs(w->b, w->pairs[i].par, 0, w->at[i].row0,
-                         w->at[i].rows, it->segs);
-    if (w->npairs == 2) {
-        it->segs[0].first &= i == 0;
-        it->segs[it->nsegs - 1].last &= i == 1;
+    if (w->b->src->whole) {
+        sum_all(w, it);
+        return true;
     }
-    w->more[i] = gpt_next_panel(w->b, w->pairs[i].par, &w->at[i]);
+    int j = sum_pair_now(w);
+    int64_t most = panel_most(w->b, w->pairs[j].par);
+    int64_t left = w->starts[j][w->leaf + 1] - w->row[j];
+    it->npairs = 1;
+    it->pair[0] = j;
+    it->row0[0] = w->row[j];
+    it->rows[0] = left < most ? left : most;
+    sum_take(w, it, j, 0, 0, it->rows[0]);
+    sum_skip(w, it);
     return true;
 }
 
 static int sum_planes(const gpt_build *b, const sum_pair *pairs, int npairs)
 {
     tree_state state = {.leaves = b->sh.tensor_tree};
-    sum_walk w = {.b = b, .pairs = pairs, .npairs = npairs};
+    sum_walk w = sum_begin(b, pairs, npairs);
     sum_item it;
     int planes = 1;
     while (sum_next(&w, &it)) {
@@ -425,7 +459,7 @@ static void emit_sum_item(gpt_build *b, op_kind kind, int layer,
     prog_view w[2];
     for (int j = 0; j < it->npairs; j++) {
         w[j] = b->src->weights(b->src, pairs[it->pair[j]].par,
-                               it->panel[j].row0, it->panel[j].rows);
+                               it->row0[j], it->rows[j]);
     }
     gpt_acc start = *acc;
     for (int i = 0; i < set->nmb; i++) {
@@ -433,15 +467,15 @@ static void emit_sum_item(gpt_build *b, op_kind kind, int layer,
         prog_op *o = build_op(b, kind, layer, m);
         o->form = FORM_SUM;
         o->param = pairs[it->pair[0]].par;
-        o->row0 = it->panel[0].row0;
+        o->row0 = it->row0[0];
         double rows = 0;
         for (int j = 0; j < it->npairs; j++) {
             prog_use(b->p,
                      prog_sub(pairs[it->pair[j]].a, m.row0, m.rows,
-                              it->panel[j].row0, it->panel[j].rows),
+                              it->row0[j], it->rows[j]),
                      VIEW_R);
             prog_use(b->p, w[j], VIEW_R);
-            rows += (double)it->panel[j].rows;
+            rows += (double)it->rows[j];
         }
         o->rows = (int64_t)rows;
         matmul_cost(o, (double)m.rows, rows, (double)b->a->C);
@@ -456,7 +490,7 @@ prog_view build_sum(gpt_build *b, op_kind kind, int layer,
 {
     gpt_acc acc =
         build_sum_acc(b, layer, set, sum_planes(b, pairs, npairs));
-    sum_walk w = {.b = b, .pairs = pairs, .npairs = npairs};
+    sum_walk w = sum_begin(b, pairs, npairs);
     sum_item it;
     while (sum_next(&w, &it)) {
         emit_sum_item(b, kind, layer, set, pairs, &it, &acc);
@@ -497,7 +531,7 @@ void gpt_emit_work(gpt_build *b)
 {
     const gpt_shape *sh = &b->sh;
     size_t bytes = math_work_bytes(sh->threads, sh->T, b->a->D, b->a->C,
-                                   TREE_LEAVES_MAX);
+                                   sh->D > sh->S ? sh->D : sh->S);
     size_t rows = math_rows_work_bytes(sh->seqs * sh->T);
     bytes = bytes > rows ? bytes : rows;
     b->p->work_buf = prog_buffer(b->p, "work", BUF_SCRATCH, -1,

@@ -32,6 +32,10 @@ int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
 int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end,
                   int64_t limit);
 
+/* Leaf segments of rows [row0, row0 + rows) of this rank's shard of par. */
+int build_row_segs(const gpt_build *b, int par, int64_t row0, int64_t rows,
+                   tree_seg *segs);
+
 /* y = x W^T panel by panel; y's columns are W's rows. */
 void build_expand(gpt_build *b, op_kind kind, int layer, const gpt_set *set,
                   int par, prog_view x, prog_view y);

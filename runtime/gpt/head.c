@@ -254,30 +254,6 @@ static void head_dinput(const head *k, gpt_panel pn, prog_view w, rows_of r,
                      segs, n);
 }
 
-/* Leaf segments of a panel of the head. */
-static int panel_segs(const gpt_build *b, int par, gpt_panel pn,
-                      tree_seg *segs)
-{
-    int64_t starts[TREE_LEAVES_MAX + 1];
-    param_leaf_rows(b->a, &b->ps->list[par], b->sh.S, b->sh.tensor_lo,
-                    b->sh.tensor_hi, starts);
-    int n = 0;
-    for (int i = 0; i < b->sh.tensor_hi - b->sh.tensor_lo; i++) {
-        int64_t lo = starts[i] > pn.row0 ? starts[i] : pn.row0;
-        int64_t end = pn.row0 + pn.rows;
-        int64_t hi = starts[i + 1] < end ? starts[i + 1] : end;
-        if (lo < hi) {
-            segs[n++] = (tree_seg){.leaf = b->sh.tensor_lo + i -
-                                           b->sh.tensor_base,
-                                   .k0 = lo - pn.row0,
-                                   .k1 = hi - pn.row0,
-                                   .first = lo == starts[i],
-                                   .last = hi == starts[i + 1]};
-        }
-    }
-    return n;
-}
-
 static prog_view logits_buffer(const head *k, int64_t rows, int64_t cols)
 {
     int32_t buf = prog_buffer(k->b->p, "logits", BUF_LOGITS, -1,
@@ -317,7 +293,7 @@ static void head_whole(const head *k, int64_t tokens, int64_t chunk,
                                b->head_planes);
     gpt_acc *db = bias_grad(k, pn.rows, b->head_planes);
     tree_seg vocab[TREE_LEAVES_MAX];
-    int nvocab = panel_segs(b, k->weight, pn, vocab);
+    int nvocab = build_row_segs(b, k->weight, 0, pn.rows, vocab);
     gpt_acc start = *dh;
     for (int64_t at = 0; at < tokens;) {
         int64_t end = build_cut(&b->sh, k->tok0 + at, k->tok0 + tokens,
@@ -379,7 +355,7 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
         head_backward(k, pn, w, r, logits, dw, db);
         b->src->grad_done(b->src, k->weight, GRAD_MAIN, pn.row0, pn.rows);
         tree_seg segs[TREE_LEAVES_MAX];
-        int n = panel_segs(b, k->weight, pn, segs);
+        int n = build_row_segs(b, k->weight, pn.row0, pn.rows, segs);
         head_dinput(k, pn, w, r, logits, segs, n, dh);
     }
     tree_seg segs[SEGS_MAX];

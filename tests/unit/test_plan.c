@@ -595,6 +595,27 @@ static void test_least_below_compiled(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
+/* Many layers: gradients and activations are as much, but not at once. */
+static void test_least_deep(void **state)
+{
+    static const char *const plans[] = {"dp1", "pp4.mb1", "dp1.mb1", "tp2"};
+    arch deep = tiny;
+    plan_job job = job_of(2, 0);
+    (void)state;
+
+    deep.L = 64;
+    job.a = &deep;
+    job.D = 1;
+    for (int i = 0; i < 8; i++) {
+        plan p = parsed(plans[i / 2]);
+        p.recompute = i % 2;
+        int64_t least = plan_least_bytes(&p, &job);
+        int64_t real = compiled_bytes(&p, &job);
+        assert_true(least <= real);
+        assert_true(least >= real - real / 5);
+    }
+}
+
 /* --- the nearest plan -------------------------------------------------- */
 
 static void expect_nearest(const char *text, plan_job job, const char *near)
@@ -847,6 +868,7 @@ int main(void)
         cmocka_unit_test(test_degrees_below_one),
         cmocka_unit_test(test_least_by_hand),
         cmocka_unit_test(test_least_below_compiled),
+        cmocka_unit_test(test_least_deep),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_nearest_memory),
         cmocka_unit_test(test_nearest_random),

@@ -1,0 +1,175 @@
+#include "benchmarks/setup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "partition/compile.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/threads.h"
+#include "runtime/base/units.h"
+#include "runtime/math/matmul.h"
+#include "ws/store/ram.h"
+
+static int thread_count(const setup_options *o, int ranks)
+{
+    if (o->threads > 0) {
+        return o->threads;
+    }
+    int each = threads_usable() / (ranks > 0 ? ranks : 1);
+    return each > 0 ? each : 1;
+}
+
+/* Leaves: what was asked for, or 4, or as many as the plan has ranks. Fast
+ * sums have none beyond the plan's own shares. */
+static int leaves(int64_t asked, int degree, bool fast)
+{
+    if (fast) {
+        return degree;
+    }
+    int least = asked > 0 ? (int)asked : 4;
+    return asked > 0 || least >= degree ? least : degree;
+}
+
+static gpt_shape make_shape(const setup *s, const setup_options *o)
+{
+    int ranks = s->streamed ? 1 : plan_ranks(&s->plan);
+    return (gpt_shape){
+        .N = o->batch,
+        .T = o->seq,
+        .D = leaves(o->data_leaves, s->streamed ? 1 : s->plan.data,
+                    o->fast_sums),
+        .S = leaves(o->tensor_leaves, s->streamed ? 1 : s->plan.tensor,
+                    o->fast_sums),
+        .dp = s->streamed ? 1 : s->plan.data,
+        .tp = s->streamed ? 1 : s->plan.tensor,
+        .kblock = matmul_kblock(),
+        .threads = thread_count(o, ranks),
+    };
+}
+
+static status open_streamed(setup *s, const setup_options *o)
+{
+    REQUIRE(o->seq <= s->a.positions, ST_CONFIG,
+            "--seq %lld is longer than the %d positions of %s",
+            (long long)o->seq, s->a.positions, s->a.name);
+    int64_t least = ws_least_bytes(&s->a, &s->sh);
+    REQUIRE(o->device_memory == 0 || least <= o->device_memory, ST_BUDGET,
+            "streaming %s with %lld tokens a step needs at least %s of device "
+            "memory, --device-memory is %s; raise it, or lower --batch",
+            s->a.name, (long long)(s->sh.N * s->sh.T),
+            units_bytes((double)least).s,
+            units_bytes((double)o->device_memory).s);
+    ws_config c = {.budget_bytes = o->device_memory,
+                   .micro_batch = o->micro_batch,
+                   .recompute = (ws_recompute)o->recompute};
+    return ws_compile(&s->a, &s->ps, s->sh, &c, &s->set, &s->choice);
+}
+
+static status open_partitioned(setup *s, const setup_options *o, int ranks)
+{
+    if (o->micro_batch > 0) {
+        s->plan.micro_batch = o->micro_batch;
+    }
+    if (o->recompute == SETUP_RECOMPUTE_FULL) {
+        s->plan.recompute = true;
+    }
+    plan_job job = {.a = &s->a,
+                    .N = s->sh.N,
+                    .T = s->sh.T,
+                    .D = s->sh.D,
+                    .S = s->sh.S,
+                    .device_memory = o->device_memory,
+                    .ranks = ranks};
+    TRY(plan_admit(&s->plan, &job));
+    return partition_compile(&s->a, &s->ps, &s->plan, s->sh,
+                             o->device_memory, &s->set);
+}
+
+status setup_open(const setup_options *o, int ranks, setup *out)
+{
+    int64_t begin = clock_wall_ns();
+    setup s = {.streamed = o->plan == NULL,
+               .math = o->reference ? &math_ref : &math_opt};
+    TRY(arch_open(o->model, &s.a));
+    if (o->layers > 0) {
+        TRY(arch_cut(&s.a, (int)o->layers));
+    }
+    if (!s.streamed) {
+        TRY(plan_open(o->plan, &s.plan));
+    }
+    s.sh = make_shape(&s, o);
+    TRY(params_init(&s.a, &s.ps));
+    status st = s.streamed ? open_streamed(&s, o)
+                           : open_partitioned(&s, o, ranks);
+    if (st == ST_OK) {
+        st = setup_share(&s, 0);
+    }
+    if (st != ST_OK) {
+        setup_close(&s);
+        return st;
+    }
+    s.plan_seconds = (double)(clock_wall_ns() - begin) * 1e-9;
+    *out = s;
+    return ST_OK;
+}
+
+void setup_close(setup *s)
+{
+    program_set_fini(&s->set);
+    params_fini(&s->ps);
+    memset(s, 0, sizeof(*s));
+}
+
+int setup_ranks(const setup *s)
+{
+    return s->set.nranks;
+}
+
+status setup_share(setup *s, int rank)
+{
+    const prog_place *at = &s->set.places[rank];
+    return gpt_shape_share(&s->sh, at->data, at->tensor);
+}
+
+static status list_params(const params *ps, store_param **out)
+{
+    TRY(MEM_NEW(out, ps->n, "store"));
+    for (int i = 0; i < ps->n; i++) {
+        (*out)[i] = (store_param){.rows = ps->list[i].rows,
+                                  .cols = ps->list[i].cols,
+                                  .decay = ps->list[i].decay};
+    }
+    return ST_OK;
+}
+
+status setup_store_create(const setup *s, const setup_options *o, int threads,
+                          store **out)
+{
+    *out = NULL;
+    if (!s->streamed) {
+        return ST_OK;
+    }
+    store_param *list = NULL;
+    TRY(list_params(&s->ps, &list));
+    status st = o->store == SETUP_STORE_NULL
+                    ? store_null_create(list, s->ps.n, 0, out)
+                    : store_ram_create(list, s->ps.n, s->math, threads, out);
+    if (st == ST_OK && o->store == SETUP_STORE_CHECK) {
+        st = store_check_create(*out, list, s->ps.n, out);
+    }
+    mem_free(list);
+    return st;
+}
+
+void setup_name(const setup_options *o, char *out, int size)
+{
+    if (o->plan != NULL) {
+        (void)snprintf(out, (size_t)size, "%s", o->plan);
+    } else if (o->device_memory > 0) {
+        (void)snprintf(out, (size_t)size, "streamed %s",
+                       units_bytes((double)o->device_memory).s);
+    } else {
+        (void)snprintf(out, (size_t)size, "streamed");
+    }
+}

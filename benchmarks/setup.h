@@ -1,0 +1,81 @@
+/*
+ * Set-ups: from what a person says (a model, perhaps a plan) to programs, a
+ * store and a shape. The one place that knows both compilers.
+ *
+ * setup_check refuses before anything starts: rules and the closed-form
+ * bound, then a compile. It needs no MPI. setup_open is local on each rank
+ * (deterministic: every rank compiles the same set).
+ */
+#ifndef WEFT_BENCHMARKS_SETUP_H
+#define WEFT_BENCHMARKS_SETUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "partition/plan.h"
+#include "runtime/base/status.h"
+#include "runtime/device/store.h"
+#include "runtime/gpt/arch.h"
+#include "runtime/gpt/build.h"
+#include "runtime/gpt/params.h"
+#include "runtime/math/math.h"
+#include "runtime/program/program.h"
+#include "ws/compile.h"
+
+typedef enum setup_recompute {
+    SETUP_RECOMPUTE_AUTO,
+    SETUP_RECOMPUTE_NONE,
+    SETUP_RECOMPUTE_FULL
+} setup_recompute;
+
+typedef enum setup_store {
+    SETUP_STORE_RAM,
+    SETUP_STORE_NULL,
+    SETUP_STORE_CHECK
+} setup_store;
+
+typedef struct setup_options {
+    const char *model;
+    int64_t layers;   /* 0: all */
+    const char *plan; /* NULL: streamed */
+    setup_store store;
+    int64_t device_memory;
+    int64_t batch, seq;
+    int64_t micro_batch; /* 0: chosen */
+    int64_t data_leaves, tensor_leaves;
+    bool fast_sums; /* leaves of the plan alone */
+    setup_recompute recompute;
+    int threads; /* 0: usable cores, shared by the ranks of the node */
+    bool reference; /* plain kernels */
+} setup_options;
+
+typedef struct setup {
+    arch a;
+    params ps;
+    bool streamed;
+    plan plan;        /* if not streamed */
+    gpt_shape sh;     /* of rank 0 until setup_share */
+    program_set set;
+    ws_choice choice; /* if streamed */
+    const math_ops *math;
+    double plan_seconds; /* wall time of checks and compile */
+} setup;
+
+/* Model, rules, compile. ranks 0: any number. Owns: *out, setup_close. */
+MUST_USE status setup_open(const setup_options *o, int ranks, setup *out);
+void setup_close(setup *s);
+
+/* Ranks that the set-up runs on. */
+int setup_ranks(const setup *s);
+
+/* Sets s->sh to the share of a rank. */
+MUST_USE status setup_share(setup *s, int rank);
+
+/* The store of a streamed set-up, *out = NULL for others. Owns: *out. */
+MUST_USE status setup_store_create(const setup *s, const setup_options *o,
+                                   int threads, store **out);
+
+/* "streamed 192 MiB", "dp2.tp2". */
+void setup_name(const setup_options *o, char *out, int size);
+
+#endif
