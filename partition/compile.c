@@ -203,7 +203,7 @@ static void backward(stage *s, int mb)
                           s->dx[mb]);
         for (int role = 0; mb + 1 == s->nmb && role < PARAM_ROLES; role++) {
             int par = params_find(b->ps, l, (param_role)role);
-            if (par >= 0) {
+            if (par >= 0 && b->ps->list[par].layer == l) {
                 reduce_param(s, par, GRAD_MAIN);
             }
         }

@@ -190,6 +190,15 @@ MUST_USE status h5_checksum_set(h5_file *f, const char *path, uint64_t hash);
 /* The same, of what the dataset holds now; for data written in ranges. */
 MUST_USE status h5_checksum_seal(h5_file *f, const char *path);
 
+/* Copies the group or dataset `src` with all in it into another file, where
+ * it is new; "/" is everything, with the file's attributes. Dimension scales
+ * inside `src` are attached again. */
+MUST_USE status h5_copy(const h5_file *from, const char *src, h5_file *to,
+                        const char *dst);
+
+/* Version of the HDF5 library, "1.10.8". Static. */
+const char *h5_library(void);
+
 /* ---- reading ------------------------------------------------------------- */
 
 bool h5_has(const h5_file *f, const char *path);

@@ -184,9 +184,9 @@ typedef struct math_ops {
 
     /* out[t] = table row ids[t] - row0 if that is in [0, rows), else 0
      * (vocabulary-parallel). Adds +0 so that -0 never appears. */
-    void (*rows_get)(const math_ctx *, int64_t n, int64_t C,
-                     const int32_t *ids, int64_t row0, int64_t rows,
-                     const float *table, int64_t ldt, float *out, int64_t ldo);
+    void (*rows_get)(const math_ctx *, int64_t n, int64_t C, const int32_t *ids,
+                     int64_t row0, int64_t rows, const float *table,
+                     int64_t ldt, float *out, int64_t ldo);
     /* grad[ids[t] - row0] = tree sum over data leaves of dx rows, in token
      * order inside a leaf. grad is zeroed first. segs cover all tokens;
      * `leaves` is n of the tree. Leaves that are not siblings stay apart:
@@ -243,7 +243,8 @@ enum { MATH_XENT_BLOCK = 512 };
 size_t math_work_bytes(int threads, int64_t T, int64_t head_dim,
                        int64_t max_cols, int leaves);
 
-/* What rows_grad needs for n tokens (beside nothing else). */
+/* Work bytes that rows_grad needs for n tokens; math_work_bytes does not
+ * include them. */
 size_t math_rows_work_bytes(int64_t n);
 
 /* The stack after a call with these segments: replaces spans and depth of

@@ -1,0 +1,423 @@
+/*
+ * Writing of run files. The tables that say what is where are in
+ * runfile_layout.c.
+ *
+ * Invariants: all columns of a group have the same number of rows between
+ * calls; steps rise; last_step is the last of waiting[] or, with none
+ * waiting, of /steps.
+ */
+#include "runtime/results/runfile.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/results/format.h"
+#include "runtime/results/runfile_impl.h"
+
+/* Steps wait at most so long, and so many, to be written together. */
+#define WAIT_NS ((int64_t)200 * 1000 * 1000)
+enum { WAIT_STEPS = 256 };
+
+struct runfile {
+    h5_file *h5;
+    int64_t last_step; /* recorded, -1: none yet     */
+    bool has_trace;    /* this object wrote to it    */
+    int64_t written_ns; /* when steps were, last      */
+    int nwaiting;
+    run_step waiting[WAIT_STEPS];
+};
+
+/* ---- groups of columns --------------------------------------------------- */
+
+static void column_path(const char *group, const char *name,
+                        char out[RUN_PATH_SIZE])
+{
+    const int n = snprintf(out, RUN_PATH_SIZE, "%s/%s", group, name);
+    ASSERT(n > 0 && n < RUN_PATH_SIZE);
+}
+
+/* h5web, silx and NeXpy then show the curve when they open the file. */
+static status describe_plot(h5_file *f, const char *group)
+{
+    TRY(h5_attr_set_text(f, group, "NX_class", "NXdata"));
+    TRY(h5_attr_set_text(f, group, "signal", "loss"));
+    return h5_attr_set_text(f, group, "axes", "step");
+}
+
+static status columns_create(h5_file *f, const char *group,
+                             const char *step_name, const run_column *columns,
+                             int n)
+{
+    char scale[RUN_PATH_SIZE], path[RUN_PATH_SIZE];
+
+    column_path(group, "step", scale);
+    TRY(h5_column_create(f, scale, H5_I64, 0, NULL));
+    TRY(h5_describe(f, scale, "1", step_name));
+    TRY(h5_scale_set(f, scale, "step"));
+    for (int i = 0; i < n; i++) {
+        column_path(group, columns[i].name, path);
+        TRY(h5_column_create(f, path, H5_F64, 0, NULL));
+        TRY(h5_describe(f, path, columns[i].units, columns[i].long_name));
+        TRY(h5_scale_attach(f, path, 0, scale));
+    }
+    return describe_plot(f, group);
+}
+
+/* Rows of `row_bytes` that begin with the step. The step is written last, as
+ * readers take its length for the group's. */
+static status columns_append(h5_file *f, const char *group, const void *rows,
+                             size_t row_bytes, int nrows,
+                             const run_column *columns, int n)
+{
+    char path[RUN_PATH_SIZE];
+    double values[WAIT_STEPS];
+    int64_t steps[WAIT_STEPS];
+
+    ASSERT(nrows <= WAIT_STEPS);
+    for (int i = 0; i < n; i++) {
+        for (int r = 0; r < nrows; r++) {
+            const char *row = (const char *)rows + (size_t)r * row_bytes;
+            memcpy(&values[r], row + columns[i].offset, sizeof(double));
+            memcpy(&steps[r], row, sizeof(int64_t));
+        }
+        column_path(group, columns[i].name, path);
+        TRY(h5_column_append(f, path, H5_F64, nrows, values));
+    }
+    column_path(group, "step", path);
+    return h5_column_append(f, path, H5_I64, nrows, steps);
+}
+
+/* Rows of /GROUP/step below `step`; steps rise. */
+static status rows_before(h5_file *f, const char *group, int64_t step,
+                          int64_t *rows, int64_t *last)
+{
+    char path[RUN_PATH_SIZE];
+    h5_info info;
+    int64_t *steps = NULL;
+    status st = ST_OK;
+
+    column_path(group, "step", path);
+    TRY(h5_data_info(f, path, &info));
+    TRY(MEM_NEW(&steps, info.rows + 1, "runfile"));
+    TRY_GOTO(h5_data_read_all(f, path, H5_I64, info.rows, steps), done);
+    *rows = 0;
+    while (*rows < info.rows && steps[*rows] < step) {
+        (*rows)++;
+    }
+    *last = *rows > 0 ? steps[*rows - 1] : -1;
+done:
+    mem_free(steps);
+    return st;
+}
+
+static status columns_cut(h5_file *f, const char *group, int64_t rows,
+                          const run_column *columns, int n)
+{
+    char path[RUN_PATH_SIZE];
+
+    for (int i = 0; i < n; i++) {
+        column_path(group, columns[i].name, path);
+        TRY(h5_column_cut(f, path, rows));
+    }
+    column_path(group, "step", path);
+    return h5_column_cut(f, path, rows);
+}
+
+/* ---- opening and closing ------------------------------------------------- */
+
+static status write_info(h5_file *f, const run_info *info)
+{
+    char now[FORMAT_TIME_SIZE];
+    run_info said = *info;
+
+    format_time(now);
+    said.created = now;
+    said.complete = false;
+    TRY(format_write(f, run_format));
+    TRY(h5_attr_set_text(f, "/", "NX_class", "NXroot"));
+    TRY(h5_attr_set_text(f, "/", "default", "steps"));
+    TRY(run_attrs_write(f, "/", &run_info_attrs, &said));
+    TRY(h5_attr_set_text(f, "/", "sums", info->exact_sums ? "exact" : "fast"));
+    return info->config != NULL ? h5_text_write(f, "/config", info->config)
+                                : ST_OK;
+}
+
+static status create_all(runfile *f, const run_info *info)
+{
+    TRY(write_info(f->h5, info));
+    TRY(columns_create(f->h5, "/steps", "number of the step, from 0",
+                       run_step_columns, RUN_STEP_COLUMNS));
+    TRY(columns_create(f->h5, "/validation", "steps done before",
+                       &run_validation_column, 1));
+    return h5_flush(f->h5);
+}
+
+/* Gives up after an error that is already recorded. */
+static void drop(runfile *f)
+{
+    const status ignored = h5_close(&f->h5);
+
+    (void)ignored;
+    mem_free(f);
+}
+
+status runfile_create(const char *path, const run_info *info, runfile **out)
+{
+    runfile *f = NULL;
+    status st = ST_OK;
+
+    TRY(MEM_NEW(&f, 1, "runfile"));
+    f->last_step = -1;
+    TRY_GOTO(h5_live_create(path, &f->h5), fail);
+    TRY_GOTO(create_all(f, info), fail);
+    *out = f;
+    return ST_OK;
+fail:
+    drop(f);
+    return st;
+}
+
+static status cut_all(runfile *f, int64_t step)
+{
+    int64_t rows = 0, last = -1;
+
+    TRY(format_check(f->h5, "/", run_format));
+    TRY(rows_before(f->h5, "/steps", step, &rows, &last));
+    REQUIRE(step == 0 || last == step - 1, ST_BADFILE,
+            "%s: ends at step %lld, cannot go on from step %lld; start a new "
+            "results file with --out",
+            h5_path(f->h5), (long long)last, (long long)step);
+    TRY(columns_cut(f->h5, "/steps", rows, run_step_columns, RUN_STEP_COLUMNS));
+    f->last_step = last;
+    /* A validation after `step` steps belongs to what is kept. */
+    TRY(rows_before(f->h5, "/validation", step + 1, &rows, &last));
+    TRY(columns_cut(f->h5, "/validation", rows, &run_validation_column, 1));
+    TRY(h5_attr_set_i64(f->h5, "/", "complete", 0));
+    return h5_flush(f->h5);
+}
+
+status runfile_resume(const char *path, int64_t step, runfile **out)
+{
+    runfile *f = NULL;
+    status st = ST_OK;
+
+    TRY(MEM_NEW(&f, 1, "runfile"));
+    TRY_GOTO(h5_live_open(path, &f->h5), fail);
+    TRY_GOTO(cut_all(f, step), fail);
+    *out = f;
+    return ST_OK;
+fail:
+    drop(f);
+    return st;
+}
+
+status runfile_close(runfile **f, bool complete)
+{
+    status st = ST_OK;
+
+    if (*f == NULL) {
+        return ST_OK;
+    }
+    st = runfile_flush(*f);
+    if (st == ST_OK && complete) {
+        st = h5_attr_set_i64((*f)->h5, "/", "complete", 1);
+    }
+    const status closed = h5_close(&(*f)->h5);
+    mem_free(*f);
+    *f = NULL;
+    return st != ST_OK ? st : closed;
+}
+
+/* ---- records ------------------------------------------------------------- */
+
+/* The ledger as its six numbers, to treat them alike. */
+enum { LEDGER_PARTS = sizeof(run_ledger) / sizeof(double) };
+
+static void summarize(const run_ledger *ledgers, int n, run_step *s)
+{
+    double sum[LEDGER_PARTS] = {0}, max[LEDGER_PARTS] = {0};
+
+    for (int r = 0; r < n; r++) {
+        double parts[LEDGER_PARTS];
+        memcpy(parts, &ledgers[r], sizeof(parts));
+        for (int i = 0; i < LEDGER_PARTS; i++) {
+            sum[i] += parts[i];
+            max[i] = r == 0 || parts[i] > max[i] ? parts[i] : max[i];
+        }
+    }
+    for (int i = 0; i < LEDGER_PARTS; i++) {
+        sum[i] /= n;
+    }
+    memcpy(&s->mean, sum, sizeof(sum));
+    memcpy(&s->max, max, sizeof(max));
+}
+
+status runfile_step(runfile *f, const run_step *s, const run_ledger *ledgers,
+                    int nranks)
+{
+    run_step row = *s;
+
+    REQUIRE(s->step > f->last_step, ST_INTERNAL,
+            "%s: step %lld recorded after step %lld", h5_path(f->h5),
+            (long long)s->step, (long long)f->last_step);
+    if (ledgers != NULL) {
+        ASSERT(nranks > 0);
+        summarize(ledgers, nranks, &row);
+    }
+    f->waiting[f->nwaiting++] = row;
+    f->last_step = row.step;
+    if (f->nwaiting < WAIT_STEPS &&
+        clock_wall_ns() - f->written_ns < WAIT_NS) {
+        return ST_OK;
+    }
+    return runfile_flush(f);
+}
+
+status runfile_flush(runfile *f)
+{
+    const int n = f->nwaiting;
+
+    if (n == 0) {
+        return ST_OK;
+    }
+    f->nwaiting = 0; /* also on failure: the disk is full, the run goes on */
+    TRY(columns_append(f->h5, "/steps", f->waiting, sizeof(f->waiting[0]), n,
+                       run_step_columns, RUN_STEP_COLUMNS));
+    f->written_ns = clock_wall_ns();
+    return h5_flush(f->h5);
+}
+
+status runfile_validation(runfile *f, int64_t step, double loss)
+{
+    const run_validation row = {step, loss};
+
+    TRY(runfile_flush(f));
+    TRY(columns_append(f->h5, "/validation", &row, sizeof(row), 1,
+                       &run_validation_column, 1));
+    return h5_flush(f->h5);
+}
+
+/* A table with these rows alone. */
+static status table_put(h5_file *f, const char *path, const h5_layout *layout,
+                        int64_t rows, const void *data)
+{
+    if (h5_has(f, path)) {
+        TRY(h5_column_cut(f, path, 0));
+    } else {
+        TRY(h5_table_create(f, path, layout));
+    }
+    return format_table_append(f, path, layout, rows, data);
+}
+
+status runfile_ranks(runfile *f, const run_rank *ranks, int n)
+{
+    TRY(table_put(f->h5, "/ranks", &run_rank_layout, n, ranks));
+    TRY(h5_describe(f->h5, "/ranks", NULL,
+                    "one row a rank; sizes in bytes, traffic of all steps"));
+    return h5_flush(f->h5);
+}
+
+status runfile_setup(runfile *f, const run_setup *s)
+{
+    TRY(h5_group_create(f->h5, "/setup"));
+    TRY(run_attrs_write(f->h5, "/setup", &run_setup_attrs, s));
+    TRY(table_put(f->h5, "/setup/decisions", &run_decision_layout,
+                  s->ndecisions, s->decisions));
+    TRY(table_put(f->h5, "/setup/operations", &run_op_layout, s->nops, s->ops));
+    TRY(h5_describe(f->h5, "/setup/operations", NULL,
+                    "operations of one step, all ranks"));
+    return h5_flush(f->h5);
+}
+
+status runfile_host(runfile *f, const run_host *h)
+{
+    run_host said = *h;
+
+    snprintf(said.hdf5, sizeof(said.hdf5), "%s", h5_library());
+    TRY(h5_group_create(f->h5, "/host"));
+    TRY(run_attrs_write(f->h5, "/host", &run_host_attrs, &said));
+    return h5_flush(f->h5);
+}
+
+status runfile_trace(runfile *f, int64_t step, const run_trace *rows, int64_t n)
+{
+    if (f->has_trace) {
+        TRY(format_table_append(f->h5, "/trace", &run_trace_layout, n, rows));
+    } else {
+        TRY(table_put(f->h5, "/trace", &run_trace_layout, n, rows));
+        TRY(h5_attr_set_i64(f->h5, "/trace", "step", step));
+        TRY(h5_describe(f->h5, "/trace", NULL,
+                        "one row an operation of one step; times since its "
+                        "start"));
+        f->has_trace = true;
+    }
+    return h5_flush(f->h5);
+}
+
+/* ---- rows from programs -------------------------------------------------- */
+
+void run_rank_describe(const program *p, const prog_place *place, run_rank *r)
+{
+    r->data = place->data;
+    r->pipe = place->pipe;
+    r->tensor = place->tensor;
+    r->class_index = place->class_index;
+    r->peak_bytes = p->peak_bytes;
+    memcpy(r->class_bytes, p->class_bytes, sizeof(r->class_bytes));
+}
+
+void run_trace_describe(const program *p, int rank, run_trace *rows)
+{
+    for (int32_t i = 0; i < p->nops; i++) {
+        const prog_op *op = &p->ops[i];
+        rows[i] = (run_trace){
+            .rank = rank,
+            .op = i,
+            .layer = op->layer,
+            .seq0 = op->seq0,
+            .seqs = op->seqs,
+            .flops = op->flops,
+            .bytes = op->bytes,
+            .predicted_ns = (double)NAN,
+        };
+        snprintf(rows[i].kind, sizeof(rows[i].kind), "%s",
+                 op_kind_name((op_kind)op->kind));
+        snprintf(rows[i].stream, sizeof(rows[i].stream), "%s",
+                 op_stream_name((op_stream)op->stream));
+    }
+}
+
+void run_setup_describe(const program_set *set, run_op_count *ops, run_setup *s)
+{
+    int64_t count[OP_KIND_COUNT] = {0};
+    double flops[OP_KIND_COUNT] = {0}, bytes[OP_KIND_COUNT] = {0};
+
+    s->programs = set->nclasses;
+    s->messages = 0;
+    s->bytes = 0;
+    for (int r = 0; r < set->nranks; r++) {
+        prog_totals t;
+        prog_count(&set->classes[set->places[r].class_index], &t);
+        for (int k = 0; k < OP_KIND_COUNT; k++) {
+            count[k] += t.ops[k];
+            flops[k] += t.flops[k];
+            bytes[k] += t.bytes[k];
+        }
+        s->messages += t.messages;
+        s->bytes += t.pipe_bytes + t.tensor_bytes + t.data_bytes;
+    }
+    s->ops = ops;
+    s->nops = 0;
+    for (int k = 0; k < OP_KIND_COUNT; k++) {
+        if (count[k] > 0) {
+            run_op_count *row = &ops[s->nops++];
+            *row = (run_op_count){
+                .count = count[k], .flops = flops[k], .bytes = bytes[k]};
+            snprintf(row->kind, sizeof(row->kind), "%s",
+                     op_kind_name((op_kind)k));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+/*
+ * Inside of runfile: what its writer and its reader agree on.
+ */
+#ifndef WEFT_RESULTS_RUNFILE_IMPL_H
+#define WEFT_RESULTS_RUNFILE_IMPL_H
+
+#include "runtime/io/h5.h"
+#include "runtime/results/runfile.h"
+
+/* A column of /steps or /validation. All but the first, the step itself, are
+ * doubles at `offset` of the row's struct. */
+typedef struct run_column {
+    const char *name;
+    const char *units;
+    const char *long_name;
+    size_t offset;
+} run_column;
+
+enum { RUN_STEP_COLUMNS = 6 + 2 * 6, RUN_PATH_SIZE = 512 };
+
+extern const char run_format[];
+extern const run_column run_step_columns[RUN_STEP_COLUMNS];
+extern const run_column run_validation_column;
+
+/* A number or text in a struct that is an attribute of a group. */
+typedef enum run_attr_kind {
+    RUN_ATTR_I32,
+    RUN_ATTR_I64,
+    RUN_ATTR_F64,
+    RUN_ATTR_BOOL,
+    RUN_ATTR_TEXT,  /* char *, owned by the reader                         */
+    RUN_ATTR_FIELD, /* char[bytes]                                         */
+    RUN_ATTR_HASH,  /* uint64_t as 16 hex digits                           */
+} run_attr_kind;
+
+typedef struct run_attr {
+    const char *name;
+    run_attr_kind kind;
+    size_t offset;
+    size_t bytes; /* RUN_ATTR_FIELD */
+} run_attr;
+
+typedef struct run_attrs {
+    const run_attr *list;
+    int n;
+} run_attrs;
+
+extern const run_attrs run_info_attrs, run_setup_attrs, run_host_attrs;
+extern const h5_layout run_rank_layout, run_decision_layout, run_op_layout,
+    run_trace_layout;
+
+/* Attributes of a group to and from the struct they belong to. A missing
+ * attribute is NaN, -1, "" or 0. */
+status run_attrs_write(h5_file *f, const char *group, const run_attrs *attrs,
+                       const void *from);
+status run_attrs_read(const h5_file *f, const char *group,
+                      const run_attrs *attrs, void *to);
+
+#endif

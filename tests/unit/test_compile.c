@@ -1,0 +1,228 @@
+/*
+ * Both compilers, checked: every plan that the rules admit, on two models,
+ * several batches, leaves, micro-batches and budgets, must pass prog_check
+ * and prog_set_check. Failures are listed all, then the test fails.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "partition/compile.h"
+#include "partition/plan.h"
+#include "runtime/base/mem.h"
+#include "ws/compile.h"
+
+typedef struct model {
+    arch a;
+    params ps;
+} model;
+
+static model models[2]; /* sequential and tied; parallel, rotary, untied */
+
+static int open_models(void **state)
+{
+    static const char *const names[2] = {"gpt-neo-tiny", "gpt-j-tiny"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        if (arch_open(names[i], &models[i].a) != ST_OK ||
+            params_init(&models[i].a, &models[i].ps) != ST_OK) {
+            print_error("%s\n", status_text());
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int close_models(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        params_fini(&models[i].ps);
+    }
+    return 0;
+}
+
+/* A batch and its leaves. kblock is small where sums are to be cut. */
+typedef struct job {
+    int64_t N, T;
+    int32_t D, S;
+    int64_t kblock;
+} job;
+
+static gpt_shape shape_of(const job *j)
+{
+    return (gpt_shape){.N = j->N,
+                       .T = j->T,
+                       .D = j->D,
+                       .S = j->S,
+                       .kblock = j->kblock,
+                       .threads = 2};
+}
+
+typedef struct tally {
+    int compiled, refused, failed;
+} tally;
+
+static status check_all(const program_set *set, int64_t budget)
+{
+    for (int32_t c = 0; c < set->nclasses; c++) {
+        TRY(prog_check(&set->classes[c], budget));
+    }
+    return prog_set_check(set);
+}
+
+/* --- partition ------------------------------------------------------------ */
+
+static void note(tally *t, status st, const char *what)
+{
+    if (st == ST_OK) {
+        t->compiled++;
+        return;
+    }
+    t->failed++;
+    if (t->failed <= 12) {
+        print_error("%s: %s: %s\n", what, status_name(st), status_text());
+    }
+}
+
+static void try_plan(const model *m, const job *j, const plan *p, tally *t)
+{
+    plan_job pj = {.a = &m->a, .N = j->N, .T = j->T, .D = j->D, .S = j->S};
+    strbuf why = {0};
+    int violated = plan_check(p, &pj, &why);
+    strbuf_fini(&why);
+    if (violated > 0) {
+        t->refused++;
+        return;
+    }
+    char what[200];
+    (void)snprintf(what, sizeof(what),
+                   "%s N%lld T%lld D%d S%d k%lld %s%s", m->a.name,
+                   (long long)j->N, (long long)j->T, j->D, j->S,
+                   (long long)j->kblock, p->name,
+                   p->recompute ? " recompute" : "");
+    program_set set;
+    status st =
+        partition_compile(&m->a, &m->ps, p, shape_of(j), 0, &set);
+    if (st == ST_OK) {
+        st = check_all(&set, 0);
+        program_set_fini(&set);
+    }
+    note(t, st, what);
+}
+
+static void try_plans(const model *m, const job *j, tally *t)
+{
+    static const int pipes[] = {1, 2, 4};
+    static const int micro[] = {0, 1, 2, 3};
+    for (int data = 1; data <= 4; data++) {
+        for (int tensor = 1; tensor <= 4; tensor++) {
+            for (int k = 0; k < 3; k++) {
+                for (int v = 0; v < 8; v++) {
+                    plan p = {.data = data,
+                              .pipe = pipes[k],
+                              .tensor = tensor,
+                              .micro_batch = micro[v / 2],
+                              .recompute = v % 2 == 1};
+                    plan_shorthand(&p, p.name, PLAN_NAME_MAX);
+                    if (plan_ranks(&p) <= 8) {
+                        try_plan(m, j, &p, t);
+                    }
+                }
+            }
+        }
+    }
+}
+
+static const job jobs[] = {
+    {8, 64, 4, 4, 256},   {8, 64, 6, 6, 256}, {8, 64, 12, 12, 256},
+    {8, 64, 4, 4, 16},    {8, 48, 8, 3, 16},  {12, 32, 6, 12, 64},
+    {5, 64, 4, 6, 32},    {2, 64, 4, 4, 256}, {9, 40, 3, 5, 16},
+    {8, 64, 1, 1, 256},   {16, 16, 16, 4, 4}, {7, 31, 7, 7, 8},
+};
+
+static void test_partition(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tally t = {0};
+        for (size_t j = 0; j < sizeof(jobs) / sizeof(jobs[0]); j++) {
+            try_plans(&models[i], &jobs[j], &t);
+        }
+        print_message("%s: %d plans pass, %d fail, %d are refused\n",
+                      models[i].a.name, t.compiled, t.failed, t.refused);
+        assert_int_equal(t.failed, 0);
+        assert_true(t.compiled > 400);
+    }
+}
+
+/* --- streaming ------------------------------------------------------------ */
+
+static void try_stream(const model *m, const job *j, const ws_config *c,
+                       tally *t)
+{
+    char what[200];
+    (void)snprintf(what, sizeof(what),
+                   "%s N%lld T%lld D%d S%d k%lld budget %lld mb%lld "
+                   "recompute %d panel %lld window %lld",
+                   m->a.name, (long long)j->N, (long long)j->T, j->D, j->S,
+                   (long long)j->kblock, (long long)c->budget_bytes,
+                   (long long)c->micro_batch, (int)c->recompute,
+                   (long long)c->panel_bytes, (long long)c->window_bytes);
+    program_set set;
+    ws_choice choice;
+    status st = ws_compile(&m->a, &m->ps, shape_of(j), c, &set, &choice);
+    if (st == ST_BUDGET && c->budget_bytes > 0) {
+        t->refused++;
+        return;
+    }
+    if (st == ST_OK) {
+        st = check_all(&set, c->budget_bytes);
+        program_set_fini(&set);
+    }
+    note(t, st, what);
+}
+
+static void test_stream(void **state)
+{
+    static const int64_t budgets[] = {0, 2 << 20, 4 << 20, 8 << 20, 64 << 20};
+    static const int64_t micro[] = {0, 1, 3};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tally t = {0};
+        for (size_t j = 0; j < sizeof(jobs) / sizeof(jobs[0]); j++) {
+            for (int v = 0; v < 5 * 3 * 3; v++) {
+                ws_config c = {.budget_bytes = budgets[v % 5],
+                               .micro_batch = micro[v / 5 % 3],
+                               .recompute = (ws_recompute)(v / 15)};
+                try_stream(&models[i], &jobs[j], &c, &t);
+            }
+            for (int v = 0; v < 3 * 3; v++) {
+                ws_config c = {.micro_batch = v % 3,
+                               .panel_bytes = (int64_t)8192 << (2 * (v / 3)),
+                               .window_bytes = (int64_t)16384 << (v % 3 * 4)};
+                try_stream(&models[i], &jobs[j], &c, &t);
+            }
+        }
+        print_message("%s: %d streamed programs pass, %d fail, %d do not "
+                      "fit\n",
+                      models[i].a.name, t.compiled, t.failed, t.refused);
+        assert_int_equal(t.failed, 0);
+        assert_true(t.compiled > 200);
+        assert_true(t.refused > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_partition),
+        cmocka_unit_test(test_stream),
+    };
+    return cmocka_run_group_tests(tests, open_models, close_models) != 0;
+}
