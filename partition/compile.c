@@ -123,6 +123,7 @@ typedef struct stage {
     prog_view *dx;  /* by micro-batch                                      */
     prog_view dx_all;
     prog_view loss;
+    int32_t loss_op;
     int64_t chunk;
 } stage;
 
@@ -274,6 +275,9 @@ static void optimizer(stage *s)
         if (pass == 0) {
             prog_add(b->p, OP_CLIP, STREAM_HOST, -1);
             prog_last(b->p)->group = GROUP_WORLD;
+            if (s->last) { /* adds up its leaf sums */
+                prog_wait(b->p, b->p->nops - 1, s->loss_op, 0);
+            }
         }
     }
 }
@@ -306,7 +310,7 @@ static void emit_step(stage *s)
         forward(s, i);
     }
     if (s->last) {
-        prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
+        s->loss_op = prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
         prog_use(b->p, s->loss, VIEW_R);
     }
     b->p->phase = PHASE_BACKWARD;

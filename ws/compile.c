@@ -22,6 +22,7 @@ typedef struct ws_source {
     int64_t panel_bytes;
     gpt_acc *acc[2];     /* by parameter: main, embedding part            */
     int32_t *last_drain; /* by parameter, -1: none                        */
+    int32_t loss;        /* operation                                     */
 } ws_source;
 
 static prog_op *transfer(ws_source *s, op_kind kind, op_stream stream,
@@ -144,6 +145,7 @@ static void optimizer(ws_source *s)
         }
     }
     prog_add(p, OP_CLIP, STREAM_HOST, -1);
+    prog_wait(p, p->nops - 1, s->loss, 0); /* adds up its leaf sums */
     for (int i = 0; i < s->b->ps->n; i++) {
         prog_op *o = transfer(s, OP_UPDATE, STREAM_HOST, i, 0,
                               s->b->ps->list[i].rows);
@@ -194,7 +196,7 @@ static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
     int32_t lbuf = prog_buffer(b->p, "loss", BUF_ACTIVATION, -1, n, false);
     prog_view loss = prog_whole(b->p, lbuf, 1, n, n);
     gpt_emit_head(b, set, top, dx, loss, 0);
-    prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
+    s->loss = prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
     prog_use(b->p, loss, VIEW_R);
     b->p->phase = PHASE_BACKWARD;
     for (int l = L - 1; l >= 0; l--) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/base/hash.h"
+#include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/hf.h"
@@ -232,6 +233,15 @@ status arch_open(const char *model, arch *out)
     TRY_GOTO(name_of(path, a.name), done);
     *out = a;
 done:
+    mem_free(path);
+    return st;
+}
+
+status arch_config_text(const char *model, char **out)
+{
+    char *path = NULL;
+    TRY(find_file(model, &path));
+    status st = text_read_file(path, JSON_BYTES_MAX, out, NULL);
     mem_free(path);
     return st;
 }

@@ -74,6 +74,10 @@ typedef struct arch {
  * ignored with a warning. Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
 MUST_USE status arch_open(const char *model, arch *out);
 
+/* The config.json that arch_open reads for `model`, as it is. Owns: *out,
+ * mem_free. */
+MUST_USE status arch_config_text(const char *model, char **out);
+
 /* Cuts depth to `layers`, keeps width. Fails if layers > L. */
 MUST_USE status arch_cut(arch *a, int layers);
 

@@ -27,9 +27,8 @@ typedef status (*visit)(const copy *c, const char *path_in_src);
 static status join(const char *base, const char *rest, char out[H5_PATH_SIZE])
 {
     const bool root = strcmp(base, "/") == 0;
-    const int n =
-        snprintf(out, H5_PATH_SIZE, "%s%s", root && rest[0] != '\0' ? "" : base,
-                 rest);
+    const int n = snprintf(out, H5_PATH_SIZE, "%s%s",
+                           root && rest[0] != '\0' ? "" : base, rest);
 
     REQUIRE(n < H5_PATH_SIZE, ST_BADFILE, "%.60s...: a path is too long", out);
     return ST_OK;
@@ -88,11 +87,10 @@ static status attach_dim(const copy *c, hid_t set, int dim, const char *rest)
     char scale[H5_PATH_SIZE] = "", copied[H5_PATH_SIZE], path[H5_PATH_SIZE];
     const size_t skip = strcmp(c->src, "/") == 0 ? 0 : strlen(c->src);
 
-    const int found = H5DSiterate_scales(set, (unsigned)dim, NULL, scale_name,
-                                         scale);
+    const int found =
+        H5DSiterate_scales(set, (unsigned)dim, NULL, scale_name, scale);
     H5Eclear2(H5E_DEFAULT);
-    if (found <= 0 || strncmp(scale, c->src, skip) != 0 ||
-        scale[skip] != '/') {
+    if (found <= 0 || strncmp(scale, c->src, skip) != 0 || scale[skip] != '/') {
         return ST_OK; /* none, or one that stayed behind */
     }
     TRY(join(c->dst, scale + skip, copied));

@@ -10,7 +10,9 @@
  * them writes. Either they name the same buffer, or the later buffer lies
  * where the earlier one was. Each operation gets at most one wait per other
  * stream (the newest operation there), and none for what its stream is known
- * to have waited for, directly or through others (a vector clock):
+ * to have waited for, directly or through others (a vector clock). Validation
+ * leaves out all but the forward part, and may then need a second wait: for
+ * the newest operation there that it runs.
  *
  *     load     L0 ---- L1 ---- L2            L2 lies where L0's panel was:
  *                \       \    /              it waits for C0, which read it;
@@ -25,12 +27,22 @@
 
 enum { ALIGN_BYTES = 64, PAD_FLOATS = 16 };
 
+/* A step, or its forward part alone: what is left out there cannot pass on
+ * what it waited for, so each run has clocks, and waits, of its own. */
+enum { RUNS = 2 };
+
+typedef struct run {
+    bool forward;
+    int32_t (*clock)[STREAM_COUNT]; /* per op: newest op known done        */
+    int32_t now[STREAM_COUNT][STREAM_COUNT]; /* per stream: the same       */
+} run;
+
 typedef struct planner {
     program *p;
     int32_t *placed; /* buffers by offset                                 */
     int32_t nplaced;
-    int32_t (*clock)[STREAM_COUNT]; /* per op: newest op known done        */
-    int32_t *touch_head;            /* per buffer: newest touch            */
+    run runs[RUNS];
+    int32_t *touch_head; /* per buffer: newest touch                       */
     struct touch {
         int32_t op, next;
         int64_t lo, hi;
@@ -178,6 +190,11 @@ static status count_classes(program *p)
 
 /* --- waits ---------------------------------------------------------------- */
 
+static bool takes(const planner *pl, const run *r, int32_t op)
+{
+    return !r->forward || prog_is_forward(&pl->p->ops[op]);
+}
+
 static void clock_join(int32_t *into, const int32_t *from)
 {
     for (int s = 0; s < STREAM_COUNT; s++) {
@@ -187,8 +204,9 @@ static void clock_join(int32_t *into, const int32_t *from)
 
 /* Notes in newest[] the latest operation per stream of buffer b that
  * conflicts with bytes [lo, hi) touched in `mode` by stream `self`. */
-static void newest_conflicts(const planner *pl, int32_t b, int self,
-                             int64_t lo, int64_t hi, int mode, int32_t *newest)
+static void newest_conflicts(const planner *pl, const run *r, int32_t b,
+                             int self, int64_t lo, int64_t hi, int mode,
+                             int32_t *newest)
 {
     if ((pl->touch_streams[b] & ~(1u << self)) == 0) {
         return;
@@ -198,7 +216,7 @@ static void newest_conflicts(const planner *pl, int32_t b, int self,
         int s = pl->p->ops[x->op].stream;
         bool clash = ((mode | x->mode) & VIEW_W) != 0;
         if (s != self && clash && x->lo < hi && lo < x->hi &&
-            x->op > newest[s]) {
+            x->op > newest[s] && takes(pl, r, x->op)) {
             newest[s] = x->op;
         }
     }
@@ -212,8 +230,8 @@ static bool share_bytes(const prog_buf *a, const prog_buf *b)
 
 /* First touch of buffer b by this stream: whoever had these bytes before
  * must be through. */
-static void reuse_conflicts(const planner *pl, int32_t b, int self,
-                            int32_t *newest)
+static void reuse_conflicts(const planner *pl, const run *r, int32_t b,
+                            int self, int32_t *newest)
 {
     const prog_buf *mine = &pl->p->bufs[b];
     for (int32_t i = 0; i < pl->nplaced; i++) {
@@ -223,7 +241,7 @@ static void reuse_conflicts(const planner *pl, int32_t b, int self,
             break;
         }
         if (other != b && o->last < mine->first && share_bytes(o, mine)) {
-            newest_conflicts(pl, other, self, INT64_MIN, INT64_MAX, VIEW_W,
+            newest_conflicts(pl, r, other, self, INT64_MIN, INT64_MAX, VIEW_W,
                              newest);
         }
     }
@@ -252,48 +270,86 @@ static void note_touch(planner *pl, int32_t op, const prog_view *v,
     pl->touch_streams[v->buf] |= (uint8_t)(1u << pl->p->ops[op].stream);
 }
 
+/* The newest operation of each other stream that operation i must find done
+ * in this run: by its views, and by what the compiler asked for. */
+static void find_newest(const planner *pl, const run *r, int32_t i,
+                        int32_t newest[STREAM_COUNT])
+{
+    const program *p = pl->p;
+    const prog_op *o = &p->ops[i];
+    int self = o->stream;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        newest[s] = -1;
+    }
+    for (int32_t v = 0; v < o->views; v++) {
+        const prog_view *w = &p->view[o->view0 + v];
+        newest_conflicts(pl, r, w->buf, self, w->off, view_end(p, o, v),
+                         w->mode, newest);
+        if ((pl->touch_streams[w->buf] & (1u << self)) == 0 &&
+            !p->bufs[w->buf].persistent) {
+            reuse_conflicts(pl, r, w->buf, self, newest);
+        }
+    }
+    for (int32_t d = pl->asked_head[i]; d >= 0; d = pl->asked_next[d]) {
+        const prog_dep *dep = &p->dep[d];
+        int s = p->ops[dep->op].stream;
+        if (dep->distance == 0 && dep->op > newest[s] &&
+            takes(pl, r, dep->op)) {
+            newest[s] = dep->op;
+        }
+    }
+}
+
+/* Adds a wait to the end of `out` unless operation i has it already. */
+static void add_wait(program *p, prog_dep dep, int32_t first, program *out)
+{
+    for (int32_t d = first; d < out->ndeps; d++) {
+        if (out->dep[d].op == dep.op &&
+            out->dep[d].distance == dep.distance) {
+            return;
+        }
+    }
+    out->dep[out->ndeps++] = dep;
+    p->ops[dep.op].awaited = 1;
+}
+
+/* Operation i's waits in this run, and what it knows to be done then. */
+static void wait_in_run(planner *pl, run *r, int32_t i, int32_t first,
+                        program *out)
+{
+    int self = pl->p->ops[i].stream;
+    int32_t *now = r->now[self];
+    int32_t newest[STREAM_COUNT];
+    find_newest(pl, r, i, newest);
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        if (s != self && newest[s] > now[s]) {
+            add_wait(pl->p, (prog_dep){i, newest[s], 0}, first, out);
+            clock_join(now, r->clock[newest[s]]);
+        }
+    }
+    now[self] = i;
+    memcpy(r->clock[i], now, sizeof(r->clock[i]));
+}
+
 /* All waits of operation i: those the compiler asked for, then derived ones.
  * Rewrites the operation's dependences at the end of `out`. */
-static void derive_waits(planner *pl, int32_t i, int32_t *stream_clock,
-                         program *out)
+static void derive_waits(planner *pl, int32_t i, program *out)
 {
     program *p = pl->p;
     prog_op *o = &p->ops[i];
-    int self = o->stream;
-    int32_t newest[STREAM_COUNT];
-    memset(newest, -1, sizeof(newest));
-    for (int32_t v = 0; v < o->views; v++) {
-        const prog_view *w = &p->view[o->view0 + v];
-        int64_t hi = view_end(p, o, v);
-        newest_conflicts(pl, w->buf, self, w->off, hi, w->mode, newest);
-        if ((pl->touch_streams[w->buf] & (1u << self)) == 0 &&
-            !p->bufs[w->buf].persistent) {
-            reuse_conflicts(pl, w->buf, self, newest);
-        }
-    }
     int32_t first = out->ndeps;
     for (int32_t d = pl->asked_head[i]; d >= 0; d = pl->asked_next[d]) {
-        prog_dep dep = p->dep[d];
-        int s = p->ops[dep.op].stream;
-        if (dep.distance == 0) {
-            newest[s] = dep.op > newest[s] ? dep.op : newest[s];
-        } else {
-            out->dep[out->ndeps++] = dep;
-            p->ops[dep.op].awaited = 1;
+        if (p->dep[d].distance != 0) {
+            add_wait(p, p->dep[d], first, out);
         }
     }
-    for (int s = 0; s < STREAM_COUNT; s++) {
-        if (s == self || newest[s] <= stream_clock[s]) {
-            continue;
+    for (int k = 0; k < RUNS; k++) {
+        if (takes(pl, &pl->runs[k], i)) {
+            wait_in_run(pl, &pl->runs[k], i, first, out);
         }
-        out->dep[out->ndeps++] = (prog_dep){i, newest[s], 0};
-        p->ops[newest[s]].awaited = 1;
-        clock_join(stream_clock, pl->clock[newest[s]]);
     }
     o->dep0 = first;
     o->deps = out->ndeps - first;
-    stream_clock[self] = i;
-    memcpy(pl->clock[i], stream_clock, sizeof(pl->clock[i]));
     for (int32_t v = 0; v < o->views; v++) {
         const prog_view *w = &p->view[o->view0 + v];
         note_touch(pl, i, w, w->off, view_end(p, o, v));
@@ -304,17 +360,16 @@ static status derive_all_waits(planner *pl)
 {
     program *p = pl->p;
     program out = {0};
-    int32_t clocks[STREAM_COUNT][STREAM_COUNT];
-    memset(clocks, -1, sizeof(clocks));
-    TRY(MEM_NEW(&out.dep, p->ndeps + (int64_t)p->nops * STREAM_COUNT + 1,
-                "plan"));
+    int64_t most = p->ndeps + (int64_t)p->nops * RUNS * STREAM_COUNT + 1;
+    TRY(MEM_NEW(&out.dep, most, "plan"));
     for (int32_t i = 0; i < p->nops; i++) {
-        derive_waits(pl, i, clocks[p->ops[i].stream], &out);
+        derive_waits(pl, i, &out);
     }
     mem_free(p->dep);
     p->dep = out.dep;
     p->ndeps = out.ndeps;
-    return mem_resize((size_t)p->ndeps + 1, sizeof(prog_dep), "plan",
+    p->cap_deps = out.ndeps + 1;
+    return mem_resize((size_t)p->cap_deps, sizeof(prog_dep), "plan",
                       (void **)&p->dep);
 }
 
@@ -327,8 +382,13 @@ static status planner_init(planner *pl, program *p)
     TRY(MEM_NEW(&pl->touch_head, nb, "plan"));
     TRY(MEM_NEW(&pl->touch_streams, nb, "plan"));
     TRY(MEM_NEW(&pl->touches, p->nviews + 1, "plan"));
-    TRY(mem_alloc((size_t)p->nops + 1, sizeof(*pl->clock), "plan",
-                  (void **)&pl->clock));
+    for (int k = 0; k < RUNS; k++) {
+        run *r = &pl->runs[k];
+        r->forward = k == 1;
+        memset(r->now, -1, sizeof(r->now));
+        TRY(mem_alloc((size_t)p->nops + 1, sizeof(*r->clock), "plan",
+                      (void **)&r->clock));
+    }
     TRY(MEM_NEW(&pl->asked_head, p->nops + 1, "plan"));
     TRY(MEM_NEW(&pl->asked_next, p->ndeps + 1, "plan"));
     memset(pl->touch_head, -1, nb * sizeof(*pl->touch_head));
@@ -346,7 +406,9 @@ static void planner_fini(planner *pl)
     mem_free(pl->touch_head);
     mem_free(pl->touch_streams);
     mem_free(pl->touches);
-    mem_free(pl->clock);
+    for (int k = 0; k < RUNS; k++) {
+        mem_free(pl->runs[k].clock);
+    }
     mem_free(pl->asked_head);
     mem_free(pl->asked_next);
 }

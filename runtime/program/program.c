@@ -153,6 +153,11 @@ void prog_wait(program *p, int32_t from, int32_t op, int distance)
     p->dep[p->ndeps++] = (prog_dep){from, op, distance};
 }
 
+bool prog_is_forward(const prog_op *o)
+{
+    return o->phase == PHASE_FORWARD || o->kind == OP_CLIP;
+}
+
 void prog_count(const program *p, prog_totals *out)
 {
     memset(out, 0, sizeof(*out));

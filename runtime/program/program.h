@@ -99,7 +99,7 @@ typedef enum op_kind {
 typedef enum op_form { FORM_NONE, FORM_EXPAND, FORM_SUM } op_form;
 
 /* Which part of a step an operation belongs to; validation runs PHASE_FORWARD
- * alone. */
+ * and OP_CLIP alone (prog_is_forward). */
 typedef enum op_phase { PHASE_FORWARD, PHASE_BACKWARD, PHASE_UPDATE } op_phase;
 
 typedef enum op_group {
@@ -242,6 +242,10 @@ void prog_accumulate(program *p, const prog_stack *s);
 /* Operation `from` waits for `op`, for what goes through the store. */
 void prog_wait(program *p, int32_t from, int32_t op, int distance);
 
+/* True for what validation runs: the forward part, and OP_CLIP, which also
+ * adds up the loss. */
+bool prog_is_forward(const prog_op *o);
+
 /* Moves loads up in the issue order, so that up to window_bytes of loaded
  * data lie in the arena before they are used, and drains down, so that as
  * much may wait to leave. Before prog_finish. */
@@ -254,12 +258,17 @@ MUST_USE status prog_finish(program *p);
 /* --- checks (check.c) ---------------------------------------------------- */
 
 /* One class: views inside their buffers, nothing read that was not written,
- * no two live buffers share bytes, waits point backwards, a budget (0: none).
- */
+ * sums by leaves whole when they are read, no two live buffers share bytes,
+ * waits point backwards and order all that touch the same bytes (or the same
+ * rows in the store), a budget (0: none); both for a step and for its forward
+ * part alone. Fails with ST_BUDGET, or ST_INTERNAL naming operation and
+ * buffer. */
 MUST_USE status prog_check(const program *p, int64_t budget_bytes);
 /* The whole set: every send meets its receive with equal sizes, all members
  * of a group issue its collectives in the same order with equal sizes, and
- * running all ranks' streams never stops before the end (no deadlock). */
+ * running all ranks' streams never stops before the end (no deadlock). The
+ * programs themselves have passed prog_check. Fails with ST_INTERNAL naming
+ * rank, class and operation. */
 MUST_USE status prog_set_check(const program_set *set);
 
 /* --- looking (print.c) --------------------------------------------------- */

@@ -37,12 +37,12 @@
  * the caller's (NULL: not known, left out); those that ckpt_peek made are
  * freed by ckpt_info_fini, and are "" where the file has none. */
 typedef struct ckpt_info {
-    char *model;       /* name; ckpt_save takes it from the arch           */
+    char *model;        /* name; ckpt_save takes it from the arch           */
     uint64_t arch_hash; /* the same; of the model as cut                    */
-    int32_t layers;    /* the same                                         */
-    bool weights_only; /* no moments: converted, or saved so               */
-    int64_t step;      /* steps done                                       */
-    int64_t adam_step; /* updates done: counts bias correction             */
+    int32_t layers;     /* the same                                         */
+    bool weights_only;  /* no moments: converted, or saved so               */
+    int64_t step;       /* steps done                                       */
+    int64_t adam_step;  /* updates done: counts bias correction             */
     uint64_t seed;
     int32_t data_leaves; /* 0 where there was no run                       */
     int32_t tensor_leaves;

@@ -36,15 +36,11 @@ typedef struct number_row {
 #member, offsetof(ckpt_info, member), (size), (min)                    \
     }
 static const number_row numbers[] = {
-    NUMBER(layers, SIZE_I32, 1),
-    NUMBER(weights_only, SIZE_BOOL, 0),
-    NUMBER(step, SIZE_I64, 0),
-    NUMBER(adam_step, SIZE_I64, 0),
+    NUMBER(layers, SIZE_I32, 1),       NUMBER(weights_only, SIZE_BOOL, 0),
+    NUMBER(step, SIZE_I64, 0),         NUMBER(adam_step, SIZE_I64, 0),
     NUMBER(seed, SIZE_I64, INT64_MIN), /* its 64 bits, as a signed number */
-    NUMBER(data_leaves, SIZE_I32, 0),
-    NUMBER(tensor_leaves, SIZE_I32, 0),
-    NUMBER(batch, SIZE_I64, 0),
-    NUMBER(seq, SIZE_I64, 0),
+    NUMBER(data_leaves, SIZE_I32, 0),  NUMBER(tensor_leaves, SIZE_I32, 0),
+    NUMBER(batch, SIZE_I64, 0),        NUMBER(seq, SIZE_I64, 0),
     NUMBER(tokens, SIZE_I64, 0),
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(numbers[0]) };

@@ -31,8 +31,8 @@ typedef struct comparison_row {
     char model[COMPARISON_NAME_SIZE];
     char status[COMPARISON_WORD_SIZE]; /* "ok", "refused", "failed"        */
     char reasons[COMPARISON_REASONS_SIZE]; /* why not "ok"                 */
-    char group[COMPARISON_GROUP_SIZE]; /* out: where its run is, "": none  */
-    char clock[COMPARISON_WORD_SIZE];  /* rates by "wall" or "cpu" time    */
+    char group[COMPARISON_GROUP_SIZE];    /* out: where its run is, "": none  */
+    char clock[COMPARISON_WORD_SIZE];     /* rates by "wall" or "cpu" time    */
     char agreement[COMPARISON_WORD_SIZE]; /* with the judge: "bitwise",
                                            * "no"; "": not compared        */
     int32_t devices;
@@ -50,7 +50,7 @@ typedef struct comparison_row {
     int64_t decisions;
     int64_t programs;
     int64_t communicators;
-    int64_t messages; /* in one step                                       */
+    int64_t messages;    /* in one step                                       */
     double first_step_s; /* from launch to the end of the first step       */
     int64_t switch_distance; /* characters                                 */
 } comparison_row;

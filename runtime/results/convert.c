@@ -24,8 +24,8 @@ typedef struct converter {
     arch a;
     params ps;
     safetensors *in;
-    wanted *list;   /* parts of parameter 0, of parameter 1, ...          */
-    int *first;     /* [ps.n]: index in list of a parameter's first part  */
+    wanted *list; /* parts of parameter 0, of parameter 1, ...          */
+    int *first;   /* [ps.n]: index in list of a parameter's first part  */
     int count;
     const char **names; /* of list, NULL-terminated, for hints            */
     bool *used;         /* by tensor of the file                          */
@@ -109,10 +109,9 @@ static status check_tensor(const safetensors_info *info, const param_part *part)
     case SAFETENSORS_BF16:
         break;
     default:
-        return FAIL(ST_BADFILE,
-                    "%s: %s: type is %s, allowed is F64, F32, F16, BF16",
-                    info->path, info->name,
-                    safetensors_dtype_name(info->dtype));
+        return FAIL(
+            ST_BADFILE, "%s: %s: type is %s, allowed is F64, F32, F16, BF16",
+            info->path, info->name, safetensors_dtype_name(info->dtype));
     }
     for (int i = 0; i < part->ndims && same; i++) {
         same = info->dim[i] == part->dims[i];
@@ -229,8 +228,8 @@ static status head_part(const arch *tied, param_part *out)
 
     a.tied = false;
     TRY(params_init(&a, &ps));
-    const int n = param_parts(&a, &ps, params_find(&ps, -1, PARAM_HEAD_W),
-                              parts);
+    const int n =
+        param_parts(&a, &ps, params_find(&ps, -1, PARAM_HEAD_W), parts);
     params_fini(&ps);
     ASSERT(n == 1);
     *out = parts[0];

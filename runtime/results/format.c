@@ -39,8 +39,7 @@ status format_check(const h5_file *f, const char *root, const char *format)
     TRY(h5_attr_get_text(f, root, "format", "", &found));
     if (strcmp(found, format) != 0) {
         st = FAIL(ST_BADFILE, "%s: is %s%.60s, not a %s", h5_path(f),
-                  found[0] != '\0' ? "a " : "no file of Weft's",
-                  found, format);
+                  found[0] != '\0' ? "a " : "no file of Weft's", found, format);
         goto free_found;
     }
     TRY_GOTO(h5_attr_get_text(f, root, "format_version", "", &version),
@@ -98,8 +97,7 @@ status format_table_read(const h5_file *f, const char *path,
     TRY(mem_alloc((size_t)info.rows + 1, layout->row_bytes, "table",
                   (void **)&data));
     if (info.rows > 0) {
-        const status st =
-            h5_table_read(f, path, layout, 0, info.rows, data);
+        const status st = h5_table_read(f, path, layout, 0, info.rows, data);
         if (st != ST_OK) {
             mem_free(data);
             return st;

@@ -3,8 +3,8 @@
  * runfile_layout.c.
  *
  * Invariants: all columns of a group have the same number of rows between
- * calls; steps rise; last_step is the last of waiting[] or, with none
- * waiting, of /steps.
+ * calls, unless a write failed, after which no step is written; steps rise;
+ * last_step is the last of waiting[] or, with none waiting, of /steps.
  */
 #include "runtime/results/runfile.h"
 
@@ -23,9 +23,10 @@ enum { WAIT_STEPS = 256 };
 
 struct runfile {
     h5_file *h5;
-    int64_t last_step; /* recorded, -1: none yet     */
-    bool has_trace;    /* this object wrote to it    */
+    int64_t last_step;  /* recorded, -1: none yet     */
+    bool has_trace;     /* this object wrote to it    */
     int64_t written_ns; /* when steps were, last      */
+    bool broken;        /* columns may differ in length */
     int nwaiting;
     run_step waiting[WAIT_STEPS];
 };
@@ -269,8 +270,7 @@ status runfile_step(runfile *f, const run_step *s, const run_ledger *ledgers,
     }
     f->waiting[f->nwaiting++] = row;
     f->last_step = row.step;
-    if (f->nwaiting < WAIT_STEPS &&
-        clock_wall_ns() - f->written_ns < WAIT_NS) {
+    if (f->nwaiting < WAIT_STEPS && clock_wall_ns() - f->written_ns < WAIT_NS) {
         return ST_OK;
     }
     return runfile_flush(f);
@@ -283,9 +283,13 @@ status runfile_flush(runfile *f)
     if (n == 0) {
         return ST_OK;
     }
-    f->nwaiting = 0; /* also on failure: the disk is full, the run goes on */
+    REQUIRE(!f->broken, ST_IO, "%s: an earlier write failed, its steps end",
+            h5_path(f->h5));
+    f->nwaiting = 0;
+    f->broken = true; /* unless all columns get their rows */
     TRY(columns_append(f->h5, "/steps", f->waiting, sizeof(f->waiting[0]), n,
                        run_step_columns, RUN_STEP_COLUMNS));
+    f->broken = false;
     f->written_ns = clock_wall_ns();
     return h5_flush(f->h5);
 }

@@ -41,10 +41,10 @@
  * not known; runfile_read makes its own, "" where the file has none. */
 typedef struct run_info {
     char *model;
-    char *plan;   /* "streamed" or shorthand, "dp2.tp2"                    */
+    char *plan; /* "streamed" or shorthand, "dp2.tp2"                    */
     char *cmdline;
-    char *commit; /* of the source, if known                               */
-    char *config; /* effective configuration, JSON text                    */
+    char *commit;  /* of the source, if known                               */
+    char *config;  /* effective configuration, JSON text                    */
     char *created; /* out only: UTC, "2026-01-31T12:34:56Z"                */
     uint64_t arch_hash;
     uint64_t seed;

@@ -60,9 +60,9 @@ static status columns_read(const place *at, const char *group,
     snprintf(rest, sizeof(rest), "%s/step", group);
     TRY(path_in(at, rest, path));
     TRY(h5_data_info(at->h5, path, &info));
-    TRY_GOTO(mem_alloc((size_t)info.rows + 1, row_bytes, "runfile",
-                       (void **)&rows),
-             done);
+    TRY_GOTO(
+        mem_alloc((size_t)info.rows + 1, row_bytes, "runfile", (void **)&rows),
+        done);
     TRY_GOTO(MEM_NEW(&steps, info.rows + 1, "runfile"), done);
     TRY_GOTO(MEM_NEW(&values, info.rows + 1, "runfile"), done);
     TRY_GOTO(h5_data_read_all(at->h5, path, H5_I64, info.rows, steps), done);

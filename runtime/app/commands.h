@@ -1,0 +1,22 @@
+/*
+ * The commands of weft, one file each. A command parses its own options,
+ * returns a status, and has printed nothing about an error: main does.
+ */
+#ifndef WEFT_APP_COMMANDS_H
+#define WEFT_APP_COMMANDS_H
+
+#include "runtime/base/status.h"
+
+typedef struct command {
+    const char *name;
+    const char *about;
+    status (*run)(int argc, const char *const *argv);
+} command;
+
+status command_train(int argc, const char *const *argv);
+status command_compare(int argc, const char *const *argv);
+status command_show(int argc, const char *const *argv);
+status command_convert(int argc, const char *const *argv);
+status command_bench(int argc, const char *const *argv);
+
+#endif

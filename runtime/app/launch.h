@@ -1,0 +1,34 @@
+/*
+ * Starting jobs: the environment that ranks need, and running this program
+ * under mpirun. Local, before MPI starts.
+ */
+#ifndef WEFT_APP_LAUNCH_H
+#define WEFT_APP_LAUNCH_H
+
+#include <stdbool.h>
+
+#include "runtime/base/status.h"
+
+/* Sets what libraries read when they are loaded and starts the program over
+ * if something was missing: idle OpenMP threads must sleep, not spin, or
+ * they take the core from the thread that moves weights. */
+void launch_fix_environment(char **argv);
+
+/* True if this process was started by mpirun. */
+bool launch_is_rank(void);
+/* Ranks that mpirun started, 0 if it did not start this process; and which
+ * of them this is. */
+int launch_ranks(void);
+int launch_rank(void);
+
+/* Runs `weft args...` (NULL-terminated, without the program's name) as
+ * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.
+ * *code is its exit code. SIGINT and SIGTERM of this process become SIGUSR1
+ * of the job: save at the next step and stop. quiet: its stdout goes nowhere.
+ * Fails with ST_SYSTEM if it cannot be started. */
+MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
+                           int *code);
+
+void launch_print_version(void);
+
+#endif

@@ -1,0 +1,239 @@
+/*
+ * weft train. Options and plan are checked before MPI starts; a plan that
+ * needs several ranks is started under mpirun by the program itself, unless
+ * it runs there already.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/app/commands.h"
+#include "runtime/app/launch.h"
+#include "runtime/app/train_args.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/threads.h"
+#include "runtime/train/run.h"
+
+typedef struct run_of {
+    train_args a;
+    opt_parsed *parsed;
+    setup_options so;
+    setup s;
+    comm *world;
+    store *store;
+    strbuf cmdline, config;
+    char *model_config;
+    run_decision decisions[PLAN_DECISIONS_MAX];
+} run_of;
+
+static void join_words(int argc, const char *const *argv, strbuf *out)
+{
+    strbuf_add(out, "weft");
+    for (int i = 0; i < argc; i++) {
+        strbuf_printf(out, " %s", argv[i]);
+    }
+}
+
+static status parse(run_of *r, int argc, const char *const *argv)
+{
+    TRY(opt_parse(&train_command, argc, argv, &r->a, sizeof(r->a),
+                  &r->parsed));
+    if (opt_wants_help(r->parsed)) {
+        return ST_OK;
+    }
+    REQUIRE(r->a.data != NULL, ST_USAGE,
+            "train: --data FILE is missing; any text will do");
+    REQUIRE(r->a.init == NULL || r->a.resume == NULL, ST_USAGE,
+            "train: --init starts a new run, --resume goes on with one; give "
+            "one of them");
+    train_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
+    join_words(argc, argv, &r->cmdline);
+    return ST_OK;
+}
+
+/* A rank bound to one core while more are free was not meant to be. */
+static void check_binding(const run_of *r)
+{
+    int usable = threads_usable();
+    int here = comm_node_size(r->world);
+    if (comm_rank(r->world) == 0 && usable < threads_online() &&
+        comm_node_cores(r->world) < threads_online() &&
+        r->a.threads == 0 && here < threads_online()) {
+        log_warn("ranks are bound to %d of %d cores; add --bind-to none to "
+                 "mpirun",
+                 comm_node_cores(r->world), threads_online());
+    }
+}
+
+static void share_cores(run_of *r)
+{
+    if (r->so.threads == 0) {
+        int here = comm_node_size(r->world);
+        int cores = comm_node_cores(r->world);
+        int each = cores / here;
+        int mine = threads_usable();
+        r->s.sh.threads = each < 1 ? 1 : each < mine ? each : mine;
+    }
+}
+
+static void list_decisions(run_of *r, run_setup *m)
+{
+    plan_decision d[PLAN_DECISIONS_MAX];
+    int n = r->s.streamed ? 0 : plan_decisions(&r->s.plan, d);
+    for (int i = 0; i < n; i++) {
+        run_decision *to = &r->decisions[i];
+        memcpy(to->key, d[i].key, sizeof(d[i].key));
+        memcpy(to->value, d[i].value, sizeof(d[i].value));
+        memcpy(to->rules, d[i].rules, sizeof(d[i].rules));
+    }
+    m->decisions = r->decisions;
+    m->ndecisions = n;
+}
+
+static void fill_job(run_of *r, double launch_s, train_job *j)
+{
+    const train_args *a = &r->a;
+    *j = (train_job){
+        .a = &r->s.a,
+        .ps = &r->s.ps,
+        .set = &r->s.set,
+        .sh = r->s.sh,
+        .math = r->s.math,
+        .store = r->store,
+        .world = r->world,
+        .device_memory = a->device_memory,
+        .link_rate = a->link_rate,
+        .link_latency = a->link_latency,
+        .exact_sums = a->sums == 0,
+        .recipe = {.steps = a->steps,
+                   .lr = a->lr,
+                   .min_lr = a->min_lr,
+                   .warmup = a->warmup,
+                   .beta1 = a->beta1,
+                   .beta2 = a->beta2,
+                   .eps = a->eps,
+                   .weight_decay = a->weight_decay,
+                   .grad_clip = a->grad_clip,
+                   .seed = (uint64_t)a->seed},
+        .data = a->data,
+        .val_fraction = a->val_fraction,
+        .val_every = a->val_every,
+        .val_batches = a->val_batches,
+        .log_every = a->log_every,
+        .init = a->init,
+        .resume = a->resume,
+        .save = a->save,
+        .save_every = a->save_every,
+        .out = a->out,
+        .plan = r->s.streamed ? "streamed" : r->s.plan.name,
+        .cmdline = strbuf_view(&r->cmdline),
+        .config = strbuf_view(&r->config),
+        .model_config = r->model_config,
+        .quiet = a->quiet,
+    };
+    j->measures = (run_setup){.launch_s = launch_s,
+                              .planning_s = r->s.plan_seconds,
+                              .switch_distance = -1};
+    list_decisions(r, &j->measures);
+    j->oversubscribed =
+        comm_node_size(r->world) * r->s.sh.threads > comm_node_cores(r->world);
+}
+
+static status run_ranks(run_of *r)
+{
+    int64_t begin = clock_wall_ns();
+    train_catch_signals();
+    TRY(comm_init(&r->world));
+    log_init(comm_rank(r->world), LOG_INFO);
+    int64_t from = r->a.launched_at > 0 ? r->a.launched_at : begin;
+    double launch_s = (double)(clock_wall_ns() - from) * 1e-9;
+    int size = comm_size(r->world);
+    status st = ST_OK;
+    if (size != setup_ranks(&r->s)) {
+        st = FAIL(ST_CONFIG, "%s needs %d rank%s, there %s %d; use mpirun -np "
+                  "%d, or no mpirun at all",
+                  r->s.streamed ? "streaming" : r->s.plan.name,
+                  setup_ranks(&r->s), setup_ranks(&r->s) == 1 ? "" : "s",
+                  size == 1 ? "is" : "are", size, setup_ranks(&r->s));
+    }
+    TRY(comm_agree(r->world, st));
+    TRY(setup_share(&r->s, comm_rank(r->world)));
+    share_cores(r);
+    check_binding(r);
+    st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
+    TRY(comm_agree(r->world, st));
+    train_job job;
+    fill_job(r, launch_s, &job);
+    return train_run(&job);
+}
+
+static status prepare(run_of *r)
+{
+    TRY(setup_open(&r->so, launch_ranks(), &r->s));
+    TRY(arch_config_text(r->so.model, &r->model_config));
+    json_writer w;
+    json_writer_init(&w);
+    json_write_obj(&w, NULL);
+    opt_write_json(&train_command, &r->a, &w);
+    json_write_end(&w);
+    strbuf_add(&r->config, strbuf_view(&w.out));
+    json_writer_fini(&w);
+    return strbuf_check(&r->config);
+}
+
+/* The same command once more, as ranks of a job. */
+static status start_job(const run_of *r, int argc, const char *const *argv)
+{
+    const char *args[160];
+    char at[32];
+    int n = 0;
+    int code = 0;
+    REQUIRE(argc < 150, ST_USAGE, "too many options");
+    (void)snprintf(at, sizeof(at), "%lld", (long long)clock_wall_ns());
+    for (int i = 0; i < argc; i++) {
+        args[n++] = argv[i];
+    }
+    args[n++] = "--launched-at";
+    args[n++] = at;
+    args[n] = NULL;
+    TRY(launch_run(args, setup_ranks(&r->s), false, &code));
+    return (status)code;
+}
+
+static void finish(run_of *r)
+{
+    if (r->store != NULL) {
+        r->store->ops->destroy(r->store);
+    }
+    setup_close(&r->s);
+    opt_destroy(r->parsed);
+    strbuf_fini(&r->cmdline);
+    strbuf_fini(&r->config);
+    mem_free(r->model_config);
+}
+
+status command_train(int argc, const char *const *argv)
+{
+    run_of r;
+    memset(&r, 0, sizeof(r));
+    status st = parse(&r, argc, argv);
+    if (st == ST_OK && opt_wants_help(r.parsed)) {
+        strbuf help = {0};
+        opt_help(&train_command, &help);
+        printf("%s", strbuf_view(&help));
+        strbuf_fini(&help);
+    } else if (st == ST_OK) {
+        st = prepare(&r);
+        if (st == ST_OK && setup_ranks(&r.s) > 1 && !launch_is_rank()) {
+            st = start_job(&r, argc, argv);
+        } else if (st == ST_OK) {
+            st = run_ranks(&r);
+        }
+    }
+    finish(&r);
+    if (r.world != NULL) {
+        comm_fini(r.world);
+    }
+    return st;
+}

@@ -1,0 +1,126 @@
+#include "runtime/app/train_args.h"
+
+static const char *const stores[] = {"ram", "null", "check", NULL};
+static const char *const recomputes[] = {"auto", "none", "full", NULL};
+static const char *const sums[] = {"exact", "fast", NULL};
+
+#define A train_args
+
+static const opt_row rows[] = {
+    OPT_STR(A, plan, "plan", .value = "PLAN",
+            .help = "partition: a file or dp2.tp2.pp2; none: streamed",
+            .group = "Set-up"),
+    OPT_CHOICE(A, store, "store", stores, .def = "ram",
+               .help = "where a streamed model's state is"),
+    OPT_SIZE(A, device_memory, "device-memory", .value = "SIZE", .def = "0",
+             .help = "hard limit of a device's memory; 0: what is needed"),
+    OPT_RATE(A, link_rate, "link-rate", .value = "RATE", .def = "0",
+             .help = "throttle between store and device, each way; 0: none"),
+    OPT_TIME(A, link_latency, "link-latency", .value = "TIME", .def = "0",
+             .help = "added to each transfer"),
+    OPT_I64(A, micro_batch, "micro-batch", .value = "SEQS", .def = "0",
+            .min = 0, .max = 1e6, .help = "sequences; 0: chosen"),
+    OPT_CHOICE(A, recompute, "recompute", recomputes, .def = "auto",
+               .help = "activations: kept, or made again in backward"),
+    OPT_CHOICE(A, sums, "sums", sums, .def = "exact",
+               .help = "exact: the same bits under every plan"),
+    OPT_I64(A, data_leaves, "data-leaves", .value = "N", .def = "0",
+            .min = 0, .max = 64,
+            .help = "parts of a sum over the batch; 0: 4, or the plan's"),
+    OPT_I64(A, tensor_leaves, "tensor-leaves", .value = "N", .def = "0",
+            .min = 0, .max = 64,
+            .help = "parts of a sum over heads, columns; 0: 4, or the plan's"),
+    OPT_I64(A, threads, "threads", .value = "N", .def = "0", .min = 0,
+            .max = 1024,
+            .help = "compute threads of a rank; 0: cores / local ranks"),
+    OPT_FLAG(A, reference, "reference-kernels",
+             .help = "the plain kernels, for comparison"),
+
+    OPT_STR(A, data, "data", .value = "FILE",
+            .help = "tokens (.bin of nanoGPT, llm.c) or any text as bytes",
+            .group = "Training"),
+    OPT_I64(A, steps, "steps", .value = "N", .def = "20", .min = 1,
+            .max = 1e9, .help = "optimizer steps"),
+    OPT_I64(A, batch, "batch", .value = "SEQS", .def = "8", .min = 1,
+            .max = 1e6, .help = "sequences in a step"),
+    OPT_I64(A, seq, "seq", .value = "N", .def = "128", .min = 1, .max = 1e6,
+            .unit = "tokens", .help = "length of a sequence"),
+    OPT_I64(A, layers, "layers", .value = "N", .def = "0", .min = 0,
+            .max = 256, .help = "cut depth, keep width; 0: all"),
+    OPT_F64(A, lr, "lr", .value = "RATE", .def = "1e-3", .min = 1e-12,
+            .max = 10, .help = "learning rate after warm-up"),
+    OPT_F64(A, min_lr, "min-lr", .value = "RATE", .def = "1e-4", .min = 0,
+            .max = 10, .help = "at the end of the cosine"),
+    OPT_I64(A, warmup, "warmup", .value = "N", .def = "5", .min = 0,
+            .max = 1e9, .unit = "steps", .help = "linear warm-up"),
+    OPT_F64(A, beta1, "beta1", .def = "0.9", .min = 0, .max = 0.999999,
+            .help = "AdamW"),
+    OPT_F64(A, beta2, "beta2", .def = "0.95", .min = 0, .max = 0.999999,
+            .help = "AdamW"),
+    OPT_F64(A, eps, "eps", .def = "1e-8", .min = 1e-20, .max = 1,
+            .help = "AdamW"),
+    OPT_F64(A, weight_decay, "weight-decay", .def = "0.1", .min = 0,
+            .max = 10, .help = "of matrices and embeddings"),
+    OPT_F64(A, grad_clip, "grad-clip", .value = "NORM", .def = "1", .min = 0,
+            .max = 1e9, .help = "largest gradient norm; 0: no clipping"),
+    OPT_I64(A, seed, "seed", .value = "N", .def = "1", .min = 0,
+            .max = 9e18, .help = "of weights and of the order of data"),
+    OPT_F64(A, val_fraction, "val-fraction", .def = "0.1", .min = 0,
+            .max = 0.9, .help = "of the tokens, at the end, to validate"),
+    OPT_I64(A, val_every, "val-every", .value = "N", .def = "0", .min = 0,
+            .max = 1e9, .unit = "steps", .help = "0: never"),
+    OPT_I64(A, val_batches, "val-batches", .value = "N", .def = "4",
+            .min = 1, .max = 1e9, .help = "at most"),
+
+    OPT_STR(A, init, "init", .value = "CKPT",
+            .help = "start from the weights of a checkpoint",
+            .group = "Files"),
+    OPT_STR(A, resume, "resume", .value = "CKPT",
+            .help = "go on from a checkpoint, under any set-up"),
+    OPT_STR(A, save, "save", .value = "CKPT",
+            .help = "write a checkpoint at the end and when stopped"),
+    OPT_I64(A, save_every, "save-every", .value = "N", .def = "0", .min = 0,
+            .max = 1e9, .unit = "steps", .help = "and every N; 0: not"),
+    OPT_STR(A, out, "out", .value = "FILE", .help = "results (HDF5)"),
+    OPT_I64(A, log_every, "log-every", .value = "N", .def = "1", .min = 0,
+            .max = 1e9, .unit = "steps", .help = "lines on the terminal"),
+    OPT_FLAG(A, quiet, "quiet", .letter = 'q', .help = "no lines at all"),
+    OPT_I64(A, launched_at, "launched-at", .value = "NS", .def = "0",
+            .help = "when the launcher started, monotonic clock"),
+};
+
+const opt_command train_command = {
+    .name = "train",
+    .usage = "MODEL --data FILE [options]",
+    .about = "Trains MODEL (a name in configs/models, a config.json, or a "
+             "folder with one) on FILE.\nWithout --plan the weights stream "
+             "past one device: no decision is needed.",
+    .example = "weft train gpt-neo-mini --data book.txt --steps 50\n"
+               "weft train gpt-j-mini --data book.txt --plan tp2 --save a.h5\n"
+               "weft train gpt-j-mini --data book.txt --resume a.h5 "
+               "--steps 100 --device-memory 24MiB",
+    .min_args = 1,
+    .max_args = 1,
+    OPT_ROWS(rows),
+};
+
+void train_args_setup(const train_args *a, const char *model,
+                      setup_options *out)
+{
+    *out = (setup_options){
+        .model = model,
+        .layers = a->layers,
+        .plan = a->plan,
+        .store = (setup_store)a->store,
+        .device_memory = a->device_memory,
+        .batch = a->batch,
+        .seq = a->seq,
+        .micro_batch = a->micro_batch,
+        .data_leaves = a->data_leaves,
+        .tensor_leaves = a->tensor_leaves,
+        .fast_sums = a->sums == 1,
+        .recompute = (setup_recompute)a->recompute,
+        .threads = (int)a->threads,
+        .reference = a->reference,
+    };
+}

@@ -1,0 +1,60 @@
+/*
+ * The options of a training run: one table for `weft train` and for the
+ * set-ups of an experiment (`weft compare`).
+ */
+#ifndef WEFT_APP_TRAIN_ARGS_H
+#define WEFT_APP_TRAIN_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "benchmarks/setup.h"
+#include "runtime/base/opt.h"
+
+typedef struct train_args {
+    const char *plan;
+    int store;
+    int64_t device_memory;
+    double link_rate;
+    double link_latency;
+    int64_t micro_batch;
+    int recompute;
+    int sums;
+    int64_t data_leaves;
+    int64_t tensor_leaves;
+    int64_t threads;
+    bool reference;
+
+    const char *data;
+    int64_t steps;
+    int64_t batch;
+    int64_t seq;
+    int64_t layers;
+    double lr;
+    double min_lr;
+    int64_t warmup;
+    double beta1, beta2, eps;
+    double weight_decay;
+    double grad_clip;
+    int64_t seed;
+    double val_fraction;
+    int64_t val_every;
+    int64_t val_batches;
+
+    const char *init;
+    const char *resume;
+    const char *save;
+    int64_t save_every;
+    const char *out;
+    int64_t log_every;
+    bool quiet;
+    int64_t launched_at;
+} train_args;
+
+extern const opt_command train_command;
+
+/* The set-up that the options describe. */
+void train_args_setup(const train_args *a, const char *model,
+                      setup_options *out);
+
+#endif

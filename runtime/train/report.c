@@ -1,0 +1,294 @@
+/*
+ * What a run tells: lines on the terminal and records in the results file.
+ * Rank 0 writes; what other ranks know is gathered in fixed arrays.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/threads.h"
+#include "runtime/base/units.h"
+#include "runtime/math/matmul.h"
+#include "runtime/train/host.h"
+#include "runtime/train/run_impl.h"
+
+static bool root(const train *t)
+{
+    return comm_rank(t->job->world) == 0;
+}
+
+static run_info describe(const train *t)
+{
+    const train_job *j = t->job;
+    return (run_info){
+        .model = (char *)j->a->name,
+        .plan = (char *)j->plan,
+        .cmdline = (char *)j->cmdline,
+        .commit = (char *)host_commit(),
+        .config = (char *)j->config,
+        .arch_hash = arch_hash(j->a),
+        .seed = j->recipe.seed,
+        .parameters = j->ps->total,
+        .flops_per_token = arch_flops_per_token(j->a, j->sh.T),
+        .batch = j->sh.N,
+        .seq = j->sh.T,
+        .ranks = comm_size(j->world),
+        .data_leaves = j->sh.D,
+        .tensor_leaves = j->sh.S,
+        .exact_sums = j->exact_sums,
+        .oversubscribed = j->oversubscribed,
+    };
+}
+
+static void print_head(const train *t)
+{
+    const train_job *j = t->job;
+    const program *p = exec_program(t->e);
+    log_out("%s: %s parameters, %s, %lld x %lld tokens a step, %d rank%s x "
+            "%d thread%s\n",
+            j->a->name, units_count((double)j->ps->total).s, j->plan,
+            (long long)j->sh.N, (long long)j->sh.T, comm_size(j->world),
+            comm_size(j->world) == 1 ? "" : "s", j->sh.threads,
+            j->sh.threads == 1 ? "" : "s");
+    log_out("device memory %s of %s; model state %s\n",
+            units_bytes((double)p->peak_bytes).s,
+            units_bytes((double)exec_arena_bytes(t->e)).s,
+            units_bytes(16.0 * (double)j->ps->total).s);
+}
+
+static status begin_file(train *t)
+{
+    run_info info = describe(t);
+    run_host host;
+    TRY(runfile_create(t->job->out, &info, &t->file));
+    host_describe(&host);
+    return runfile_host(t->file, &host);
+}
+
+status report_begin(train *t)
+{
+    int size = comm_size(t->job->world);
+    TRY(MEM_NEW(&t->ledgers, size, "report"));
+    TRY(MEM_NEW(&t->gathered, size, "report"));
+    status st = ST_OK;
+    if (root(t)) {
+        if (!t->job->quiet) {
+            print_head(t);
+        }
+        st = t->job->out != NULL ? begin_file(t) : ST_OK;
+    }
+    comm_barrier_sleeping(t->job->world);
+    return comm_agree(t->job->world, st);
+}
+
+static run_ledger seconds_of(const exec_ledger *l)
+{
+    return (run_ledger){.compute = (double)l->compute * 1e-9,
+                        .load = (double)l->load * 1e-9,
+                        .comm = (double)l->comm * 1e-9,
+                        .bubble = (double)l->bubble * 1e-9,
+                        .optimizer = (double)l->optimizer * 1e-9,
+                        .other = (double)l->other * 1e-9};
+}
+
+static void print_step(const train *t, const run_step *s)
+{
+    const train_job *j = t->job;
+    double flops = arch_flops_per_token(j->a, j->sh.T) * s->tokens_per_s;
+    int64_t left = j->recipe.steps - s->step - 1;
+    double each = t->timed > 0 ? t->wall_done / (double)t->timed : s->wall_s;
+    log_out("step %5lld/%lld | loss %.6f | gnorm %.4f | lr %.2e | %s | "
+            "%s tok/s | %.1f GF/s | left %s\n",
+            (long long)s->step + 1, (long long)j->recipe.steps, s->loss,
+            s->grad_norm, s->lr, units_seconds(s->wall_s).s,
+            units_count(s->tokens_per_s).s, flops * 1e-9,
+            units_clock(each * (double)left).s);
+}
+
+status report_step(train *t, int64_t step, const exec_result *r)
+{
+    const train_job *j = t->job;
+    int size = comm_size(j->world);
+    comm_gather(j->world, &r->ledger, sizeof(r->ledger), t->gathered, 0);
+    status st = ST_OK;
+    if (root(t)) {
+        run_step s = {.step = step,
+                      .loss = r->loss,
+                      .grad_norm = r->grad_norm,
+                      .lr = train_rate(&j->recipe, step),
+                      .wall_s = (double)r->ledger.wall * 1e-9};
+        for (int i = 0; i < size; i++) {
+            t->ledgers[i] = seconds_of(&t->gathered[i]);
+            s.cpu_s += (double)t->gathered[i].cpu * 1e-9;
+        }
+        s.tokens_per_s = (double)(j->sh.N * j->sh.T) / s.wall_s;
+        bool last = step + 1 == j->recipe.steps;
+        if (!j->quiet && j->log_every > 0 &&
+            (last || step % j->log_every == 0)) {
+            print_step(t, &s);
+        }
+        if (t->file != NULL) {
+            st = runfile_step(t->file, &s, t->ledgers, size);
+        }
+    }
+    return comm_agree(j->world, st);
+}
+
+status report_validation(train *t, int64_t step, double loss)
+{
+    status st = ST_OK;
+    if (root(t)) {
+        if (!t->job->quiet) {
+            log_out("step %5lld/%lld | validation loss %.6f\n",
+                    (long long)step, (long long)t->job->recipe.steps, loss);
+        }
+        if (t->file != NULL) {
+            st = runfile_validation(t->file, step, loss);
+        }
+    }
+    return comm_agree(t->job->world, st);
+}
+
+static int count_groups(const train_job *j)
+{
+    int dp = j->sh.dp;
+    int tp = j->sh.tp;
+    int pp = j->set->nranks / (dp * tp);
+    int n = 0;
+    n += tp > 1 ? dp * pp : 0;
+    n += dp > 1 ? pp * tp : 0;
+    n += pp > 1 && j->a->tied ? dp * tp : 0;
+    n += j->set->nranks > 1; /* the world */
+    return n;
+}
+
+status report_first_step(train *t, double seconds)
+{
+    t->job->measures.first_step_s = seconds;
+    if (!root(t) || t->file == NULL) {
+        return ST_OK;
+    }
+    run_op_count ops[OP_KIND_COUNT];
+    run_setup s = t->job->measures;
+    run_setup_describe(t->job->set, ops, &s);
+    s.ops = ops;
+    s.communicators = count_groups(t->job);
+    return runfile_setup(t->file, &s);
+}
+
+static run_rank describe_rank(const train *t)
+{
+    const train_job *j = t->job;
+    run_rank r;
+    memset(&r, 0, sizeof(r));
+    run_rank_describe(exec_program(t->e), exec_place(t->e), &r);
+    r.rank = comm_rank(j->world);
+    r.threads = j->sh.threads;
+    r.arena_bytes = exec_arena_bytes(t->e);
+    host_name(r.host, sizeof(r.host));
+    prog_totals totals;
+    prog_count(exec_program(t->e), &totals);
+    int64_t steps = t->timed + 1;
+    if (j->store != NULL) {
+        r.loaded_bytes = (int64_t)totals.load_bytes * steps;
+        r.drained_bytes = (int64_t)totals.drain_bytes * steps;
+        r.store_bytes = j->store->ops->bytes(j->store);
+    }
+    for (int g = 1; g < GROUP_COUNT; g++) {
+        exec_comm_bytes(t->e, (op_group)g, &r.sent_bytes[g],
+                        &r.received_bytes[g]);
+    }
+    r.step_allocs = t->step_allocs;
+    return r;
+}
+
+static status write_ranks(train *t)
+{
+    comm *w = t->job->world;
+    run_rank mine = describe_rank(t);
+    run_rank *all = NULL;
+    TRY(comm_agree(w, MEM_NEW(&all, comm_size(w), "report")));
+    comm_gather(w, &mine, sizeof(mine), all, 0);
+    status st = ST_OK;
+    if (t->file != NULL) {
+        st = runfile_ranks(t->file, all, comm_size(w));
+    }
+    mem_free(all);
+    return comm_agree(w, st);
+}
+
+/* Rank r's operations of the last step, written by rank 0. */
+static status write_trace_of(train *t, int r)
+{
+    comm *w = t->job->world;
+    const program *p = exec_program(t->e);
+    bool mine = comm_rank(w) == r;
+    int64_t n = mine ? p->nops : 0;
+    comm_max_i64(w, &n, 1);
+    run_trace *rows = NULL;
+    if (mine || root(t)) {
+        TRY(MEM_NEW(&rows, n, "trace"));
+    }
+    if (mine) {
+        const exec_trace *tr = exec_last_trace(t->e);
+        run_trace_describe(p, r, rows);
+        for (int64_t i = 0; i < n; i++) {
+            rows[i].start_ns = tr[i].start;
+            rows[i].end_ns = tr[i].end;
+            rows[i].cpu_ns = tr[i].cpu;
+        }
+    }
+    if (r != 0 && mine) {
+        comm_send(w, 0, 1, rows, n * (int64_t)sizeof(*rows));
+    } else if (r != 0 && root(t)) {
+        comm_recv(w, r, 1, rows, n * (int64_t)sizeof(*rows));
+    }
+    status st = ST_OK;
+    if (t->file != NULL) {
+        st = runfile_trace(t->file, t->job->recipe.steps - 1, rows, n);
+    }
+    mem_free(rows);
+    return st;
+}
+
+static status write_end(train *t)
+{
+    int64_t wanted = t->file != NULL;
+    comm_max_i64(t->job->world, &wanted, 1);
+    if (!wanted) {
+        return ST_OK;
+    }
+    TRY(write_ranks(t));
+    for (int r = 0; r < comm_size(t->job->world); r++) {
+        TRY(comm_agree(t->job->world, write_trace_of(t, r)));
+    }
+    return ST_OK;
+}
+
+static void print_summary(const train *t)
+{
+    const train_job *j = t->job;
+    if (t->timed == 0) {
+        return;
+    }
+    double each = t->wall_done / (double)t->timed;
+    log_out("%lld steps after the first: %s a step, %s tokens/s%s\n",
+            (long long)t->timed, units_seconds(each).s,
+            units_count((double)(j->sh.N * j->sh.T) / each).s,
+            j->oversubscribed ? " (ranks share cores)" : "");
+}
+
+status report_end(train *t, bool complete)
+{
+    status st = ST_OK;
+    if (complete) {
+        st = write_end(t);
+        if (root(t) && !t->job->quiet) {
+            print_summary(t);
+        }
+    }
+    status end = runfile_close(&t->file, complete && st == ST_OK);
+    return st == ST_OK ? end : st;
+}

@@ -1,0 +1,148 @@
+#include "runtime/train/run.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/train/run_impl.h"
+
+double train_rate(const train_recipe *r, int64_t step)
+{
+    if (step < r->warmup) {
+        return r->lr * (double)(step + 1) / (double)r->warmup;
+    }
+    int64_t span = r->steps - r->warmup;
+    double x = span > 0 ? (double)(step - r->warmup) / (double)span : 0;
+    return r->min_lr + 0.5 * (r->lr - r->min_lr) * (1 + cos(M_PI * x));
+}
+
+static status make_exec(train *t)
+{
+    const train_job *j = t->job;
+    exec_config c = {.a = j->a,
+                     .ps = j->ps,
+                     .set = j->set,
+                     .sh = j->sh,
+                     .math = j->math,
+                     .threads = j->sh.threads,
+                     .world = j->world,
+                     .store = j->store,
+                     .device_memory = j->device_memory,
+                     .link_rate = j->link_rate,
+                     .link_latency = j->link_latency,
+                     .batch = train_data_batch,
+                     .batch_self = &t->data};
+    int64_t begin = clock_wall_ns();
+    TRY(exec_create(&c, &t->e));
+    t->job->measures.communicators_s =
+        (double)(clock_wall_ns() - begin) * 1e-9;
+    t->state = (train_state){t->e, j->a, j->ps, j->store, j->world};
+    return ST_OK;
+}
+
+/* One status for all ranks; the failing step's data is not touched. */
+static status one_step(train *t, int64_t step, exec_result *r)
+{
+    const train_recipe *rc = &t->job->recipe;
+    exec_scalars s = {.lr = (float)train_rate(rc, step),
+                      .beta1 = (float)rc->beta1,
+                      .beta2 = (float)rc->beta2,
+                      .eps = (float)rc->eps,
+                      .weight_decay = (float)rc->weight_decay,
+                      .grad_clip = rc->grad_clip,
+                      .adam_step = step + 1};
+    int64_t allocs = mem_count();
+    int64_t begin = clock_wall_ns();
+    TRY(exec_step(t->e, step, &s, r));
+    t->step_allocs += mem_count() - allocs;
+    double seconds = (double)(clock_wall_ns() - begin) * 1e-9;
+    if (step == t->first) {
+        return report_first_step(t, seconds);
+    }
+    t->wall_done += seconds;
+    t->timed++;
+    return ST_OK;
+}
+
+static status validate(train *t, int64_t step)
+{
+    int64_t n = train_data_val_batches(&t->data);
+    n = n < t->job->val_batches ? n : t->job->val_batches;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double loss;
+        TRY(exec_evaluate(t->e, -1 - i, &loss));
+        sum += loss;
+    }
+    return n > 0 ? report_validation(t, step, sum / (double)n) : ST_OK;
+}
+
+static bool due(int64_t every, int64_t done)
+{
+    return every > 0 && done % every == 0;
+}
+
+static status agree_on_stop(const train *t, bool *stop)
+{
+    int64_t asked = train_stop_asked();
+    comm_max_i64(t->job->world, &asked, 1);
+    *stop = asked != 0;
+    return ST_OK;
+}
+
+static status all_steps(train *t)
+{
+    const train_job *j = t->job;
+    bool stop = false;
+    int64_t step = t->first;
+    for (; step < j->recipe.steps && !stop; step++) {
+        exec_result r;
+        TRY(one_step(t, step, &r));
+        TRY(report_step(t, step, &r));
+        int64_t done = step + 1;
+        bool last = done == j->recipe.steps;
+        if (due(j->val_every, done) || (j->val_every > 0 && last)) {
+            TRY(validate(t, done));
+        }
+        TRY(agree_on_stop(t, &stop));
+        if (j->save != NULL && (last || stop || due(j->save_every, done))) {
+            TRY(resume_save(t, done));
+        }
+    }
+    REQUIRE(!stop || step == j->recipe.steps, ST_SIGNAL,
+            "stopped by a signal after step %lld%s%s", (long long)step,
+            j->save != NULL ? "; go on with --resume " : "; nothing was "
+                                                         "saved (no --save)",
+            j->save != NULL ? j->save : "");
+    return ST_OK;
+}
+
+static status run_all(train *t)
+{
+    const train_job *j = t->job;
+    status st = train_data_open(j->data, j->a->V, j->sh.N, j->sh.T,
+                                j->val_fraction, j->recipe.seed, &t->data);
+    TRY(comm_agree(j->world, st));
+    TRY(make_exec(t));
+    int64_t begin = clock_wall_ns();
+    TRY(resume_begin(t));
+    t->job->measures.weights_s = (double)(clock_wall_ns() - begin) * 1e-9;
+    TRY(report_begin(t));
+    t->begin_ns = clock_wall_ns();
+    return all_steps(t);
+}
+
+status train_run(train_job *job)
+{
+    train t = {.job = job};
+    status st = run_all(&t);
+    status end = report_end(&t, st == ST_OK);
+    st = st == ST_OK ? end : st;
+    exec_destroy(t.e);
+    train_data_close(&t.data);
+    mem_free(t.ledgers);
+    mem_free(t.gathered);
+    return st;
+}

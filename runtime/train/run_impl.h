@@ -1,0 +1,37 @@
+/* Shared by the files of a run; see run.h. */
+#ifndef WEFT_TRAIN_RUN_IMPL_H
+#define WEFT_TRAIN_RUN_IMPL_H
+
+#include "runtime/exec/exec.h"
+#include "runtime/results/checkpoint.h"
+#include "runtime/train/data.h"
+#include "runtime/train/run.h"
+#include "runtime/train/state.h"
+
+typedef struct train {
+    train_job *job;
+    exec *e;
+    train_data data;
+    train_state state;
+    runfile *file; /* rank 0 */
+    int64_t first; /* step to begin with                                  */
+    int64_t step_allocs;
+    run_ledger *ledgers; /* rank 0: one a rank                            */
+    exec_ledger *gathered;
+    int64_t begin_ns;
+    double wall_done; /* seconds in the steps so far, without the first    */
+    int64_t timed;    /* how many those are                                */
+} train;
+
+/* report.c: terminal and results. */
+MUST_USE status report_begin(train *t);
+MUST_USE status report_step(train *t, int64_t step, const exec_result *r);
+MUST_USE status report_validation(train *t, int64_t step, double loss);
+MUST_USE status report_first_step(train *t, double seconds);
+MUST_USE status report_end(train *t, bool complete);
+
+/* resume.c: weights from a seed or a file, and back. */
+MUST_USE status resume_begin(train *t);
+MUST_USE status resume_save(train *t, int64_t steps_done);
+
+#endif
