@@ -144,12 +144,17 @@ static param_shard shard(const gpt_build *b, int par)
                       b->sh.tensor_hi);
 }
 
-/* Most rows of a panel: whole blocks of k. */
+/* Most rows of a panel: whole blocks of k; of the vocabulary also whole
+ * blocks of the softmax. */
 static int64_t panel_most(const gpt_build *b, int par)
 {
     int64_t most = b->src->panel_rows(b->src, par);
-    return most > b->sh.kblock ? most / b->sh.kblock * b->sh.kblock
-                               : b->sh.kblock;
+    int64_t unit = b->sh.kblock;
+    while (b->ps->list[par].axis == AXIS_VOCAB &&
+           unit % MATH_XENT_BLOCK != 0) {
+        unit += b->sh.kblock;
+    }
+    return most > unit ? most / unit * unit : unit;
 }
 
 bool gpt_next_panel(const gpt_build *b, int par, gpt_panel *it)

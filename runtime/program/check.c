@@ -319,15 +319,28 @@ static status check_accumulate(sums *s, int32_t i, int32_t v)
             "left %d",
             check_op_text(p, i).s, k->state.depth,
             check_buf_text(p, w->buf).s, a->state.depth);
-    REQUIRE(k->state.depth == 0 || (w->mode & VIEW_R) != 0, ST_INTERNAL,
-            "%s: adds to the sum in %s but does not read it",
-            check_op_text(p, i).s, check_buf_text(p, w->buf).s);
+    REQUIRE((w->mode & VIEW_W) != 0 &&
+                (k->state.depth == 0 || (w->mode & VIEW_R) != 0),
+            ST_INTERNAL,
+            "%s: adds to the sum in %s but its view does not %s it",
+            check_op_text(p, i).s, check_buf_text(p, w->buf).s,
+            (w->mode & VIEW_W) != 0 ? "read" : "write");
     TRY(check_push(p, i, &a->state, &a->open));
     REQUIRE(a->state.depth <= k->planes, ST_INTERNAL,
             "%s: needs %d planes for the sum in %s, there are %d",
             check_op_text(p, i).s, a->state.depth,
             check_buf_text(p, w->buf).s, k->planes);
     return ST_OK;
+}
+
+static bool has_no_gap(const tree_state *s)
+{
+    for (int i = 0; i + 1 < s->depth; i++) {
+        if (s->spans[i].hi != s->spans[i + 1].lo) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The pieces become the sum of the whole tree. */
@@ -343,11 +356,14 @@ static status check_reduce(sums *s, int32_t i, int32_t v)
         if (a->off >= end || a->end <= w->off) {
             continue;
         }
-        REQUIRE(!a->open && a->state.depth == k->planes, ST_INTERNAL,
-                "%s: reduces %d pieces of %s, the sum there has %d%s",
+        REQUIRE(!a->open && a->state.depth == k->planes &&
+                    has_no_gap(&a->state),
+                ST_INTERNAL,
+                "%s: reduces %d pieces of %s, the sum there has %d%s%s",
                 check_op_text(p, i).s, k->planes,
                 check_buf_text(p, w->buf).s, a->state.depth,
-                a->open ? " and an open leaf" : "");
+                a->open ? " and an open leaf" : "",
+                has_no_gap(&a->state) ? "" : " and lacks a leaf between them");
         a->state.depth = 1;
         a->state.spans[0] = (tree_span){0, a->state.leaves};
     }

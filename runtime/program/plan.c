@@ -313,6 +313,19 @@ static void add_wait(program *p, prog_dep dep, int32_t first, program *out)
     p->ops[dep.op].awaited = 1;
 }
 
+/* The stream whose newest operation is the latest of those not yet known to
+ * be done, or -1. */
+static int latest(const int32_t *newest, const int32_t *now)
+{
+    int best = -1;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        if (newest[s] > now[s] && (best < 0 || newest[s] > newest[best])) {
+            best = s;
+        }
+    }
+    return best;
+}
+
 /* Operation i's waits in this run, and what it knows to be done then. */
 static void wait_in_run(planner *pl, run *r, int32_t i, int32_t first,
                         program *out)
@@ -321,11 +334,10 @@ static void wait_in_run(planner *pl, run *r, int32_t i, int32_t first,
     int32_t *now = r->now[self];
     int32_t newest[STREAM_COUNT];
     find_newest(pl, r, i, newest);
-    for (int s = 0; s < STREAM_COUNT; s++) {
-        if (s != self && newest[s] > now[s]) {
-            add_wait(pl->p, (prog_dep){i, newest[s], 0}, first, out);
-            clock_join(now, r->clock[newest[s]]);
-        }
+    /* The latest first: it may have waited for the others. */
+    for (int s = latest(newest, now); s >= 0; s = latest(newest, now)) {
+        add_wait(pl->p, (prog_dep){i, newest[s], 0}, first, out);
+        clock_join(now, r->clock[newest[s]]);
     }
     now[self] = i;
     memcpy(r->clock[i], now, sizeof(r->clock[i]));
