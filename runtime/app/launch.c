@@ -56,6 +56,11 @@ int launch_rank(void)
     return number_from("OMPI_COMM_WORLD_RANK");
 }
 
+int launch_local_ranks(void)
+{
+    return number_from("OMPI_COMM_WORLD_LOCAL_SIZE");
+}
+
 static pid_t job_pid;
 
 static void forward(int sig)

@@ -20,6 +20,8 @@ bool launch_is_rank(void);
  * of them this is. */
 int launch_ranks(void);
 int launch_rank(void);
+/* How many of them are on this node. */
+int launch_local_ranks(void);
 
 /* Runs `weft args...` (NULL-terminated, without the program's name) as
  * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.

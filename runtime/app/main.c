@@ -8,6 +8,8 @@
 
 static const command commands[] = {
     {"train", "train a model, streamed or by a plan", command_train},
+    {"compare", "train the same model several ways, side by side",
+     command_compare},
     {"convert", "turn a Hugging Face folder into a checkpoint",
      command_convert},
 };

@@ -8,7 +8,7 @@
 
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
-#include "runtime/app/train_args.h"
+#include "benchmarks/run_args.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -16,7 +16,7 @@
 #include "runtime/train/run.h"
 
 typedef struct run_of {
-    train_args a;
+    run_args a;
     opt_parsed *parsed;
     setup_options so;
     setup s;
@@ -47,7 +47,7 @@ static status parse(run_of *r, int argc, const char *const *argv)
     REQUIRE(r->a.init == NULL || r->a.resume == NULL, ST_USAGE,
             "train: --init starts a new run, --resume goes on with one; give "
             "one of them");
-    train_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
+    run_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
     join_words(argc, argv, &r->cmdline);
     return ST_OK;
 }
@@ -63,17 +63,6 @@ static void check_binding(const run_of *r)
         log_warn("ranks are bound to %d of %d cores; add --bind-to none to "
                  "mpirun",
                  comm_node_cores(r->world), threads_online());
-    }
-}
-
-static void share_cores(run_of *r)
-{
-    if (r->so.threads == 0) {
-        int here = comm_node_size(r->world);
-        int cores = comm_node_cores(r->world);
-        int each = cores / here;
-        int mine = threads_usable();
-        r->s.sh.threads = each < 1 ? 1 : each < mine ? each : mine;
     }
 }
 
@@ -93,7 +82,7 @@ static void list_decisions(run_of *r, run_setup *m)
 
 static void fill_job(run_of *r, double launch_s, train_job *j)
 {
-    const train_args *a = &r->a;
+    const run_args *a = &r->a;
     *j = (train_job){
         .a = &r->s.a,
         .ps = &r->s.ps,
@@ -159,7 +148,6 @@ static status run_ranks(run_of *r)
     }
     TRY(comm_agree(r->world, st));
     TRY(setup_share(&r->s, comm_rank(r->world)));
-    share_cores(r);
     check_binding(r);
     st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
     TRY(comm_agree(r->world, st));
@@ -168,8 +156,21 @@ static status run_ranks(run_of *r)
     return train_run(&job);
 }
 
+/* Threads of a rank that mpirun started: its cores if it is bound to some,
+ * else its part of the node's. */
+static void share_cores(run_of *r)
+{
+    int here = launch_local_ranks();
+    if (r->so.threads == 0 && here > 0) {
+        int mine = threads_usable();
+        int each = mine < threads_online() ? mine : mine / here;
+        r->so.threads = each > 0 ? each : 1;
+    }
+}
+
 static status prepare(run_of *r)
 {
+    share_cores(r);
     TRY(setup_open(&r->so, launch_ranks(), &r->s));
     TRY(arch_config_text(r->so.model, &r->model_config));
     json_writer w;

@@ -2,24 +2,24 @@
  * Command options from a table: one row an option, and the row feeds the
  * command line, the help and the copy in the results. The only user of popt.h.
  *
- *   typedef struct train_args {
+ *   typedef struct run_args {
  *       int64_t steps;
  *       int64_t device_memory;
  *       const char *out;
  *       bool resume;
  *       int sums;
- *   } train_args;
+ *   } run_args;
  *
  *   static const char *const sums[] = {"exact", "fast", NULL};
  *   static const opt_row rows[] = {
- *       OPT_I64(train_args, steps, "steps", .value = "N", .def = "20",
+ *       OPT_I64(run_args, steps, "steps", .value = "N", .def = "20",
  *               .min = 1, .max = 1e9, .help = "optimizer steps"),
- *       OPT_SIZE(train_args, device_memory, "device-memory", .def = "64MiB",
+ *       OPT_SIZE(run_args, device_memory, "device-memory", .def = "64MiB",
  *                .help = "bytes of the device's arena"),
- *       OPT_STR(train_args, out, "out", .value = "FILE", .def = "run.h5",
+ *       OPT_STR(run_args, out, "out", .value = "FILE", .def = "run.h5",
  *               .help = "results file", .group = "Output"),
- *       OPT_FLAG(train_args, resume, "resume", .help = "continue"),
- *       OPT_CHOICE(train_args, sums, "sums", sums, .def = "exact",
+ *       OPT_FLAG(run_args, resume, "resume", .help = "continue"),
+ *       OPT_CHOICE(run_args, sums, "sums", sums, .def = "exact",
  *                  .help = "order of sums"),
  *   };
  *

@@ -63,9 +63,8 @@ static status check_rows(const check_store *c, const char *call, int par,
     int64_t have = c->list[par].shape.rows;
     REQUIRE(row0 >= 0 && rows >= 1 && rows <= have && row0 <= have - rows,
             ST_INTERNAL,
-            "store %s: rows [%lld, %lld) of parameter %d, which has %lld",
-            call, (long long)row0, (long long)(row0 + rows), par,
-            (long long)have);
+            "store %s: rows [%lld, %lld) of parameter %d, which has %lld", call,
+            (long long)row0, (long long)(row0 + rows), par, (long long)have);
     return ST_OK;
 }
 
@@ -80,8 +79,8 @@ static status check_ids(const check_store *c, const char *call, int par,
                 "store %s: row %d of parameter %d, which has %lld", call,
                 ids[i], par, (long long)have);
         REQUIRE(seen[ids[i]] != stamp, ST_INTERNAL,
-                "store %s: row %d of parameter %d is named twice", call,
-                ids[i], par);
+                "store %s: row %d of parameter %d is named twice", call, ids[i],
+                par);
         seen[ids[i]] = stamp;
     }
     return ST_OK;
@@ -90,9 +89,8 @@ static status check_ids(const check_store *c, const char *call, int par,
 static status check_in_step(const check_store *c, const char *call, int par,
                             bool want)
 {
-    REQUIRE(c->in_step == want, ST_INTERNAL,
-            "store %s: parameter %d, but %s", call, par,
-            want ? "no step has begun" : "a step is running");
+    REQUIRE(c->in_step == want, ST_INTERNAL, "store %s: parameter %d, but %s",
+            call, par, want ? "no step has begun" : "a step is running");
     return ST_OK;
 }
 
@@ -200,8 +198,8 @@ static status check_load(store *s, int par, int64_t row0, int64_t rows,
     return compare_rows(c, "load", par, row0, rows, to);
 }
 
-static status check_load_rows(store *s, int par, const int32_t *ids,
-                              int64_t n, float *to)
+static status check_load_rows(store *s, int par, const int32_t *ids, int64_t n,
+                              float *to)
 {
     check_store *c = self(s);
     TRY(check_rows(c, "load_rows", par, 0, n));
@@ -251,14 +249,13 @@ static status check_drain_call(store *s, int par, int64_t row0, int64_t rows,
     return st;
 }
 
-static status check_drain_rows(store *s, int par, const int32_t *ids,
-                               int64_t n, const float *from)
+static status check_drain_rows(store *s, int par, const int32_t *ids, int64_t n,
+                               const float *from)
 {
     check_store *c = self(s);
     TRY(check_rows(c, "drain_rows", par, 0, n));
     check_param *p = &c->list[par];
-    TRY(check_ids(c, "drain_rows", par, ids, n, p->drain_id,
-                  ++c->drain_stamp));
+    TRY(check_ids(c, "drain_rows", par, ids, n, p->drain_id, ++c->drain_stamp));
     pthread_mutex_lock(&c->lock);
     status st = check_drain(c, "drain_rows", par);
     if (st == ST_OK) {

@@ -134,8 +134,7 @@ status store_null_create(const store_param *params, int n, double ns_per_mib,
 {
     null_store *z = NULL;
     TRY(MEM_NEW(&z, 1, "store"));
-    *z = (null_store){
-        .base.ops = &null_ops, .n = n, .ns_per_mib = ns_per_mib};
+    *z = (null_store){.base.ops = &null_ops, .n = n, .ns_per_mib = ns_per_mib};
     status st = MEM_NEW(&z->list, n, "store");
     if (st != ST_OK) {
         mem_free(z);

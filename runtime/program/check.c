@@ -193,9 +193,10 @@ static status check_product(const program *p, int32_t i)
     }
     const prog_view *v = &p->view[o->view0];
     int need = o->form == FORM_EXPAND ? 3 : 3 + 2 * (o->views > 3);
-    REQUIRE(o->views == need && o->stacks == (o->form == FORM_SUM),
-            ST_INTERNAL, "%s: %d views and %d accumulators do not make a "
-            "product", check_op_text(p, i).s, o->views, o->stacks);
+    REQUIRE(o->views == need && o->stacks == (o->form == FORM_SUM), ST_INTERNAL,
+            "%s: %d views and %d accumulators do not make a "
+            "product",
+            check_op_text(p, i).s, o->views, o->stacks);
     bool ok = true;
     if (o->form == FORM_EXPAND) {
         ok = v[0].rows == v[2].rows && v[0].cols == v[1].cols &&
@@ -282,8 +283,8 @@ static status check_push(const program *p, int32_t i, tree_state *st,
     for (int32_t k = 0; k < o->segs; k++) {
         const tree_seg *g = &p->seg[o->seg0 + k];
         const tree_span *top = st->depth > 0 ? &st->spans[st->depth - 1] : NULL;
-        bool begins = top == NULL ||
-                      (g->leaf >= top->hi && st->depth < TREE_DEPTH_MAX);
+        bool begins =
+            top == NULL || (g->leaf >= top->hi && st->depth < TREE_DEPTH_MAX);
         bool continues =
             top != NULL && top->lo == g->leaf && top->hi == g->leaf + 1;
         REQUIRE(g->leaf >= 0 && g->leaf < st->leaves &&
@@ -306,8 +307,8 @@ static status check_accumulate(sums *s, int32_t i, int32_t v)
     REQUIRE(k->state.leaves >= 1 && k->state.leaves <= TREE_LEAVES_MAX &&
                 k->state.depth >= 0 && k->state.depth <= k->planes,
             ST_INTERNAL, "%s: accumulator in %s has %d entries in %d planes",
-            check_op_text(p, i).s, check_buf_text(p, w->buf).s,
-            k->state.depth, k->planes);
+            check_op_text(p, i).s, check_buf_text(p, w->buf).s, k->state.depth,
+            k->planes);
     sum *a = find_sum(s, w);
     if (k->state.depth == 0) {
         a->state = k->state;
@@ -317,8 +318,8 @@ static status check_accumulate(sums *s, int32_t i, int32_t v)
     REQUIRE(same_state(&a->state, &k->state), ST_INTERNAL,
             "%s: expects %d entries in the sum in %s, the operation before "
             "left %d",
-            check_op_text(p, i).s, k->state.depth,
-            check_buf_text(p, w->buf).s, a->state.depth);
+            check_op_text(p, i).s, k->state.depth, check_buf_text(p, w->buf).s,
+            a->state.depth);
     REQUIRE((w->mode & VIEW_W) != 0 &&
                 (k->state.depth == 0 || (w->mode & VIEW_R) != 0),
             ST_INTERNAL,
@@ -328,8 +329,8 @@ static status check_accumulate(sums *s, int32_t i, int32_t v)
     TRY(check_push(p, i, &a->state, &a->open));
     REQUIRE(a->state.depth <= k->planes, ST_INTERNAL,
             "%s: needs %d planes for the sum in %s, there are %d",
-            check_op_text(p, i).s, a->state.depth,
-            check_buf_text(p, w->buf).s, k->planes);
+            check_op_text(p, i).s, a->state.depth, check_buf_text(p, w->buf).s,
+            k->planes);
     return ST_OK;
 }
 
@@ -360,9 +361,8 @@ static status check_reduce(sums *s, int32_t i, int32_t v)
                     has_no_gap(&a->state),
                 ST_INTERNAL,
                 "%s: reduces %d pieces of %s, the sum there has %d%s%s",
-                check_op_text(p, i).s, k->planes,
-                check_buf_text(p, w->buf).s, a->state.depth,
-                a->open ? " and an open leaf" : "",
+                check_op_text(p, i).s, k->planes, check_buf_text(p, w->buf).s,
+                a->state.depth, a->open ? " and an open leaf" : "",
                 has_no_gap(&a->state) ? "" : " and lacks a leaf between them");
         a->state.depth = 1;
         a->state.spans[0] = (tree_span){0, a->state.leaves};

@@ -128,8 +128,8 @@ static void borders_sort(borders *b)
 
 static int64_t slot_of(const borders *b, int64_t byte)
 {
-    const int64_t *found = bsearch(&byte, b->at, (size_t)b->n,
-                                   sizeof(*b->at), by_value);
+    const int64_t *found =
+        bsearch(&byte, b->at, (size_t)b->n, sizeof(*b->at), by_value);
     ASSERT(found != NULL);
     return found - b->at;
 }
@@ -157,8 +157,8 @@ static status check_place(const program *p, int32_t i)
             ST_INTERNAL,
             "%s lies at [%lld, %lld), outside the plan's %lld bytes or not "
             "at a multiple of %d",
-            check_buf_text(p, i).s, (long long)b->offset,
-            (long long)buf_end(b), (long long)p->peak_bytes, LINE_BYTES);
+            check_buf_text(p, i).s, (long long)b->offset, (long long)buf_end(b),
+            (long long)p->peak_bytes, LINE_BYTES);
     REQUIRE(!b->persistent || (b->first == 0 && b->last == p->nops - 1),
             ST_INTERNAL, "%s is persistent but lives from operation %d to %d",
             check_buf_text(p, i).s, b->first, b->last);
@@ -425,15 +425,13 @@ static status fail_race(const order *x, int32_t i, const touch *t, int32_t j)
                                       ((o.mode | t->mode) & VIEW_W) != 0)) {
         k++;
     }
-    return FAIL(ST_INTERNAL,
-                "%s%s %s %s without waiting for %s, which %s %s",
-                x->run == RUN_FORWARD ? "forward part alone: " : "",
-                check_op_text(p, i).s,
-                (t->mode & VIEW_W) != 0 ? "writes" : "reads",
-                t->what != NULL ? t->what : check_buf_text(p, t->buf).s,
-                check_op_text(p, j).s,
-                (o.mode & VIEW_W) != 0 ? "writes" : "reads",
-                o.what != NULL ? o.what : check_buf_text(p, o.buf).s);
+    return FAIL(
+        ST_INTERNAL, "%s%s %s %s without waiting for %s, which %s %s",
+        x->run == RUN_FORWARD ? "forward part alone: " : "",
+        check_op_text(p, i).s, (t->mode & VIEW_W) != 0 ? "writes" : "reads",
+        t->what != NULL ? t->what : check_buf_text(p, t->buf).s,
+        check_op_text(p, j).s, (o.mode & VIEW_W) != 0 ? "writes" : "reads",
+        o.what != NULL ? o.what : check_buf_text(p, o.buf).s);
 }
 
 static status check_touch(order *x, int32_t i, const touch *t)

@@ -8,55 +8,29 @@
  *
  * Collectives. Members of a group issue the same sequence: kind, leaves,
  * floats; each brings the pieces that its place in the group owns.
- *
- * The run. All ranks at once, nothing but messages and collectives, one issue
- * order a rank, in the strictest reading that an executor may have: a receive
- * stops its rank until the message was sent; a collective until all members
- * are there; a send stops nobody, but who waits for it (its buffer is used
- * again) stops until the receiver is at the receive. If nobody can move and
- * somebody is not at the end, that is a deadlock. The whole step is run, and
- * the forward part alone.
  */
 #include <string.h>
 
 #include "runtime/base/mem.h"
 #include "runtime/program/check_impl.h"
 
-/* A rank's place in one of its groups. */
-typedef struct member {
-    int32_t group; /* number among groups of its kind, -1: in none */
-    int32_t index;
-    int32_t size;
-} member;
-
-typedef struct grid {
-    const program_set *set;
-    int32_t data, pipe, tensor;
-    int32_t *rank_at; /* by (d * pipe + k) * tensor + t */
-} grid;
-
-static const program *program_of(const program_set *set, int32_t r)
+const program *check_program_of(const program_set *set, int32_t r)
 {
     return &set->classes[set->places[r].class_index];
 }
 
-/* "rank 3 (class 1), operation 7 (send on pipe_out)". */
-typedef struct where_text {
-    char s[160];
-} where_text;
-
-static where_text where(const program_set *set, int32_t r, int32_t i)
+check_text check_where(const program_set *set, int32_t r, int32_t i)
 {
-    where_text out;
-    (void)snprintf(out.s, sizeof(out.s), "rank %d (class %d), %s", r,
+    check_text out;
+    (void)snprintf(out.s, sizeof(out.s), "rank %d (class %d), %.112s", r,
                    set->places[r].class_index,
-                   check_op_text(program_of(set, r), i).s);
+                   check_op_text(check_program_of(set, r), i).s);
     return out;
 }
 
 /* --- grid ----------------------------------------------------------------- */
 
-static status check_neighbour(const grid *g, int32_t r, int32_t dk,
+static status check_neighbour(const check_grid *g, int32_t r, int32_t dk,
                               int32_t named)
 {
     const prog_place *at = &g->set->places[r];
@@ -72,7 +46,7 @@ static status check_neighbour(const grid *g, int32_t r, int32_t dk,
     return ST_OK;
 }
 
-static status fill_grid(grid *g)
+static status fill_grid(check_grid *g)
 {
     const program_set *set = g->set;
     for (int32_t r = 0; r < set->nranks; r++) {
@@ -80,22 +54,23 @@ static status fill_grid(grid *g)
         REQUIRE(at->class_index >= 0 && at->class_index < set->nclasses,
                 ST_INTERNAL, "rank %d: class %d of %d", r, at->class_index,
                 set->nclasses);
-        REQUIRE(at->data >= 0 && at->pipe >= 0 && at->tensor >= 0,
-                ST_INTERNAL, "rank %d: negative place (%d, %d, %d)", r,
-                at->data, at->pipe, at->tensor);
+        REQUIRE(at->data >= 0 && at->pipe >= 0 && at->tensor >= 0, ST_INTERNAL,
+                "rank %d: negative place (%d, %d, %d)", r, at->data, at->pipe,
+                at->tensor);
         g->data = at->data >= g->data ? at->data + 1 : g->data;
         g->pipe = at->pipe >= g->pipe ? at->pipe + 1 : g->pipe;
         g->tensor = at->tensor >= g->tensor ? at->tensor + 1 : g->tensor;
     }
     REQUIRE((int64_t)g->data * g->pipe * g->tensor == set->nranks, ST_INTERNAL,
-            "%d ranks do not fill a grid of %d x %d x %d", set->nranks,
-            g->data, g->pipe, g->tensor);
+            "%d ranks do not fill a grid of %d x %d x %d", set->nranks, g->data,
+            g->pipe, g->tensor);
     TRY(MEM_NEW(&g->rank_at, set->nranks, "check"));
     memset(g->rank_at, -1, sizeof(int32_t) * (size_t)set->nranks);
     for (int32_t r = 0; r < set->nranks; r++) {
         const prog_place *at = &set->places[r];
-        int32_t *slot = &g->rank_at[(at->data * g->pipe + at->pipe) *
-                                        g->tensor + at->tensor];
+        int32_t *slot =
+            &g->rank_at[(at->data * g->pipe + at->pipe) * g->tensor +
+                        at->tensor];
         REQUIRE(*slot < 0, ST_INTERNAL, "ranks %d and %d have the same place",
                 *slot, r);
         *slot = r;
@@ -107,23 +82,25 @@ static status fill_grid(grid *g)
     return ST_OK;
 }
 
-static member member_of(const grid *g, int32_t r, op_group kind)
+check_member check_member_of(const check_grid *g, int32_t r, op_group kind)
 {
     const prog_place *at = &g->set->places[r];
     bool end = at->pipe == 0 || at->pipe == g->pipe - 1;
     switch (kind) {
     case GROUP_TENSOR:
-        return (member){at->data * g->pipe + at->pipe, at->tensor, g->tensor};
+        return (check_member){at->data * g->pipe + at->pipe, at->tensor,
+                              g->tensor};
     case GROUP_DATA:
-        return (member){at->pipe * g->tensor + at->tensor, at->data, g->data};
+        return (check_member){at->pipe * g->tensor + at->tensor, at->data,
+                              g->data};
     case GROUP_TIE:
-        return (member){end && g->pipe > 1 ? at->data * g->tensor + at->tensor
-                                           : -1,
-                        at->pipe > 0, 2};
+        return (check_member){
+            end && g->pipe > 1 ? at->data * g->tensor + at->tensor : -1,
+            at->pipe > 0, 2};
     case GROUP_WORLD:
-        return (member){0, r, g->set->nranks};
+        return (check_member){0, r, g->set->nranks};
     default:
-        return (member){-1, 0, 0};
+        return (check_member){-1, 0, 0};
     }
 }
 
@@ -154,8 +131,8 @@ static int64_t message_bytes(const program *p, const prog_op *o)
 static status check_pair(const program_set *set, int32_t from, int32_t to,
                          int32_t dir)
 {
-    const program *p = program_of(set, from);
-    const program *q = program_of(set, to);
+    const program *p = check_program_of(set, from);
+    const program *q = check_program_of(set, to);
     int32_t i = next_message(p, 0, OP_SEND, dir);
     int32_t j = next_message(q, 0, OP_RECV, -dir);
     while (i < p->nops && j < q->nops) {
@@ -166,50 +143,48 @@ static status check_pair(const program_set *set, int32_t from, int32_t to,
         REQUIRE(sent == received && s->arg == r->arg, ST_INTERNAL,
                 "%s sends %lld bytes with tag %lld, %s receives %lld bytes "
                 "with tag %lld",
-                where(set, from, i).s, (long long)sent, (long long)s->arg,
-                where(set, to, j).s, (long long)received, (long long)r->arg);
+                check_where(set, from, i).s, (long long)sent, (long long)s->arg,
+                check_where(set, to, j).s, (long long)received,
+                (long long)r->arg);
         REQUIRE(s->phase == r->phase, ST_INTERNAL,
                 "%s and %s belong to different parts of the step",
-                where(set, from, i).s, where(set, to, j).s);
+                check_where(set, from, i).s, check_where(set, to, j).s);
         i = next_message(p, i + 1, OP_SEND, dir);
         j = next_message(q, j + 1, OP_RECV, -dir);
     }
     REQUIRE(i == p->nops, ST_INTERNAL, "%s is received by nobody on rank %d",
-            where(set, from, i).s, to);
+            check_where(set, from, i).s, to);
     REQUIRE(j == q->nops, ST_INTERNAL, "%s is sent by nobody on rank %d",
-            where(set, to, j).s, from);
+            check_where(set, to, j).s, from);
     return ST_OK;
 }
 
 /* Messages of one program are well-formed and go where somebody is. */
 static status check_messages(const program_set *set, int32_t r)
 {
-    const program *p = program_of(set, r);
+    const program *p = check_program_of(set, r);
     const prog_place *at = &set->places[r];
     for (int32_t i = 0; i < p->nops; i++) {
         const prog_op *o = &p->ops[i];
         if (o->kind != OP_SEND && o->kind != OP_RECV) {
             continue;
         }
-        REQUIRE(o->views == 1 && (o->peer == -1 || o->peer == 1),
-                ST_INTERNAL, "%s: a message has one view and a peer of -1 "
-                "or 1, not %d and %d", where(set, r, i).s, o->views, o->peer);
+        REQUIRE(o->views == 1 && (o->peer == -1 || o->peer == 1), ST_INTERNAL,
+                "%s: a message has one view and a peer of -1 "
+                "or 1, not %d and %d",
+                check_where(set, r, i).s, o->views, o->peer);
         REQUIRE((o->peer < 0 ? at->prev : at->next) >= 0, ST_INTERNAL,
-                "%s: there is no stage %s this one", where(set, r, i).s,
+                "%s: there is no stage %s this one", check_where(set, r, i).s,
                 o->peer < 0 ? "before" : "after");
         REQUIRE((int64_t)o->bytes == message_bytes(p, o), ST_INTERNAL,
                 "%s: its cost says %.0f bytes, its view has %lld",
-                where(set, r, i).s, o->bytes, (long long)message_bytes(p, o));
+                check_where(set, r, i).s, o->bytes,
+                (long long)message_bytes(p, o));
     }
     return ST_OK;
 }
 
 /* --- collectives ---------------------------------------------------------- */
-
-static bool is_collective(const prog_op *o)
-{
-    return o->group != GROUP_NONE;
-}
 
 static int32_t next_collective(const program *p, int32_t i, op_group kind)
 {
@@ -227,19 +202,20 @@ static int64_t reduced_floats(const program *p, const prog_op *o)
 }
 
 /* An all-reduce fits this rank's place in its group. */
-static status check_reduce(const grid *g, int32_t r, int32_t i, member m)
+static status check_reduce(const check_grid *g, int32_t r, int32_t i,
+                           check_member m)
 {
-    const program *p = program_of(g->set, r);
+    const program *p = check_program_of(g->set, r);
     const prog_op *o = &p->ops[i];
     REQUIRE(o->views == 2 && o->stacks == 1, ST_INTERNAL,
             "%s: an all-reduce has work, sum and accumulator",
-            where(g->set, r, i).s);
+            check_where(g->set, r, i).s);
     REQUIRE(o->arg == m.size, ST_INTERNAL,
             "%s: says its %s group has %lld ranks, it has %d",
-            where(g->set, r, i).s, op_group_name((op_group)o->group),
+            check_where(g->set, r, i).s, op_group_name((op_group)o->group),
             (long long)o->arg, m.size);
     REQUIRE(o->rows >= 1 && o->rows <= TREE_LEAVES_MAX, ST_INTERNAL,
-            "%s: a tree of %lld leaves", where(g->set, r, i).s,
+            "%s: a tree of %lld leaves", check_where(g->set, r, i).s,
             (long long)o->rows);
     int leaves = (int)o->rows;
     tree_span own[TREE_DEPTH_MAX * 2];
@@ -251,32 +227,32 @@ static status check_reduce(const grid *g, int32_t r, int32_t i, member m)
             ST_INTERNAL,
             "%s: brings %d pieces %lld floats apart, member %d of %d owns %d "
             "of %lld floats",
-            where(g->set, r, i).s, s->planes, (long long)s->plane, m.index,
-            m.size, pieces, (long long)count);
+            check_where(g->set, r, i).s, s->planes, (long long)s->plane,
+            m.index, m.size, pieces, (long long)count);
     int64_t work = p->view[o->view0].cols * (int64_t)sizeof(float);
     int64_t need = (int64_t)tree_exchange_bytes(m.size, leaves, count);
     REQUIRE(work >= need, ST_INTERNAL,
             "%s: %lld bytes of work memory, it needs %lld",
-            where(g->set, r, i).s, (long long)work, (long long)need);
+            check_where(g->set, r, i).s, (long long)work, (long long)need);
     return ST_OK;
 }
 
-static status check_same(const grid *g, int32_t r, int32_t i, int32_t first,
-                         int32_t j)
+static status check_same(const check_grid *g, int32_t r, int32_t i,
+                         int32_t first, int32_t j)
 {
-    const program *p = program_of(g->set, r);
-    const program *q = program_of(g->set, first);
+    const program *p = check_program_of(g->set, r);
+    const program *q = check_program_of(g->set, first);
     const prog_op *a = &p->ops[i];
     const prog_op *b = &q->ops[j];
     bool reduce = a->kind == OP_ALLREDUCE;
-    bool same = a->kind == b->kind && a->phase == b->phase &&
-                a->param == b->param &&
-                (!reduce || (a->rows == b->rows &&
-                             reduced_floats(p, a) == reduced_floats(q, b)));
+    bool same =
+        a->kind == b->kind && a->phase == b->phase && a->param == b->param &&
+        (!reduce ||
+         (a->rows == b->rows && reduced_floats(p, a) == reduced_floats(q, b)));
     REQUIRE(same, ST_INTERNAL,
             "%s meets %s in their %s group, but kind, parameter (%d, %d), "
             "leaves (%lld, %lld) or floats (%lld, %lld) differ",
-            where(g->set, r, i).s, where(g->set, first, j).s,
+            check_where(g->set, r, i).s, check_where(g->set, first, j).s,
             op_group_name((op_group)a->group), a->param, b->param,
             (long long)a->rows, (long long)b->rows,
             (long long)(reduce ? reduced_floats(p, a) : 0),
@@ -285,12 +261,12 @@ static status check_same(const grid *g, int32_t r, int32_t i, int32_t first,
 }
 
 /* Rank r issues the collectives that the first member of its group does. */
-static status check_sequence(const grid *g, int32_t r, op_group kind,
+static status check_sequence(const check_grid *g, int32_t r, op_group kind,
                              int32_t first)
 {
-    member m = member_of(g, r, kind);
-    const program *p = program_of(g->set, r);
-    const program *q = program_of(g->set, first);
+    check_member m = check_member_of(g, r, kind);
+    const program *p = check_program_of(g->set, r);
+    const program *q = check_program_of(g->set, first);
     int32_t i = next_collective(p, 0, kind);
     int32_t j = next_collective(q, 0, kind);
     while (i < p->nops && j < q->nops) {
@@ -299,7 +275,7 @@ static status check_sequence(const grid *g, int32_t r, op_group kind,
             TRY(check_reduce(g, r, i, m));
         } else {
             REQUIRE(p->ops[i].kind == OP_CLIP, ST_INTERNAL,
-                    "%s: is no collective", where(g->set, r, i).s);
+                    "%s: is no collective", check_where(g->set, r, i).s);
         }
         i = next_collective(p, i + 1, kind);
         j = next_collective(q, j + 1, kind);
@@ -308,25 +284,25 @@ static status check_sequence(const grid *g, int32_t r, op_group kind,
         return ST_OK;
     }
     bool mine = i < p->nops;
-    return FAIL(ST_INTERNAL,
-                "%s has no counterpart on rank %d of its %s group",
-                mine ? where(g->set, r, i).s : where(g->set, first, j).s,
+    return FAIL(ST_INTERNAL, "%s has no counterpart on rank %d of its %s group",
+                mine ? check_where(g->set, r, i).s
+                     : check_where(g->set, first, j).s,
                 mine ? first : r, op_group_name(kind));
 }
 
-static status check_groups(const grid *g, int32_t *firsts)
+static status check_groups(const check_grid *g, int32_t *firsts)
 {
     const program_set *set = g->set;
     for (int kind = GROUP_TENSOR; kind < GROUP_COUNT; kind++) {
         memset(firsts, -1, sizeof(int32_t) * (size_t)set->nranks);
         for (int32_t r = 0; r < set->nranks; r++) {
-            member m = member_of(g, r, (op_group)kind);
-            const program *p = program_of(set, r);
+            check_member m = check_member_of(g, r, (op_group)kind);
+            const program *p = check_program_of(set, r);
             int32_t i = next_collective(p, 0, (op_group)kind);
             if (m.group < 0) {
-                REQUIRE(i == p->nops, ST_INTERNAL,
-                        "%s: the rank is in no %s group", where(set, r, i).s,
-                        op_group_name((op_group)kind));
+                REQUIRE(
+                    i == p->nops, ST_INTERNAL, "%s: the rank is in no %s group",
+                    check_where(set, r, i).s, op_group_name((op_group)kind));
                 continue;
             }
             int32_t *first = &firsts[m.group];
@@ -337,194 +313,7 @@ static status check_groups(const grid *g, int32_t *firsts)
     return ST_OK;
 }
 
-/* --- the run -------------------------------------------------------------- */
-
-/* How far a rank has come. Directions: 0 the stage before, 1 after. */
-typedef struct runner {
-    int32_t at;
-    int32_t sent[2];
-    int32_t posted[2]; /* receives that were reached, this one too */
-    bool reached;      /* operation `at` has been counted          */
-} runner;
-
-typedef struct symbolic {
-    const grid *g;
-    check_run run;
-    runner *ranks;
-    int32_t *arrived[GROUP_COUNT]; /* by group: members, over all calls */
-    int32_t **number; /* by class and operation: which message of its
-                       * direction it is, which collective of its group */
-} symbolic;
-
-static int dir_of(const prog_op *o)
-{
-    return o->peer > 0;
-}
-
-static int32_t peer_rank(const symbolic *x, int32_t r, int dir)
-{
-    const prog_place *at = &x->g->set->places[r];
-    return dir == 1 ? at->next : at->prev;
-}
-
-/* Numbers messages and collectives from 1, as far as the run takes them. */
-static void number_ops(const program *p, check_run run, int32_t *number)
-{
-    int32_t sends[2] = {0, 0};
-    int32_t recvs[2] = {0, 0};
-    int32_t calls[GROUP_COUNT] = {0};
-    for (int32_t i = 0; i < p->nops; i++) {
-        const prog_op *o = &p->ops[i];
-        if (!check_takes(o, run)) {
-            continue;
-        }
-        if (o->kind == OP_SEND) {
-            number[i] = ++sends[dir_of(o)];
-        } else if (o->kind == OP_RECV) {
-            number[i] = ++recvs[dir_of(o)];
-        } else if (is_collective(o)) {
-            number[i] = ++calls[o->group];
-        }
-    }
-}
-
-/* True if every send that operation i waits for has met its receiver. */
-static bool sends_met(const symbolic *x, int32_t r, int32_t i)
-{
-    const prog_place *at = &x->g->set->places[r];
-    const program *p = program_of(x->g->set, r);
-    const prog_op *o = &p->ops[i];
-    for (int32_t d = 0; d < o->deps; d++) {
-        const prog_dep *dep = &p->dep[o->dep0 + d];
-        const prog_op *w = &p->ops[dep->op];
-        if (dep->distance == 0 && w->kind == OP_SEND &&
-            check_takes(w, x->run)) {
-            int dir = dir_of(w);
-            const runner *to = &x->ranks[peer_rank(x, r, dir)];
-            if (to->posted[1 - dir] < x->number[at->class_index][dep->op]) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* Tries to get rank r past its operation. */
-static bool can_pass(symbolic *x, int32_t r)
-{
-    const prog_place *at = &x->g->set->places[r];
-    runner *k = &x->ranks[r];
-    const prog_op *o = &program_of(x->g->set, r)->ops[k->at];
-    if (!k->reached && !sends_met(x, r, k->at)) {
-        return false;
-    }
-    int32_t number = x->number[at->class_index][k->at];
-    member m = member_of(x->g, r, (op_group)o->group);
-    if (!k->reached) {
-        k->reached = true;
-        k->sent[dir_of(o)] += o->kind == OP_SEND;
-        k->posted[dir_of(o)] += o->kind == OP_RECV;
-        if (is_collective(o)) {
-            x->arrived[o->group][m.group]++;
-        }
-    }
-    if (o->kind == OP_RECV) {
-        const runner *from = &x->ranks[peer_rank(x, r, dir_of(o))];
-        return from->sent[1 - dir_of(o)] >= number;
-    }
-    /* Nobody is past a call that somebody has not reached. */
-    return !is_collective(o) ||
-           x->arrived[o->group][m.group] >= number * m.size;
-}
-
-/* Runs rank r as far as it gets; true if it moved. */
-static bool advance(symbolic *x, int32_t r)
-{
-    const program *p = program_of(x->g->set, r);
-    runner *k = &x->ranks[r];
-    int32_t before = k->at;
-    bool reached = k->reached;
-    while (k->at < p->nops) {
-        if (check_takes(&p->ops[k->at], x->run) && !can_pass(x, r)) {
-            break;
-        }
-        k->at++;
-        k->reached = false;
-    }
-    return k->at != before || k->reached != reached;
-}
-
-/* Names the first few that are stuck. */
-static status fail_stuck(const symbolic *x)
-{
-    const program_set *set = x->g->set;
-    char text[STATUS_TEXT_MAX / 2] = "";
-    size_t len = 0;
-    int stuck = 0;
-    for (int32_t r = 0; r < set->nranks; r++) {
-        if (x->ranks[r].at == program_of(set, r)->nops) {
-            continue;
-        }
-        stuck++;
-        if (stuck <= 4) {
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "; %s",
-                                    where(set, r, x->ranks[r].at).s);
-        }
-    }
-    return FAIL(ST_INTERNAL, "deadlock%s: %d of %d ranks wait forever%s%s",
-                x->run == RUN_FORWARD ? " in the forward part" : "", stuck,
-                set->nranks, text, stuck > 4 ? "; ..." : "");
-}
-
-static status symbolic_init(symbolic *x)
-{
-    const program_set *set = x->g->set;
-    TRY(MEM_NEW(&x->ranks, set->nranks, "check"));
-    for (int k = 0; k < GROUP_COUNT; k++) {
-        TRY(MEM_NEW(&x->arrived[k], set->nranks, "check"));
-    }
-    TRY(MEM_NEW(&x->number, set->nclasses, "check"));
-    for (int32_t c = 0; c < set->nclasses; c++) {
-        TRY(MEM_NEW(&x->number[c], set->classes[c].nops + 1, "check"));
-        number_ops(&set->classes[c], x->run, x->number[c]);
-    }
-    return ST_OK;
-}
-
-static void symbolic_fini(symbolic *x)
-{
-    for (int32_t c = 0; x->number != NULL && c < x->g->set->nclasses; c++) {
-        mem_free(x->number[c]);
-    }
-    mem_free(x->number);
-    for (int k = 0; k < GROUP_COUNT; k++) {
-        mem_free(x->arrived[k]);
-    }
-    mem_free(x->ranks);
-}
-
-static status check_run_all(const grid *g, check_run run)
-{
-    const program_set *set = g->set;
-    symbolic x = {.g = g, .run = run};
-    status st = symbolic_init(&x);
-    bool moved = st == ST_OK;
-    while (moved) {
-        moved = false;
-        for (int32_t r = 0; r < set->nranks; r++) {
-            moved = advance(&x, r) || moved;
-        }
-    }
-    for (int32_t r = 0; st == ST_OK && r < set->nranks; r++) {
-        if (x.ranks[r].at < program_of(set, r)->nops) {
-            st = fail_stuck(&x);
-        }
-    }
-    symbolic_fini(&x);
-    return st;
-}
-
-static status check_set(grid *g, int32_t *firsts)
+static status check_set(check_grid *g, int32_t *firsts)
 {
     const program_set *set = g->set;
     for (int32_t r = 0; r < set->nranks; r++) {
@@ -538,15 +327,15 @@ static status check_set(grid *g, int32_t *firsts)
         }
     }
     TRY(check_groups(g, firsts));
-    TRY(check_run_all(g, RUN_STEP));
-    return check_run_all(g, RUN_FORWARD);
+    TRY(check_run_set(g, RUN_STEP));
+    return check_run_set(g, RUN_FORWARD);
 }
 
 status prog_set_check(const program_set *set)
 {
     REQUIRE(set->nranks > 0 && set->nclasses > 0, ST_INTERNAL,
             "a set of %d ranks and %d classes", set->nranks, set->nclasses);
-    grid g = {.set = set};
+    check_grid g = {.set = set};
     int32_t *firsts = NULL;
     status st = fill_grid(&g);
     if (st == ST_OK) {

@@ -110,8 +110,7 @@ static status is_covered(const rects *written, rect x, rects *left, bool *ok)
             }
         }
         left->n -= before;
-        memmove(left->at, left->at + before,
-                sizeof(rect) * (size_t)left->n);
+        memmove(left->at, left->at + before, sizeof(rect) * (size_t)left->n);
     }
     *ok = left->n == 0;
     return ST_OK;
@@ -125,7 +124,7 @@ typedef struct coverage {
     int32_t *next; /* by use */
     struct use {
         int32_t op, view;
-    } *uses;
+    } * uses;
     rects written, left;
 } coverage;
 
@@ -231,9 +230,8 @@ static status walk_buffer(coverage *c, int32_t buf)
                 const struct use *x = &c->uses[end];
                 const prog_op *o = &c->p->ops[x->op];
                 const prog_stack *s = check_stack_of(c->p, o, x->view);
-                int planes = pass == 0
-                                 ? check_planes_read(c->p, o, x->view)
-                                 : check_planes_written(c->p, o, x->view);
+                int planes = pass == 0 ? check_planes_read(c->p, o, x->view)
+                                       : check_planes_written(c->p, o, x->view);
                 int64_t off = c->p->view[o->view0 + x->view].off;
                 for (int k = 0; k < planes; k++) {
                     TRY(for_plane(c, x, off + (s != NULL ? k * s->plane : 0),

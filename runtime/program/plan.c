@@ -47,7 +47,7 @@ typedef struct planner {
         int32_t op, next;
         int64_t lo, hi;
         int32_t mode;
-    } *touches;
+    } * touches;
     int32_t ntouches;
     uint8_t *touch_streams; /* per buffer: bit set of streams              */
     int32_t *asked_head;    /* per op: waits that the compiler asked for   */
@@ -261,8 +261,8 @@ static int64_t view_end(const program *p, const prog_op *o, int32_t v)
     return end;
 }
 
-static void note_touch(planner *pl, int32_t op, const prog_view *v,
-                       int64_t lo, int64_t hi)
+static void note_touch(planner *pl, int32_t op, const prog_view *v, int64_t lo,
+                       int64_t hi)
 {
     struct touch *t = &pl->touches[pl->ntouches];
     *t = (struct touch){op, pl->touch_head[v->buf], lo, hi, v->mode};
@@ -304,8 +304,7 @@ static void find_newest(const planner *pl, const run *r, int32_t i,
 static void add_wait(program *p, prog_dep dep, int32_t first, program *out)
 {
     for (int32_t d = first; d < out->ndeps; d++) {
-        if (out->dep[d].op == dep.op &&
-            out->dep[d].distance == dep.distance) {
+        if (out->dep[d].op == dep.op && out->dep[d].distance == dep.distance) {
             return;
         }
     }

@@ -9,23 +9,40 @@
 const char *op_kind_name(op_kind k)
 {
     static const char *const names[OP_KIND_COUNT] = {
-        [OP_BATCH] = "batch",           [OP_LOAD] = "load",
-        [OP_LOAD_ROWS] = "load_rows",   [OP_DRAIN] = "drain",
-        [OP_DRAIN_ROWS] = "drain_rows", [OP_EMBED] = "embed",
-        [OP_POSITION] = "position",     [OP_NORM] = "norm",
-        [OP_FORWARD] = "forward",       [OP_BIAS] = "bias",
-        [OP_ROPE] = "rope",             [OP_ATTENTION] = "attention",
-        [OP_ACT] = "act",               [OP_RESIDUAL] = "residual",
-        [OP_XENT_STATS] = "xent_stats", [OP_XENT_PICK] = "xent_pick",
-        [OP_XENT_LOSS] = "xent_loss",   [OP_XENT_GRAD] = "xent_grad",
-        [OP_DINPUT] = "dinput",         [OP_DWEIGHT] = "dweight",
-        [OP_DBIAS] = "dbias",           [OP_DNORM] = "dnorm",
-        [OP_DNORM_W] = "dnorm_w",       [OP_DACT] = "dact",
-        [OP_DATTENTION] = "dattention", [OP_DEMBED] = "dembed",
-        [OP_ADD] = "add",               [OP_ZERO] = "zero",
-        [OP_SEND] = "send",             [OP_RECV] = "recv",
-        [OP_ALLREDUCE] = "allreduce",   [OP_LOSS] = "loss",
-        [OP_GRAD_NORM] = "grad_norm",   [OP_CLIP] = "clip",
+        [OP_BATCH] = "batch",
+        [OP_LOAD] = "load",
+        [OP_LOAD_ROWS] = "load_rows",
+        [OP_DRAIN] = "drain",
+        [OP_DRAIN_ROWS] = "drain_rows",
+        [OP_EMBED] = "embed",
+        [OP_POSITION] = "position",
+        [OP_NORM] = "norm",
+        [OP_FORWARD] = "forward",
+        [OP_BIAS] = "bias",
+        [OP_ROPE] = "rope",
+        [OP_ATTENTION] = "attention",
+        [OP_ACT] = "act",
+        [OP_RESIDUAL] = "residual",
+        [OP_XENT_STATS] = "xent_stats",
+        [OP_XENT_PICK] = "xent_pick",
+        [OP_XENT_LOSS] = "xent_loss",
+        [OP_XENT_GRAD] = "xent_grad",
+        [OP_DINPUT] = "dinput",
+        [OP_DWEIGHT] = "dweight",
+        [OP_DBIAS] = "dbias",
+        [OP_DNORM] = "dnorm",
+        [OP_DNORM_W] = "dnorm_w",
+        [OP_DACT] = "dact",
+        [OP_DATTENTION] = "dattention",
+        [OP_DEMBED] = "dembed",
+        [OP_ADD] = "add",
+        [OP_ZERO] = "zero",
+        [OP_SEND] = "send",
+        [OP_RECV] = "recv",
+        [OP_ALLREDUCE] = "allreduce",
+        [OP_LOSS] = "loss",
+        [OP_GRAD_NORM] = "grad_norm",
+        [OP_CLIP] = "clip",
         [OP_UPDATE] = "update",
     };
     return k >= 0 && k < OP_KIND_COUNT ? names[k] : "unknown";
@@ -34,10 +51,10 @@ const char *op_kind_name(op_kind k)
 const char *op_stream_name(op_stream s)
 {
     static const char *const names[STREAM_COUNT] = {
-        [STREAM_COMPUTE] = "compute",   [STREAM_LOAD] = "load",
-        [STREAM_DRAIN] = "drain",       [STREAM_TENSOR] = "tensor",
-        [STREAM_PIPE_IN] = "pipe_in",   [STREAM_PIPE_OUT] = "pipe_out",
-        [STREAM_DATA] = "data",         [STREAM_HOST] = "host",
+        [STREAM_COMPUTE] = "compute", [STREAM_LOAD] = "load",
+        [STREAM_DRAIN] = "drain",     [STREAM_TENSOR] = "tensor",
+        [STREAM_PIPE_IN] = "pipe_in", [STREAM_PIPE_OUT] = "pipe_out",
+        [STREAM_DATA] = "data",       [STREAM_HOST] = "host",
     };
     return s >= 0 && s < STREAM_COUNT ? names[s] : "unknown";
 }
@@ -45,9 +62,8 @@ const char *op_stream_name(op_stream s)
 const char *op_group_name(op_group g)
 {
     static const char *const names[GROUP_COUNT] = {
-        [GROUP_NONE] = "none", [GROUP_TENSOR] = "tensor",
-        [GROUP_DATA] = "data", [GROUP_TIE] = "tie",
-        [GROUP_WORLD] = "world",
+        [GROUP_NONE] = "none", [GROUP_TENSOR] = "tensor", [GROUP_DATA] = "data",
+        [GROUP_TIE] = "tie",   [GROUP_WORLD] = "world",
     };
     return g >= 0 && g < GROUP_COUNT ? names[g] : "unknown";
 }
@@ -55,9 +71,9 @@ const char *op_group_name(op_group g)
 const char *buf_class_name(buf_class c)
 {
     static const char *const names[BUF_CLASS_COUNT] = {
-        [BUF_WEIGHT] = "weight",         [BUF_GRADIENT] = "gradient",
-        [BUF_OPTIMIZER] = "optimizer",   [BUF_ACTIVATION] = "activation",
-        [BUF_WORKING] = "working",       [BUF_LOGITS] = "logits",
+        [BUF_WEIGHT] = "weight",       [BUF_GRADIENT] = "gradient",
+        [BUF_OPTIMIZER] = "optimizer", [BUF_ACTIVATION] = "activation",
+        [BUF_WORKING] = "working",     [BUF_LOGITS] = "logits",
         [BUF_SCRATCH] = "scratch",
     };
     return c >= 0 && c < BUF_CLASS_COUNT ? names[c] : "unknown";
@@ -72,8 +88,7 @@ static kind_text kind_of(const prog_op *o)
 {
     static const char *const forms[] = {"", "/expand", "/sum"};
     kind_text out;
-    (void)snprintf(out.s, sizeof(out.s), "%s%s",
-                   op_kind_name((op_kind)o->kind),
+    (void)snprintf(out.s, sizeof(out.s), "%s%s", op_kind_name((op_kind)o->kind),
                    o->form <= FORM_SUM ? forms[o->form] : "/?");
     return out;
 }

@@ -31,8 +31,7 @@ static const store_update adam = {.lr = 0.5F,
 static store *make_ram(void)
 {
     store *s = NULL;
-    assert_int_equal(store_ram_create(shapes, PARAMS, &math_ref, 1, &s),
-                     ST_OK);
+    assert_int_equal(store_ram_create(shapes, PARAMS, &math_ref, 1, &s), ST_OK);
     return s;
 }
 
@@ -140,16 +139,16 @@ static void test_ram_gradients(void **state)
     assert_int_equal(s->ops->begin(s, 1), ST_OK);
     fill(g, COLS, 3.0F);
     fill(g + COLS, COLS, 4.0F);
-    assert_int_equal(
-        s->ops->drain_rows(s, EMB, (const int32_t[]){5, 2}, 2, g), ST_OK);
+    assert_int_equal(s->ops->drain_rows(s, EMB, (const int32_t[]){5, 2}, 2, g),
+                     ST_OK);
     const float sparse[10] = {[5] = 3.0F, [2] = 4.0F};
     assert_norms(s, EMB, sparse);
     assert_int_equal(s->ops->end(s, 1), ST_OK);
     /* Step 2: what step 1 added is gone. */
     assert_int_equal(s->ops->begin(s, 2), ST_OK);
     fill(g, COLS, 2.0F);
-    assert_int_equal(
-        s->ops->drain_rows(s, EMB, (const int32_t[]){1}, 1, g), ST_OK);
+    assert_int_equal(s->ops->drain_rows(s, EMB, (const int32_t[]){1}, 1, g),
+                     ST_OK);
     const float again[10] = {[1] = 2.0F};
     assert_norms(s, EMB, again);
     /* A drain replaces; drain_rows adds to it. */
@@ -158,8 +157,8 @@ static void test_ram_gradients(void **state)
     assert_int_equal(s->ops->norm(s, MAT, sums), ST_OK);
     double once = sums[3];
     fill(g, COLS, 1.0F + 3 * COLS * 0.125F);
-    assert_int_equal(
-        s->ops->drain_rows(s, MAT, (const int32_t[]){3}, 1, g), ST_OK);
+    assert_int_equal(s->ops->drain_rows(s, MAT, (const int32_t[]){3}, 1, g),
+                     ST_OK);
     assert_int_equal(s->ops->norm(s, MAT, sums), ST_OK);
     assert_true(sums[3] == 4 * once);
     s->ops->destroy(s);
@@ -305,15 +304,15 @@ static void test_check_order(void **state)
     norm_ok(s, MAT);
     expect(s->ops->norm(s, MAT, sums), ST_INTERNAL, "comes twice");
     expect(s->ops->drain(s, MAT, 3, 1, g), ST_INTERNAL, "after its norm");
-    assert_int_equal(
-        s->ops->drain_rows(s, EMB, (const int32_t[]){0}, 1, g), ST_OK);
+    assert_int_equal(s->ops->drain_rows(s, EMB, (const int32_t[]){0}, 1, g),
+                     ST_OK);
     expect(s->ops->drain(s, EMB, 1, 1, g), ST_INTERNAL,
            "would replace what drain_rows added");
     expect(s->ops->update(s, MAT, &adam), ST_INTERNAL,
            "only 1 of 3 parameters have had their norm");
     norm_ok(s, EMB);
-    expect(s->ops->drain_rows(s, EMB, (const int32_t[]){1}, 1, g),
-           ST_INTERNAL, "after its norm");
+    expect(s->ops->drain_rows(s, EMB, (const int32_t[]){1}, 1, g), ST_INTERNAL,
+           "after its norm");
     norm_ok(s, VEC);
     assert_int_equal(s->ops->update(s, MAT, &adam), ST_OK);
     expect(s->ops->update(s, MAT, &adam), ST_INTERNAL, "comes twice");
@@ -366,8 +365,8 @@ static void test_check_corrupt(void **state)
     w[9 * COLS] = -1.0F;
     assert_int_equal(
         ram->ops->write(ram, EMB, STORE_WEIGHT, 9, 1, w + 9 * COLS), ST_OK);
-    expect(s->ops->load_rows(s, EMB, (const int32_t[]){1, 9}, 2, w),
-           ST_CORRUPT, "row 9 of parameter 0");
+    expect(s->ops->load_rows(s, EMB, (const int32_t[]){1, 9}, 2, w), ST_CORRUPT,
+           "row 9 of parameter 0");
     s->ops->destroy(s);
 }
 
@@ -382,9 +381,8 @@ static void test_allocation_fails(void **state)
         store *s = NULL;
         mem_fail_after(n);
         status st =
-            n % 2 == 0
-                ? store_null_create(shapes, PARAMS, 0, &inner)
-                : store_ram_create(shapes, PARAMS, &math_ref, 1, &inner);
+            n % 2 == 0 ? store_null_create(shapes, PARAMS, 0, &inner)
+                       : store_ram_create(shapes, PARAMS, &math_ref, 1, &inner);
         if (st == ST_OK) {
             st = store_check_create(inner, shapes, PARAMS, &s);
         }

@@ -1,10 +1,10 @@
-#include "runtime/app/train_args.h"
+#include "benchmarks/run_args.h"
 
 static const char *const stores[] = {"ram", "null", "check", NULL};
 static const char *const recomputes[] = {"auto", "none", "full", NULL};
 static const char *const sums[] = {"exact", "fast", NULL};
 
-#define A train_args
+#define A run_args
 
 static const opt_row rows[] = {
     OPT_STR(A, plan, "plan", .value = "PLAN",
@@ -104,7 +104,7 @@ const opt_command train_command = {
     OPT_ROWS(rows),
 };
 
-void train_args_setup(const train_args *a, const char *model,
+void run_args_setup(const run_args *a, const char *model,
                       setup_options *out)
 {
     *out = (setup_options){

@@ -2,8 +2,8 @@
  * The options of a training run: one table for `weft train` and for the
  * set-ups of an experiment (`weft compare`).
  */
-#ifndef WEFT_APP_TRAIN_ARGS_H
-#define WEFT_APP_TRAIN_ARGS_H
+#ifndef WEFT_BENCHMARKS_RUN_ARGS_H
+#define WEFT_BENCHMARKS_RUN_ARGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 #include "benchmarks/setup.h"
 #include "runtime/base/opt.h"
 
-typedef struct train_args {
+typedef struct run_args {
     const char *plan;
     int store;
     int64_t device_memory;
@@ -49,12 +49,12 @@ typedef struct train_args {
     int64_t log_every;
     bool quiet;
     int64_t launched_at;
-} train_args;
+} run_args;
 
 extern const opt_command train_command;
 
 /* The set-up that the options describe. */
-void train_args_setup(const train_args *a, const char *model,
+void run_args_setup(const run_args *a, const char *model,
                       setup_options *out);
 
 #endif

@@ -1,0 +1,39 @@
+/* Shared by the files of the comparison; see compare.h. */
+#ifndef WEFT_BENCHMARKS_COMPARE_IMPL_H
+#define WEFT_BENCHMARKS_COMPARE_IMPL_H
+
+#include "benchmarks/compare.h"
+#include "benchmarks/setup.h"
+#include "runtime/results/comparison.h"
+#include "runtime/results/runfile.h"
+
+typedef struct comparing {
+    const compare_config *config;
+    experiment e;
+    comparison *file;
+    int data_leaves, tensor_leaves;
+    char run_path[512];
+    int64_t judge_steps;
+    double *judge_loss; /* of the model at hand */
+    double *judge_norm;
+    comparison_row *rows;
+    int nrows;
+    int failed, disagree;
+} comparing;
+
+/* Reads the run file into the row and compares with the judge; of the judge
+ * itself it keeps the curve. */
+MUST_USE status compare_measure(comparing *c, int index, comparison_row *row);
+void compare_forget_judge(comparing *c);
+
+/* Characters of the command that change from this model to the next one of
+ * the experiment under the same set-up (Levenshtein); where the plan is
+ * refused for the other model, under the nearest plan that works. -1: there
+ * is no other model. */
+int64_t compare_switch_distance(const comparing *c, int model, int index);
+
+/* Adds the row to those that tables are printed from. */
+MUST_USE status compare_keep(comparing *c, const comparison_row *row);
+MUST_USE status compare_print_model(const comparing *c, int model);
+
+#endif

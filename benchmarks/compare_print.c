@@ -1,0 +1,161 @@
+/* The tables of a comparison on the terminal. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "benchmarks/compare_impl.h"
+#include "benchmarks/table.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/units.h"
+
+status compare_keep(comparing *c, const comparison_row *row)
+{
+    TRY(mem_resize((size_t)c->nrows + 1, sizeof(*c->rows), "compare",
+                   (void **)&c->rows));
+    c->rows[c->nrows++] = *row;
+    return ST_OK;
+}
+
+static bool of_model(const comparing *c, const comparison_row *r, int model)
+{
+    return strcmp(r->model, c->e.models[model]) == 0;
+}
+
+static bool ran(const comparison_row *r)
+{
+    return strcmp(r->status, "ok") == 0;
+}
+
+static status results(const comparing *c, int model, strbuf *out)
+{
+    static const char *const heads[] = {
+        "set-up",  "devices", "memory each", "first loss", "last loss",
+        "agrees",  "tokens/s", "clock",      "GF/s",       "of matmul",
+        NULL};
+    table t;
+    TRY(table_init(&t, heads));
+    for (int i = 0; i < c->nrows; i++) {
+        const comparison_row *r = &c->rows[i];
+        if (!of_model(c, r, model) || !ran(r)) {
+            continue;
+        }
+        table_row(&t);
+        table_set(&t, 0, "%s", r->name);
+        table_set(&t, 1, "%d", r->devices);
+        table_set(&t, 2, "%s", units_bytes((double)r->peak_bytes).s);
+        table_set(&t, 3, "%.6f", r->loss_first);
+        table_set(&t, 4, "%.6f", r->loss_last);
+        table_set(&t, 5, "%s", r->agreement);
+        table_set(&t, 6, "%s", units_count(r->tokens_per_s).s);
+        table_set(&t, 7, "%s", r->clock);
+        table_set(&t, 8, "%.1f", r->flop_per_s * 1e-9);
+        table_set(&t, 9, "%.0f %%", 100 * r->host_matmul_share);
+    }
+    table_print(&t, out);
+    table_fini(&t);
+    return ST_OK;
+}
+
+static void percent(table *t, int col, double share)
+{
+    table_set(t, col, "%.1f", 100 * share);
+}
+
+static status times(const comparing *c, int model, strbuf *out)
+{
+    static const char *const heads[] = {
+        "% of step time", "compute",   "load", "comm",
+        "bubble",         "optimizer", "other", "streamed/step",
+        "sent/step",      NULL};
+    table t;
+    TRY(table_init(&t, heads));
+    for (int i = 0; i < c->nrows; i++) {
+        const comparison_row *r = &c->rows[i];
+        if (!of_model(c, r, model) || !ran(r)) {
+            continue;
+        }
+        table_row(&t);
+        table_set(&t, 0, "%s", r->name);
+        percent(&t, 1, r->compute_share);
+        percent(&t, 2, r->load_share);
+        percent(&t, 3, r->comm_share);
+        percent(&t, 4, r->bubble_share);
+        percent(&t, 5, r->optimizer_share);
+        percent(&t, 6, r->other_share);
+        table_set(&t, 7, "%s",
+                  units_bytes(r->loaded_bytes + r->drained_bytes).s);
+        /* Pipe messages and sums of all ranks go through the world. */
+        table_set(&t, 8, "%s",
+                  units_bytes(r->world_bytes + r->tensor_bytes +
+                              r->data_bytes + r->tie_bytes)
+                      .s);
+    }
+    table_print(&t, out);
+    table_fini(&t);
+    return ST_OK;
+}
+
+static status measures(const comparing *c, int model, strbuf *out)
+{
+    static const char *const heads[] = {
+        "set-up measures", "decisions",  "programs",      "groups",
+        "messages/step",   "first step", "switch to next", NULL};
+    table t;
+    TRY(table_init(&t, heads));
+    for (int i = 0; i < c->nrows; i++) {
+        const comparison_row *r = &c->rows[i];
+        if (!of_model(c, r, model) || !ran(r)) {
+            continue;
+        }
+        table_row(&t);
+        table_set(&t, 0, "%s", r->name);
+        table_set(&t, 1, "%lld", (long long)r->decisions);
+        table_set(&t, 2, "%lld", (long long)r->programs);
+        table_set(&t, 3, "%lld", (long long)r->communicators);
+        table_set(&t, 4, "%lld", (long long)r->messages);
+        table_set(&t, 5, "%.2f s", r->first_step_s);
+        if (r->switch_distance >= 0) {
+            table_set(&t, 6, "%lld chars", (long long)r->switch_distance);
+        } else {
+            table_set(&t, 6, "-");
+        }
+    }
+    table_print(&t, out);
+    table_fini(&t);
+    return ST_OK;
+}
+
+static void refusals(const comparing *c, int model, strbuf *out)
+{
+    for (int i = 0; i < c->nrows; i++) {
+        const comparison_row *r = &c->rows[i];
+        if (of_model(c, r, model) && !ran(r)) {
+            strbuf_printf(out, "%s: %s: %s\n", r->name, r->status,
+                          r->reasons);
+        }
+    }
+}
+
+status compare_print_model(const comparing *c, int model)
+{
+    strbuf out = {0};
+    strbuf_printf(&out, "\n%s\n\n", c->e.models[model]);
+    status st = results(c, model, &out);
+    strbuf_add(&out, "\n");
+    if (st == ST_OK) {
+        st = times(c, model, &out);
+    }
+    strbuf_add(&out, "\n");
+    if (st == ST_OK) {
+        st = measures(c, model, &out);
+    }
+    strbuf_add(&out, "\n");
+    refusals(c, model, &out);
+    if (st == ST_OK) {
+        st = strbuf_check(&out);
+    }
+    log_out("%s", strbuf_view(&out));
+    strbuf_fini(&out);
+    return st;
+}

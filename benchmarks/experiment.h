@@ -1,0 +1,62 @@
+/*
+ * Experiments: what `weft compare` compares, as data.
+ *
+ *   { "models": ["gpt-neo-mini", "gpt-j-mini"],
+ *     "data": "build/data/kjv.txt",
+ *     "common": { "steps": 20, "batch": 8, "seq": 64 },
+ *     "setups": [ { "name": "resident", "plan": "dp1" },
+ *                 { "name": "streamed", "device_memory": "state/8" },
+ *                 { "plan": "tp2.pp2" } ] }
+ *
+ * Keys of "common" and of a set-up are the options of `weft train` with '_'
+ * for '-'. "state/8" is an eighth of the model's state (16 bytes a
+ * parameter). A set-up's name is its plan, or "streamed", unless given.
+ * Unknown keys and wrong values are errors that name file and key. Local.
+ */
+#ifndef WEFT_BENCHMARKS_EXPERIMENT_H
+#define WEFT_BENCHMARKS_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "benchmarks/run_args.h"
+#include "runtime/base/json.h"
+#include "runtime/base/status.h"
+
+enum { EXPERIMENT_SETUPS_MAX = 64, EXPERIMENT_MODELS_MAX = 16 };
+
+/* One set-up; device memory of "state/n" is 0 until a model is known. */
+typedef struct experiment_setup {
+    char name[64];
+    run_args args;
+    int64_t state_part; /* n of "state/n", 0: not given so                */
+    json_val keys;
+} experiment_setup;
+
+typedef struct experiment {
+    json_doc *doc;
+    const char *data;
+    const char *models[EXPERIMENT_MODELS_MAX];
+    int nmodels;
+    json_val common;
+    experiment_setup setups[EXPERIMENT_SETUPS_MAX];
+    int nsetups;
+    int judge; /* the set-up with plan "dp1", -1: none                    */
+    char *text; /* the whole file                                         */
+} experiment;
+
+/* Owns: *out, experiment_close. */
+MUST_USE status experiment_open(const char *path, experiment *out);
+void experiment_close(experiment *e);
+
+/* Leaves that serve every plan of the experiment: the least common multiple
+ * of the degrees where that is at most 8, else the largest; at least 4. */
+void experiment_leaves(const experiment *e, int *data, int *tensor);
+
+/* The arguments of `weft train` for a set-up of a model, as one word each;
+ * appended to `words`, separated by NUL; returns how many. */
+MUST_USE status experiment_words(const experiment *e, int index,
+                                 const char *model, int64_t device_memory,
+                                 strbuf *words, int *count);
+
+#endif

@@ -1,0 +1,275 @@
+/*
+ * A run file made up for tests, and what a reader must find in it. Shared by
+ * test_runfile.c and test_comparison.c; each has its own folder.
+ */
+#ifndef WEFT_TESTS_UNIT_RUNFILE_MAKE_H
+#define WEFT_TESTS_UNIT_RUNFILE_MAKE_H
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/io/h5.h"
+#include "runtime/results/runfile.h"
+
+static char folder[64];
+
+static inline const char *path_of(const char *name)
+{
+    static char path[4][128]; /* of the last four calls */
+    static int next;
+    char *out = path[next++ % 4];
+
+    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
+    return out;
+}
+
+static inline void check(status st, int line)
+{
+    if (st != ST_OK) {
+        fail_msg("line %d: %s", line, status_text());
+    }
+}
+#define OK(call) check((call), __LINE__)
+
+static inline void has_text(const char *part)
+{
+    if (strstr(status_text(), part) == NULL) {
+        fail_msg("\"%s\" is not in \"%s\"", part, status_text());
+    }
+}
+
+/* ---- making -------------------------------------------------------------- */
+
+static inline run_info info_of(void)
+{
+    static char model[] = "gpt-neo-tiny", plan[] = "dp2.tp2",
+                cmdline[] = "weft train gpt-neo-tiny --plan dp2.tp2",
+                config[] = "{\n  \"steps\": 3\n}\n";
+    const run_info info = {
+        .model = model,
+        .plan = plan,
+        .cmdline = cmdline,
+        .config = config,
+        .arch_hash = 0x0123456789abcdefU,
+        .seed = 1337,
+        .parameters = 1000,
+        .flops_per_token = 6500.5,
+        .batch = 8,
+        .seq = 64,
+        .ranks = 4,
+        .data_leaves = 4,
+        .tensor_leaves = 4,
+        .exact_sums = true,
+        .oversubscribed = true,
+    };
+    return info;
+}
+
+static inline runfile *create(const char *name)
+{
+    const run_info info = info_of();
+    runfile *f = NULL;
+
+    OK(runfile_create(path_of(name), &info, &f));
+    return f;
+}
+
+static inline run_step step_of(int64_t step)
+{
+    const run_step s = {
+        .step = step,
+        .loss = 7.0 - 0.1 * (double)step,
+        .grad_norm = 1.5 + (double)step,
+        .lr = 3e-4,
+        .wall_s = 0.25,
+        .cpu_s = 0.9,
+        .tokens_per_s = 2048,
+    };
+    return s;
+}
+
+/* Ledgers of two ranks: means 2 k, largest 3 k for the k-th part. */
+static inline void put_step(runfile *f, int64_t step)
+{
+    const run_ledger ranks[2] = {{1, 2, 3, 4, 5, 6}, {3, 6, 9, 12, 15, 18}};
+    const run_step s = step_of(step);
+
+    OK(runfile_step(f, &s, ranks, 2));
+}
+
+static inline void put_ends(runfile *f)
+{
+    run_rank ranks[2] = {0};
+    run_decision decisions[2] = {{"grid.data", "2", "batch % data == 0"},
+                                 {"grid.tensor", "2", "heads % tensor == 0"}};
+    run_op_count ops[1] = {{"forward", 12, 1e9, 5e6}};
+    const run_setup setup = {
+        .decisions = decisions,
+        .ndecisions = 2,
+        .ops = ops,
+        .nops = 1,
+        .programs = 3,
+        .communicators = 7,
+        .messages = 40,
+        .bytes = 1.5e6,
+        .launch_s = 1.25,
+        .planning_s = 0.01,
+        .communicators_s = (double)NAN,
+        .weights_s = 0.5,
+        .first_step_s = 0.3,
+        .switch_distance = -1,
+    };
+    const run_host host = {
+        "box", "a processor", "BLIS 0.9 x", "Open MPI", "ignored", 2, 1, 55.5};
+
+    for (int r = 0; r < 2; r++) {
+        ranks[r].rank = r;
+        ranks[r].tensor = r;
+        ranks[r].class_index = 1;
+        ranks[r].threads = 2;
+        ranks[r].arena_bytes = (int64_t)1 << 40;
+        ranks[r].class_bytes[BUF_LOGITS] = 77 + r;
+        ranks[r].sent_bytes[GROUP_TENSOR] = 1000 + r;
+        ranks[r].received_bytes[GROUP_WORLD] = 2000 + r;
+        snprintf(ranks[r].host, sizeof(ranks[r].host), "node%d", r);
+    }
+    OK(runfile_ranks(f, ranks, 2));
+    OK(runfile_setup(f, &setup));
+    OK(runfile_host(f, &host));
+}
+
+static inline void put_trace(runfile *f, int rank)
+{
+    run_trace rows[2] = {
+        {.rank = rank, .op = 0, .kind = "load", .stream = "load", .layer = -1},
+        {.rank = rank,
+         .op = 1,
+         .kind = "forward",
+         .stream = "compute",
+         .layer = 3,
+         .seqs = 2,
+         .start_ns = 5,
+         .end_ns = 9,
+         .flops = 1e6,
+         .predicted_ns = (double)NAN}};
+
+    OK(runfile_trace(f, 2, rows, 2));
+}
+
+static inline void make_run(const char *name)
+{
+    runfile *f = create(name);
+
+    for (int64_t step = 0; step < 3; step++) {
+        put_step(f, step);
+    }
+    OK(runfile_validation(f, 3, 6.5));
+    put_ends(f);
+    put_trace(f, 0);
+    put_trace(f, 1);
+    OK(runfile_close(&f, true));
+    assert_null(f);
+}
+
+/* ---- checking ------------------------------------------------------------ */
+
+static inline void check_steps(const run_summary *s, int64_t n)
+{
+    assert_int_equal(s->nsteps, n);
+    for (int64_t i = 0; i < n; i++) {
+        const run_step want = step_of(i);
+        const run_step *have = &s->steps[i];
+        assert_int_equal(have->step, i);
+        assert_true(have->loss == want.loss);
+        assert_true(have->grad_norm == want.grad_norm);
+        assert_true(have->lr == want.lr && have->wall_s == want.wall_s);
+        assert_true(have->cpu_s == want.cpu_s);
+        assert_true(have->tokens_per_s == want.tokens_per_s);
+        assert_true(have->mean.compute == 2 && have->mean.other == 12);
+        assert_true(have->max.compute == 3 && have->max.other == 18);
+        assert_true(have->max.load == 6 && have->max.comm == 9);
+        assert_true(have->max.bubble == 12 && have->max.optimizer == 15);
+    }
+    assert_true(s->ledger.compute == 2.0 * (double)n);
+    assert_true(s->ledger.bubble == 8.0 * (double)n);
+}
+
+static inline void check_ends(const run_summary *s)
+{
+    assert_int_equal(s->nranks, 2);
+    assert_int_equal(s->ranks[1].rank, 1);
+    assert_int_equal(s->ranks[1].tensor, 1);
+    assert_int_equal(s->ranks[1].class_index, 1);
+    assert_true(s->ranks[0].arena_bytes == (int64_t)1 << 40);
+    assert_int_equal(s->ranks[1].class_bytes[BUF_LOGITS], 78);
+    assert_int_equal(s->ranks[1].class_bytes[BUF_WEIGHT], 0);
+    assert_int_equal(s->ranks[1].sent_bytes[GROUP_TENSOR], 1001);
+    assert_int_equal(s->ranks[0].received_bytes[GROUP_WORLD], 2000);
+    assert_string_equal(s->ranks[1].host, "node1");
+    assert_true(s->has_setup && s->has_host);
+    assert_int_equal(s->setup.ndecisions, 2);
+    assert_string_equal(s->setup.decisions[1].key, "grid.tensor");
+    assert_string_equal(s->setup.decisions[1].rules, "heads % tensor == 0");
+    assert_int_equal(s->setup.nops, 1);
+    assert_int_equal(s->setup.ops[0].count, 12);
+    assert_true(s->setup.ops[0].bytes == 5e6);
+    assert_int_equal(s->setup.programs, 3);
+    assert_int_equal(s->setup.communicators, 7);
+    assert_int_equal(s->setup.messages, 40);
+    assert_true(s->setup.launch_s == 1.25 && s->setup.bytes == 1.5e6);
+    assert_true(isnan(s->setup.communicators_s));
+    assert_int_equal(s->setup.switch_distance, -1);
+    assert_string_equal(s->host.blas, "BLIS 0.9 x");
+    assert_true(s->host.matmul_gflops == 55.5 && s->host.threads == 1);
+    assert_int_equal(s->host.cores, 2);
+    assert_string_equal(s->host.hdf5, h5_library());
+}
+
+static inline void check_info(const run_info *have)
+{
+    const run_info want = info_of();
+
+    assert_string_equal(have->model, want.model);
+    assert_string_equal(have->plan, want.plan);
+    assert_string_equal(have->cmdline, want.cmdline);
+    assert_string_equal(have->config, want.config);
+    assert_string_equal(have->commit, "");
+    assert_int_equal(strlen(have->created), strlen("2026-01-31T12:34:56Z"));
+    assert_true(have->arch_hash == want.arch_hash && have->seed == want.seed);
+    assert_int_equal(have->parameters, 1000);
+    assert_true(have->flops_per_token == 6500.5);
+    assert_int_equal(have->batch, 8);
+    assert_int_equal(have->seq, 64);
+    assert_int_equal(have->ranks, 4);
+    assert_int_equal(have->data_leaves, 4);
+    assert_int_equal(have->tensor_leaves, 4);
+    assert_true(have->exact_sums && have->oversubscribed);
+}
+
+/* ---- frame --------------------------------------------------------------- */
+
+static inline int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/weft-runfile-XXXXXX");
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static inline int no_leak(void **state)
+{
+    (void)state;
+    return mem_live() == 0 ? 0 : -1;
+}
+
+#endif
