@@ -249,7 +249,7 @@ static status prepare(bench *be)
             (*all[i])[j] = (float)((j * 2654435761 >> 7) % 1000) * 1e-4F;
         }
     }
-    be->ctx.work_bytes = math_work_bytes(64, 2048, 64, 4096, 8);
+    be->ctx.work_bytes = math_work_bytes(64, 2048, 1 << 24, 8);
     return mem_alloc(be->ctx.work_bytes, 1, "bench", &be->ctx.work);
 }
 

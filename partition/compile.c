@@ -285,7 +285,6 @@ static void optimizer(stage *s)
 static void emit_step(stage *s)
 {
     gpt_build *b = &s->b;
-    gpt_emit_work(b);
     if (s->first || s->last) {
         gpt_emit_batch(b, false);
     }
@@ -384,6 +383,7 @@ static status compile_stage(const arch *a, const params *ps, const plan *p,
     status st = stage_init(&s);
     if (st == ST_OK) {
         emit_step(&s);
+        gpt_emit_work(&s.b);
         st = prog_finish(out);
     }
     mem_free(s.mbs);

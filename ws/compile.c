@@ -239,8 +239,8 @@ static status compile_with(const arch *a, const params *ps,
         gpt_set set = {.range = {0, (int32_t)sh->seqs}, .mbs = mbs};
         set.nmb = (int32_t)micro_batches(sh, config->micro_batch, mbs);
         b.acc_planes = gpt_acc_planes(sh, mbs, set.nmb, 0);
-        gpt_emit_work(&b);
         emit_step(&s, &set, choice->recompute, layers);
+        gpt_emit_work(&b);
         prog_prefetch(p, (double)choice->window_bytes);
         add_next_step_waits(p);
         st = prog_finish(p);

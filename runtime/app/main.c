@@ -10,6 +10,8 @@ static const command commands[] = {
     {"train", "train a model, streamed or by a plan", command_train},
     {"compare", "train the same model several ways, side by side",
      command_compare},
+    {"show", "look inside a model, plan, checkpoint, results or data",
+     command_show},
     {"convert", "turn a Hugging Face folder into a checkpoint",
      command_convert},
 };

@@ -85,8 +85,7 @@ static void show_machinery(const setup *s)
         all += ops[i].count;
     }
     show_field("programs", "%lld", (long long)m.programs);
-    show_field("communicators",
-               s->set.nranks > 1 ? "%d" : "%d (one rank needs none)",
+    show_field("communicators", "%d",
                s->set.nranks > 1 ? count_groups(&s->set) : 0);
     show_field("operations", "%s a step, all ranks", units_int(all).s);
     show_field("messages", "%s a step, all ranks, %s",

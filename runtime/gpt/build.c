@@ -532,10 +532,24 @@ void gpt_emit_allreduce(gpt_build *b, op_group group, op_stream stream,
     prog_accumulate(b->p, &s);
 }
 
+/* Floats in the largest result of a tree sum so far. */
+static int64_t largest_sum(const program *p)
+{
+    int64_t most = 0;
+    for (int32_t i = 0; i < p->nops; i++) {
+        const prog_op *o = &p->ops[i];
+        if (o->form == FORM_SUM) {
+            const prog_view *v = &p->view[o->view0 + o->views - 1];
+            most = v->rows * v->cols > most ? v->rows * v->cols : most;
+        }
+    }
+    return most;
+}
+
 void gpt_emit_work(gpt_build *b)
 {
     const gpt_shape *sh = &b->sh;
-    size_t bytes = math_work_bytes(sh->threads, sh->T, b->a->D, b->a->C,
+    size_t bytes = math_work_bytes(sh->threads, sh->T, largest_sum(b->p),
                                    sh->D > sh->S ? sh->D : sh->S);
     size_t rows = math_rows_work_bytes(sh->seqs * sh->T);
     bytes = bytes > rows ? bytes : rows;

@@ -155,7 +155,7 @@ void gpt_emit_allreduce(gpt_build *b, op_group group, op_stream stream,
                         int layer, int par, prog_view plane0, int64_t plane,
                         int pieces, int leaves, int size);
 
-/* Scratch memory of compute operations: once per program. */
+/* Scratch memory of compute operations: once per program, after the last. */
 void gpt_emit_work(gpt_build *b);
 
 /* Planes that an accumulator over these micro-batches needs (chunk_tokens:

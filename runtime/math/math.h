@@ -238,10 +238,10 @@ extern const math_ops math_opt;
 
 enum { MATH_XENT_BLOCK = 512 };
 
-/* What any kernel call of a program needs at most: largest head dimension,
- * sequence length T, columns of a tree sum, leaves, threads. */
-size_t math_work_bytes(int threads, int64_t T, int64_t head_dim,
-                       int64_t max_cols, int leaves);
+/* What any kernel call but rows_grad needs at most: sequence length T, floats
+ * in the largest result of a tree sum, leaves. With less work memory tree_sum
+ * still runs, in smaller boxes. */
+size_t math_work_bytes(int threads, int64_t T, int64_t sum_floats, int leaves);
 
 /* Work bytes that rows_grad needs for n tokens; math_work_bytes does not
  * include them. */

@@ -47,7 +47,7 @@ static inline int set_up(void **state)
             return -1;
         }
     }
-    ctx.work_bytes = math_work_bytes(4, 512, 64, 512, 16);
+    ctx.work_bytes = math_work_bytes(4, 512, 1 << 20, 16);
     size_t rows = math_rows_work_bytes(IDS);
     ctx.work_bytes = rows > ctx.work_bytes ? rows : ctx.work_bytes;
     return mem_alloc(ctx.work_bytes, 1, "test", &ctx.work) == ST_OK ? 0 : -1;

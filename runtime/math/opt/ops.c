@@ -31,12 +31,13 @@ const math_ops math_opt = {
 /* A tree sum needs a tile for each entry of the stack but the first, which
  * always has a plane; a tile is never larger than the result, whose rows we
  * do not know. */
-size_t math_work_bytes(int threads, int64_t T, int64_t head_dim,
-                       int64_t max_cols, int leaves)
+size_t math_work_bytes(int threads, int64_t T, int64_t sum_floats, int leaves)
 {
-    (void)head_dim; /* attention keeps scores alone */
-    (void)max_cols;
-    int64_t tree = (int64_t)(tree_depth(leaves) - 1) * OPT_TILE;
+    /* A thread's part of the largest sum; tree_sum cuts it in boxes where
+     * that is more than a tile. */
+    int64_t part = sum_floats / threads + 4096;
+    int64_t tile = part < OPT_TILE ? math_pad(part) : OPT_TILE;
+    int64_t tree = (int64_t)(tree_depth(leaves) - 1) * tile;
     int64_t attn = opt_attn_floats(T);
     int64_t each = tree > attn ? tree : attn;
     return (size_t)(threads * math_pad(each)) * sizeof(float);
