@@ -66,6 +66,43 @@ static status open_streamed(setup *s, const setup_options *o)
     return ws_compile(&s->a, &s->ps, s->sh, &c, &s->set, &s->choice);
 }
 
+/* What a plan in place of the one asked for would need. */
+typedef struct trial {
+    const setup *s;
+    const setup_options *o;
+} trial;
+
+static int64_t compiled_peak(const plan *p, void *self)
+{
+    const trial *t = self;
+    setup other = {.a = t->s->a, .ps = t->s->ps, .plan = *p};
+    other.sh = make_shape(&other, t->o);
+    if (partition_compile(&other.a, &other.ps, p, other.sh, 0, &other.set) !=
+        ST_OK) {
+        return INT64_MAX;
+    }
+    int64_t most = 0;
+    for (int i = 0; i < other.set.nclasses; i++) {
+        int64_t peak = other.set.classes[i].peak_bytes;
+        most = peak > most ? peak : most;
+    }
+    program_set_fini(&other.set);
+    return most;
+}
+
+static status fail_with_way_out(const plan *p, const plan_job *job)
+{
+    strbuf why = {0};
+    strbuf_add(&why, status_text());
+    plan_way_out(p, job, &why);
+    status st = strbuf_check(&why);
+    if (st == ST_OK) {
+        st = FAIL(ST_BUDGET, "%s", strbuf_view(&why));
+    }
+    strbuf_fini(&why);
+    return st;
+}
+
 static status open_partitioned(setup *s, const setup_options *o, int ranks)
 {
     if (o->micro_batch > 0) {
@@ -74,16 +111,20 @@ static status open_partitioned(setup *s, const setup_options *o, int ranks)
     if (o->recompute == SETUP_RECOMPUTE_FULL) {
         s->plan.recompute = true;
     }
+    trial t = {s, o};
     plan_job job = {.a = &s->a,
                     .N = s->sh.N,
                     .T = s->sh.T,
                     .D = s->sh.D,
                     .S = s->sh.S,
                     .device_memory = o->device_memory,
-                    .ranks = ranks};
+                    .ranks = ranks,
+                    .peak = compiled_peak,
+                    .self = &t};
     TRY(plan_admit(&s->plan, &job));
-    return partition_compile(&s->a, &s->ps, &s->plan, s->sh,
-                             o->device_memory, &s->set);
+    status st = partition_compile(&s->a, &s->ps, &s->plan, s->sh,
+                                  o->device_memory, &s->set);
+    return st == ST_BUDGET ? fail_with_way_out(&s->plan, &job) : st;
 }
 
 status setup_open(const setup_options *o, int ranks, setup *out)

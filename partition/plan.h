@@ -39,6 +39,10 @@ typedef struct plan_job {
     int32_t D, S; /* leaves                                                */
     int64_t device_memory; /* bytes; 0: no limit                           */
     int32_t ranks;         /* ranks there are; 0: any                      */
+    /* Compiles a plan that is within the rules: bytes of its fullest rank.
+     * NULL: nobody can; then a nearest plan is only within the bound. */
+    int64_t (*peak)(const plan *p, void *self);
+    void *self;
 } plan_job;
 
 /* Reads shorthand, or a JSON file if `text` ends in .json or is a file.
@@ -68,14 +72,18 @@ int plan_check(const plan *p, const plan_job *job, strbuf *why);
  * compiled plan needs. */
 int64_t plan_least_bytes(const plan *p, const plan_job *job);
 
-/* The nearest plan that passes plan_check and the memory bound: fewest ranks
- * changed first (same number of ranks preferred), then fewest fields. False
- * if there is none. */
+/* The nearest plan that passes plan_check and the memory bound, and by
+ * job->peak fits in fact: fewest ranks changed first (same number of ranks
+ * preferred), then fewest fields. False if none was found. */
 bool plan_nearest(const plan *p, const plan_job *job, plan *out);
 
 /* Checks rules and the bound; a refusal lists every violated rule and the
  * nearest plan that works. ST_CONFIG for rules, ST_BUDGET for memory only. */
 MUST_USE status plan_admit(const plan *p, const plan_job *job);
+
+/* Appends to an error's text the nearest plan, "; nearest plan that works:
+ * dp2.pp2", or why there is none. */
+void plan_way_out(const plan *p, const plan_job *job, strbuf *b);
 
 /* The fields a person has to decide, and for each the rules it takes part
  * in: name, value as text, rules (space separated rule names). Returns how

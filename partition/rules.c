@@ -465,6 +465,7 @@ typedef struct search {
     int64_t far[FARS];
     plan best;
     bool found;
+    int64_t best_bytes;    /* its bound                                    */
     int64_t leanest_bytes; /* least that any plan within the rules needs  */
     plan leanest;
 } search;
@@ -512,6 +513,7 @@ static void consider(search *s, const plan *p, const shards *sh, int64_t seqs)
     if (bytes <= limit) {
         memcpy(s->far, far, sizeof(far));
         s->best = *p;
+        s->best_bytes = bytes;
         s->found = true;
     }
 }
@@ -571,10 +573,36 @@ static void search_all(search *s)
     plan_shorthand(&s->leanest, s->leanest.name, PLAN_NAME_MAX);
 }
 
+/* The bound tells what cannot work, only a compile what does. Where a plan
+ * within the bound is over, the bound was short by some factor, and the search
+ * goes on below the limit by as much. */
+static void search_confirmed(search *s)
+{
+    enum { COMPILES = 4 }; /* some 30 ms each for a large model */
+    const plan_job *job = s->job;
+    plan_job tighter = *job;
+    search_all(s);
+    s->job = &tighter;
+    for (int i = 0; s->found && job->peak != NULL && job->device_memory > 0;
+         i++) {
+        int64_t peak = job->peak(&s->best, job->self);
+        if (peak <= job->device_memory) {
+            break;
+        }
+        double part = (double)s->best_bytes / (double)peak;
+        tighter.device_memory = (int64_t)(part * (double)job->device_memory);
+        s->found = false;
+        if (i + 1 < COMPILES) {
+            search_all(s);
+        }
+    }
+    s->job = job;
+}
+
 bool plan_nearest(const plan *p, const plan_job *job, plan *out)
 {
     search s = {.want = p, .job = job};
-    search_all(&s);
+    search_confirmed(&s);
     if (s.found) {
         *out = s.best;
     }
@@ -594,17 +622,16 @@ static void add_plan(strbuf *b, const plan *p)
     }
 }
 
-/* Adds the nearest plan, or why there is none. */
-static void add_way_out(strbuf *b, const plan *p, const plan_job *job)
+void plan_way_out(const plan *p, const plan_job *job, strbuf *b)
 {
     search s = {.want = p, .job = job};
-    search_all(&s);
+    search_confirmed(&s);
     if (!s.found && job->ranks > 0) {
         /* None for these ranks: what other number of them would do? */
         plan_job any = *job;
         any.ranks = 0;
         search other = {.want = p, .job = &any};
-        search_all(&other);
+        search_confirmed(&other);
         if (other.found) {
             strbuf_printf(b, "; no plan works on %d ranks, nearest on %d: ",
                           job->ranks, plan_ranks(&other.best));
@@ -616,6 +643,9 @@ static void add_way_out(strbuf *b, const plan *p, const plan_job *job)
     if (s.found) {
         strbuf_add(b, "; nearest plan that works: ");
         add_plan(b, &s.best);
+    } else if (s.leanest_bytes <= job->device_memory) {
+        strbuf_add(b, "; no plan near it fits; raise --device-memory, or "
+                      "stream: no --plan");
     } else if (s.leanest_bytes < INT64_MAX) {
         strbuf_printf(b, "; no plan fits, the leanest needs at least %s: ",
                       units_bytes((double)s.leanest_bytes).s);
@@ -626,13 +656,28 @@ static void add_way_out(strbuf *b, const plan *p, const plan_job *job)
     }
 }
 
+/* An error is one line: rules are set apart by semicolons. */
+static void join_rules(strbuf *why)
+{
+    strbuf line = {0};
+    const char *at = strbuf_view(why);
+    while (*at != '\0') {
+        size_t len = strcspn(at, "\n");
+        strbuf_add(&line, line.len > 0 ? "; " : "");
+        strbuf_add_bytes(&line, at, len);
+        at += len + (at[len] == '\n' ? 1 : 0);
+    }
+    strbuf_fini(why);
+    *why = line;
+}
+
 status plan_admit(const plan *p, const plan_job *job)
 {
     strbuf why = {0};
     status st = ST_OK;
     if (plan_check(p, job, &why) > 0) {
         st = ST_CONFIG;
-        strbuf_cut(&why, why.len - 1);
+        join_rules(&why);
     } else if (job->device_memory > 0) {
         int64_t least = plan_least_bytes(p, job);
         if (least > job->device_memory) {
@@ -645,12 +690,8 @@ status plan_admit(const plan *p, const plan_job *job)
         }
     }
     if (st != ST_OK) {
-        add_way_out(&why, p, job);
+        plan_way_out(p, job, &why);
         status memory = strbuf_check(&why);
-        /* An error is one line: rules are set apart by semicolons. */
-        for (char *at = why.text; at != NULL && (at = strchr(at, '\n'));) {
-            *at = ';';
-        }
         st = memory != ST_OK
                  ? memory
                  : FAIL(st, "plan %s: %s", p->name, strbuf_view(&why));

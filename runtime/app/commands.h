@@ -5,12 +5,15 @@
 #ifndef WEFT_APP_COMMANDS_H
 #define WEFT_APP_COMMANDS_H
 
+#include <stdbool.h>
+
 #include "runtime/base/status.h"
 
 typedef struct command {
     const char *name;
     const char *about;
     status (*run)(int argc, const char *const *argv);
+    bool on_ranks; /* else, under mpirun, rank 0 alone runs it             */
 } command;
 
 status command_train(int argc, const char *const *argv);

@@ -7,13 +7,16 @@
 #include "runtime/base/text.h"
 
 static const command commands[] = {
-    {"train", "train a model, streamed or by a plan", command_train},
+    {"train", "train a model, streamed or by a plan", command_train,
+     true},
     {"compare", "train the same model several ways, side by side",
-     command_compare},
+     command_compare, false},
     {"show", "look inside a model, plan, checkpoint, results or data",
-     command_show},
+     command_show, false},
     {"convert", "turn a Hugging Face folder into a checkpoint",
-     command_convert},
+     command_convert, false},
+    {"bench", "figures that claims rest on, as ratios in one run",
+     command_bench, true},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 
@@ -32,11 +35,16 @@ static void usage(void)
 static status dispatch(int argc, const char *const *argv)
 {
     const char *names[COMMANDS + 1] = {NULL};
+    const command *found = NULL;
     for (int i = 0; i < COMMANDS; i++) {
         names[i] = commands[i].name;
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
-        }
+        found = strcmp(argv[1], names[i]) == 0 ? &commands[i] : found;
+    }
+    if (launch_rank() > 0 && (found == NULL || !found->on_ranks)) {
+        return ST_OK;
+    }
+    if (found != NULL) {
+        return found->run(argc - 1, argv + 1);
     }
     const char *near = text_nearest(argv[1], names);
     return FAIL(ST_USAGE, "there is no command '%s'%s%s; see weft --help",
@@ -58,6 +66,9 @@ int main(int argc, char **argv)
     launch_fix_environment(argv);
     log_init(launch_rank(), LOG_INFO);
     status st = dispatch(argc, (const char *const *)argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && st == ST_OK) {
+        st = FAIL(ST_IO, "standard output cannot be written");
+    }
     if (st != ST_OK) {
         log_error_line(st);
     }

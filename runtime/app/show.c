@@ -31,8 +31,8 @@
 static const opt_row rows[] = {
     OPT_STR(A, model, "model", .value = "MODEL",
             .help = "what the plan or the data are for"),
-    OPT_I64(A, layers, "layers", .value = "N", .def = "0", .min = 0,
-            .max = 256, .help = "cut the model's depth, keep width; 0: all"),
+    OPT_I64(A, layers, "layers", .value = "N", .def = "0", .min = 0, .max = 256,
+            .help = "cut the model's depth, keep width; 0: all"),
     OPT_I64(A, seq, "seq", .value = "N", .def = "0", .min = 0, .max = 1e6,
             .unit = "tokens",
             .help = "length of a sequence; 0: the model's positions, for a "
@@ -41,8 +41,9 @@ static const opt_row rows[] = {
             .max = 1e6, .help = "sequences in a step, for a plan"),
     OPT_SIZE(A, device_memory, "device-memory", .value = "SIZE", .def = "0",
              .help = "that the plan must fit; 0: no limit"),
-    OPT_FLAG(A, verify, "verify", .help = "read a checkpoint's every tensor "
-                                          "and compare checksums"),
+    OPT_FLAG(A, verify, "verify",
+             .help = "read a checkpoint's every tensor "
+                     "and compare checksums"),
 };
 
 static const opt_command show_command = {
@@ -71,8 +72,7 @@ static const struct {
 } meaning[] = {
     {"model", {[KIND_PLAN] = true, [KIND_DATA] = true}},
     {"layers", {[KIND_MODEL] = true, [KIND_PLAN] = true}},
-    {"seq",
-     {[KIND_MODEL] = true, [KIND_PLAN] = true, [KIND_DATA] = true}},
+    {"seq", {[KIND_MODEL] = true, [KIND_PLAN] = true, [KIND_DATA] = true}},
     {"batch", {[KIND_PLAN] = true}},
     {"device-memory", {[KIND_PLAN] = true}},
     {"verify", {[KIND_HDF5] = true}},
@@ -127,9 +127,8 @@ static bool seems_plan(const char *word)
 
 static status kind_of_json(const char *path, kind *out)
 {
-    static const char *const plan_keys[] = {"data",        "pipe",
-                                            "tensor",      "micro_batch",
-                                            "schedule",    "recompute", NULL};
+    static const char *const plan_keys[] = {
+        "data", "pipe", "tensor", "micro_batch", "schedule", "recompute", NULL};
     json_doc *doc = NULL;
     TRY(json_open(path, &doc));
     json_val root = json_root(doc);
@@ -188,6 +187,19 @@ static status kind_of(const char *what, kind *out)
     return ST_OK;
 }
 
+/* A word that is nothing: says what it was looked up as. */
+static status show_named(const char *what, const show_args *a)
+{
+    status st = show_model(what, a);
+    if (st == ST_NOINPUT && !text_path_exists(what)) {
+        return FAIL(st,
+                    "%s; it is no file, no folder and no plan "
+                    "(as dp2.tp2) either",
+                    status_text());
+    }
+    return st;
+}
+
 /* --- printing ---------------------------------------------------------- */
 
 static void print_clean(const char *before, const char *fmt, va_list args)
@@ -227,7 +239,7 @@ void show_head(const char *fmt, ...)
 static status show(const opt_parsed *p, const show_args *a)
 {
     static status (*const by_kind[KINDS])(const char *, const show_args *) = {
-        [KIND_MODEL] = show_model,
+        [KIND_MODEL] = show_named,
         [KIND_PLAN] = show_plan,
         [KIND_HDF5] = show_hdf5,
         [KIND_DATA] = show_data,

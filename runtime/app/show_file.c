@@ -95,9 +95,8 @@ static status show_tensors(const h5_file *f, bool verify)
         for (int64_t i = 0; i < n; i++) {
             TRY(add_tensor(f, states[s], i, verify, &floats));
         }
-        show_field(states[s] + 1, "%lld tensors, %s values, %s",
-                   (long long)n, units_int(floats).s,
-                   units_bytes(4.0 * (double)floats).s);
+        show_field(states[s] + 1, "%lld tensors, %s values, %s", (long long)n,
+                   units_int(floats).s, units_bytes(4.0 * (double)floats).s);
         all += n;
     }
     if (verify) {
@@ -223,8 +222,8 @@ static void show_steps(const run_summary *s)
 
 static void show_ledger(const run_ledger *l)
 {
-    double sum = l->compute + l->load + l->comm + l->bubble + l->optimizer +
-                 l->other;
+    double sum =
+        l->compute + l->load + l->comm + l->bubble + l->optimizer + l->other;
     if (!(sum > 0)) {
         return;
     }
@@ -233,8 +232,7 @@ static void show_ledger(const run_ledger *l)
                "compute %.1f %%, load %.1f %%, communication %.1f %%",
                l->compute * percent, l->load * percent, l->comm * percent);
     show_field("", "bubble %.1f %%, optimizer %.1f %%, other %.1f %%",
-               l->bubble * percent, l->optimizer * percent,
-               l->other * percent);
+               l->bubble * percent, l->optimizer * percent, l->other * percent);
 }
 
 static void show_rank_rows(const run_summary *s)
@@ -272,10 +270,11 @@ static void show_run_setup(const run_setup *s)
     show_field("communicators", "%s", of_i64(s->communicators).s);
     show_field("messages", "%s a step, %s", of_i64(s->messages).s,
                units_bytes(s->bytes).s);
-    show_field("before step 1", "launch %s, planning %s, communicators %s, "
-               "weights %s", of_seconds(s->launch_s).s,
-               of_seconds(s->planning_s).s, of_seconds(s->communicators_s).s,
-               of_seconds(s->weights_s).s);
+    show_field("before step 1",
+               "launch %s, planning %s, communicators %s, "
+               "weights %s",
+               of_seconds(s->launch_s).s, of_seconds(s->planning_s).s,
+               of_seconds(s->communicators_s).s, of_seconds(s->weights_s).s);
 }
 
 static void show_host(const run_host *h)
@@ -337,8 +336,8 @@ static void show_rows(const comparison_row *rows, int64_t n)
         if (i == 0 || strcmp(rows[i].model, rows[i - 1].model) != 0) {
             show_head("%s", rows[i].model);
             log_out("  %-20s %-8s%5s%12s%11s%12s%9s%6s%10s\n", "set-up", "",
-                    "ranks", "memory", "tokens/s", "last loss", "bits",
-                    "keys", "1st step");
+                    "ranks", "memory", "tokens/s", "last loss", "bits", "keys",
+                    "1st step");
         }
         show_row(&rows[i]);
     }

@@ -89,11 +89,9 @@ static void show_positions(const arch *a)
         return;
     }
     show_field("positions", "%d, rotary", a->positions);
-    show_field("rotary",
-               "%d of %d dimensions of a head, %s in pairs, base %g",
+    show_field("rotary", "%d of %d dimensions a head, pairs of %s, base %g",
                a->rotary_dims, a->D,
-               a->rotary_pairing == PAIR_NEIGHBOURS ? "neighbours"
-                                                       : "halves",
+               a->rotary_pairing == PAIR_NEIGHBOURS ? "neighbours" : "halves",
                (double)a->rotary_base);
 }
 
@@ -126,9 +124,8 @@ static void show_descriptor(const arch *a)
                a->tied ? "tied: the embedding's weights" : "its own weights");
     show_field("norm epsilon", "%g", (double)a->norm_eps);
     show_field("initial values", "normal, deviation %g%s", (double)a->init_std,
-               a->init_residual_scaled
-                   ? "; output projections / sqrt(2 layers)"
-                   : "");
+               a->init_residual_scaled ? "; output projections / sqrt(2 layers)"
+                                       : "");
     show_field("q, k, v on disk", "%s", layouts[a->qkv]);
     show_field("matrices on disk", "%s",
                a->file_transposed ? "[in][out]" : "[out][in]");
@@ -182,8 +179,7 @@ static void print_param(const table *t, int i)
             snprintf(shape, sizeof(shape), "%lld x %lld",
                      (long long)parts[k].dims[0], (long long)parts[k].dims[1]);
         } else {
-            snprintf(shape, sizeof(shape), "%lld",
-                     (long long)parts[k].dims[0]);
+            snprintf(shape, sizeof(shape), "%lld", (long long)parts[k].dims[0]);
         }
         print_row(t, 4, parts[k].name, shape, part_count(&parts[k]));
     }
@@ -268,8 +264,7 @@ static void show_flops(const arch *a, int64_t T)
               (long long)T);
     show_field("matrices", "%sflop a token (6 a weight)",
                units_count(matrices).s);
-    show_field("attention",
-               "%sflop a token (12 x layers x width x tokens, full square)",
+    show_field("attention", "%sflop a token (full square: no credit for masks)",
                units_count(all - matrices).s);
     show_field("together", "%sflop a token, %sflop a sequence",
                units_count(all).s, units_count(all * (double)T).s);

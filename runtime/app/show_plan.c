@@ -28,7 +28,7 @@ static void show_decisions(const plan *p)
     strbuf json = {0};
     show_head("decisions, and the rules that they take part in");
     for (int i = 0; i < n; i++) {
-        log_out("  %-12s %8s   %s\n", d[i].key, d[i].value, d[i].rules);
+        show_field(d[i].key, "%-8s %s", d[i].value, d[i].rules);
     }
     if (n == 0) {
         log_out("  none: one rank holds everything\n");
@@ -88,8 +88,8 @@ static void show_machinery(const setup *s)
     show_field("communicators", "%d",
                s->set.nranks > 1 ? count_groups(&s->set) : 0);
     show_field("operations", "%s a step, all ranks", units_int(all).s);
-    show_field("messages", "%s a step, all ranks, %s",
-               units_int(m.messages).s, units_bytes(m.bytes).s);
+    show_field("messages", "%s a step, all ranks, %s", units_int(m.messages).s,
+               units_bytes(m.bytes).s);
 }
 
 static void show_stages(const setup *s)
@@ -200,8 +200,7 @@ static status show_with_model(const plan *p, const char *what,
                units_seconds(s.plan_seconds).s);
     show_field("leaves", "data %d, tensor %d", s.sh.D, s.sh.S);
     show_field("micro-batch", "%lld of %lld sequences of a rank",
-               (long long)plan_micro_batch(p, s.sh.seqs),
-               (long long)s.sh.seqs);
+               (long long)plan_micro_batch(p, s.sh.seqs), (long long)s.sh.seqs);
     show_machinery(&s);
     show_stages(&s);
     show_programs(&s.set);
@@ -214,9 +213,9 @@ status show_plan(const char *what, const show_args *a)
 {
     plan p;
     TRY(plan_open(what, &p));
-    log_out("%s: a plan for %d rank%s: data %d x pipe %d x tensor %d\n",
-            p.name, plan_ranks(&p), plan_ranks(&p) == 1 ? "" : "s", p.data,
-            p.pipe, p.tensor);
+    log_out("%s: a plan for %d rank%s: data %d x pipe %d x tensor %d\n", p.name,
+            plan_ranks(&p), plan_ranks(&p) == 1 ? "" : "s", p.data, p.pipe,
+            p.tensor);
     show_decisions(&p);
     show_ranks(&p);
     return a->model != NULL ? show_with_model(&p, what, a) : ST_OK;

@@ -13,6 +13,9 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/threads.h"
+#include "runtime/io/newfile.h"
+#include "runtime/io/tokens.h"
+#include "runtime/results/checkpoint.h"
 #include "runtime/train/run.h"
 
 typedef struct run_of {
@@ -27,11 +30,16 @@ typedef struct run_of {
     run_decision decisions[PLAN_DECISIONS_MAX];
 } run_of;
 
+/* The command as a person gave it: --launched-at is our own. */
 static void join_words(int argc, const char *const *argv, strbuf *out)
 {
     strbuf_add(out, "weft");
     for (int i = 0; i < argc; i++) {
-        strbuf_printf(out, " %s", argv[i]);
+        if (strcmp(argv[i], "--launched-at") == 0) {
+            i++;
+        } else {
+            strbuf_printf(out, " %s", argv[i]);
+        }
     }
 }
 
@@ -49,6 +57,57 @@ static status parse(run_of *r, int argc, const char *const *argv)
             "one of them");
     run_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
     join_words(argc, argv, &r->cmdline);
+    return ST_OK;
+}
+
+/* An output must not be one of the inputs, nor the other output. Going on
+ * with a checkpoint and saving under its name is fine. */
+static status check_apart(const run_args *a)
+{
+    const struct {
+        const char *option, *output, *other_option, *other;
+    } pairs[] = {{"--save", a->save, "--data", a->data},
+                 {"--out", a->out, "--data", a->data},
+                 {"--out", a->out, "--save", a->save},
+                 {"--out", a->out, "--init", a->init},
+                 {"--out", a->out, "--resume", a->resume}};
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        const char *output = pairs[i].output;
+        REQUIRE(output == NULL || pairs[i].other == NULL ||
+                    !text_path_same(output, pairs[i].other),
+                ST_USAGE, "train: %s %s is %s too and would be lost; give "
+                          "another name",
+                pairs[i].option, output, pairs[i].other_option);
+    }
+    return ST_OK;
+}
+
+/* Looks at every file before anything starts: a run must not end at its
+ * first checkpoint because a folder is missing. */
+static status check_files(const run_of *r)
+{
+    const run_args *a = &r->a;
+    const char *from = a->resume != NULL ? a->resume : a->init;
+    tokens *data = NULL;
+    tokens_split split;
+    ckpt_info info;
+    TRY(check_apart(a));
+    TRY(tokens_open(a->data, &data));
+    status st =
+        tokens_split_make(tokens_count(data), a->seq, a->val_fraction, &split);
+    tokens_close(data);
+    if (st != ST_OK) {
+        return FAIL(st, "%s: %s", a->data, status_text());
+    }
+    if (from != NULL) {
+        TRY(ckpt_peek(from, &info));
+        ckpt_info_fini(&info);
+    }
+    /* Rank 0 alone writes; other nodes may not have the folder. */
+    if (launch_rank() == 0) {
+        TRY(a->out != NULL ? newfile_check(a->out) : ST_OK);
+        TRY(a->save != NULL ? newfile_check(a->save) : ST_OK);
+    }
     return ST_OK;
 }
 
@@ -129,12 +188,14 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
         comm_node_size(r->world) * r->s.sh.threads > comm_node_cores(r->world);
 }
 
-static status run_ranks(run_of *r)
+/* prepared: how this rank's preparation ended. The others must hear of it. */
+static status run_ranks(run_of *r, status prepared)
 {
     int64_t begin = clock_wall_ns();
     train_catch_signals();
     TRY(comm_init(&r->world));
     log_init(comm_rank(r->world), LOG_INFO);
+    TRY(comm_agree(r->world, prepared));
     int64_t from = r->a.launched_at > 0 ? r->a.launched_at : begin;
     double launch_s = (double)(clock_wall_ns() - from) * 1e-9;
     int size = comm_size(r->world);
@@ -172,6 +233,7 @@ static status prepare(run_of *r)
 {
     share_cores(r);
     TRY(setup_open(&r->so, launch_ranks(), &r->s));
+    TRY(check_files(r));
     TRY(arch_config_text(r->so.model, &r->model_config));
     json_writer w;
     json_writer_init(&w);
@@ -199,7 +261,12 @@ static status start_job(const run_of *r, int argc, const char *const *argv)
     args[n++] = at;
     args[n] = NULL;
     TRY(launch_run(args, setup_ranks(&r->s), false, &code));
-    return (status)code;
+    status st = (status)code;
+    if (strcmp(status_name(st), status_name((status)-1)) == 0) {
+        /* Not one of ours: mpirun's own, or a rank was killed. */
+        return FAIL(ST_PEER, "the job ended with code %d, without a word", code);
+    }
+    return status_set(st, ""); /* the job has said why */
 }
 
 static void finish(run_of *r)
@@ -219,18 +286,21 @@ status command_train(int argc, const char *const *argv)
     run_of r;
     memset(&r, 0, sizeof(r));
     status st = parse(&r, argc, argv);
-    if (st == ST_OK && opt_wants_help(r.parsed)) {
+    bool help_wanted = st == ST_OK && opt_wants_help(r.parsed);
+    if (st == ST_OK && !help_wanted) {
+        st = prepare(&r);
+    }
+    if (help_wanted) {
         strbuf help = {0};
         opt_help(&train_command, &help);
         printf("%s", strbuf_view(&help));
         strbuf_fini(&help);
+    } else if (launch_is_rank()) {
+        st = run_ranks(&r, st);
+    } else if (st == ST_OK && setup_ranks(&r.s) > 1) {
+        st = start_job(&r, argc, argv);
     } else if (st == ST_OK) {
-        st = prepare(&r);
-        if (st == ST_OK && setup_ranks(&r.s) > 1 && !launch_is_rank()) {
-            st = start_job(&r, argc, argv);
-        } else if (st == ST_OK) {
-            st = run_ranks(&r);
-        }
+        st = run_ranks(&r, st);
     }
     finish(&r);
     if (r.world != NULL) {

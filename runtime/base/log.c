@@ -141,10 +141,10 @@ void log_progress(const char *fmt, ...)
 void log_error_line(status st)
 {
     bool handed_over = strcmp(status_where(), "(handed over)") == 0;
-    if (st == ST_OK || (log_rank != 0 && handed_over)) {
+    const char *text = status_text();
+    if (st == ST_OK || (handed_over && (log_rank != 0 || text[0] == '\0'))) {
         return;
     }
-    const char *text = status_text();
     log_error("%s", text[0] != '\0' ? text : status_name(st));
     log_debug("recorded at %s, status %d (%s)", status_where(), (int)st,
               status_name(st));

@@ -43,7 +43,8 @@ bool log_has_progress(void);
 
 /* Prints "weft: <text of st>" once for the whole job: rank 0 prints, other
  * ranks only if the error is theirs alone (not handed over by status_set, as
- * comm_agree does). Nothing for ST_OK. */
+ * comm_agree does). Nothing for ST_OK, and nothing for an error handed over
+ * without a text: who handed it over has said it. */
 void log_error_line(status st);
 
 #endif

@@ -235,6 +235,10 @@ status text_write_file(const char *path, const void *data, size_t len)
     strbuf temp = {0};
     int fd = -1;
     status st = ST_OK;
+    struct stat info;
+    /* A device or a pipe would be replaced by a file. */
+    REQUIRE(stat(path, &info) != 0 || S_ISREG(info.st_mode), ST_CANTCREATE,
+            "%s: is there and is not a regular file; give another name", path);
     TRY_GOTO(text_path_dir(path, &dir), done);
     /* The process id keeps two writers of one name apart; the last wins. */
     strbuf_printf(&temp, "%s.tmp.%ld", path, (long)getpid());
@@ -405,6 +409,29 @@ bool text_is_dir(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool same_inode(const char *a, const char *b)
+{
+    struct stat x;
+    struct stat y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+bool text_path_same(const char *a, const char *b)
+{
+    char *dirs[2] = {NULL, NULL};
+    bool same = strcmp(a, b) == 0 || same_inode(a, b);
+    /* Of a file that is yet to be made only the folder can be asked. */
+    if (!same && strcmp(text_path_base(a), text_path_base(b)) == 0 &&
+        text_path_dir(a, &dirs[0]) == ST_OK &&
+        text_path_dir(b, &dirs[1]) == ST_OK) {
+        same = same_inode(dirs[0], dirs[1]);
+    }
+    mem_free(dirs[0]);
+    mem_free(dirs[1]);
+    return same;
 }
 
 status text_make_dirs(const char *path)

@@ -82,6 +82,8 @@ MUST_USE status text_path_join(const char *dir, const char *name, char **out);
 const char *text_path_base(const char *path);
 bool text_path_exists(const char *path);
 bool text_is_dir(const char *path);
+/* True if both names lead to one file, or would where it is yet to be made. */
+bool text_path_same(const char *a, const char *b);
 /* Like mkdir -p; a folder that is there is fine. Fails: ST_CANTCREATE. */
 MUST_USE status text_make_dirs(const char *path);
 

@@ -263,13 +263,12 @@ static status take_text(comm *c, status mine, status worst, int from)
     bool same = mine == worst && strcmp(status_text(), v.text) == 0;
     int64_t differ = same ? 0 : 1;
     comm_max_i64(c, &differ, 1);
-    if (differ == 0) {
-        return worst;
-    }
-    if (names_rank(v.text)) {
+    /* Handed over, so that the job says it once. */
+    if (differ == 0 || names_rank(v.text)) {
         return status_set(worst, v.text);
     }
-    return FAIL(worst, "rank %d: %s", v.world_rank, v.text);
+    (void)FAIL(worst, "rank %d: %s", v.world_rank, v.text);
+    return status_set(worst, status_text());
 }
 
 status comm_agree(comm *c, status mine)

@@ -247,6 +247,7 @@ status h5_live_create(const char *path, h5_file **out)
     h5_file *f;
     status st = ST_OK;
 
+    TRY(newfile_check(path));
     TRY(file_new(path, &f));
     TRY_GOTO(file_make(f, path), fail);
     *out = f;

@@ -64,16 +64,54 @@ static status open_locked(newfile *f)
     return ST_OK;
 }
 
-status newfile_create(const char *path, newfile *out)
+/* The folder part of a path, "." if it has none. */
+static status folder_of(const char *path, char out[PATH_MAX])
 {
-    newfile f = {.fd = -1};
+    const char *slash = strrchr(path, '/');
+    /* The root keeps its slash. */
+    const size_t len =
+        slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+
+    REQUIRE(len < PATH_MAX, ST_CANTCREATE, "%.60s...: the name is too long",
+            path);
+    memcpy(out, slash == NULL ? "." : path, len);
+    out[len] = '\0';
+    return ST_OK;
+}
+
+status newfile_check(const char *path)
+{
+    char folder[PATH_MAX];
     struct stat info;
-    status st = ST_OK;
 
     REQUIRE(path[0] != '\0', ST_CANTCREATE,
             "an output file has an empty name; give it a name");
-    REQUIRE(stat(path, &info) != 0 || !S_ISDIR(info.st_mode), ST_CANTCREATE,
-            "%s: is a folder; give the name of a file in it", path);
+    if (stat(path, &info) == 0) {
+        REQUIRE(!S_ISDIR(info.st_mode), ST_CANTCREATE,
+                "%s: is a folder; give the name of a file in it", path);
+        /* A device or a pipe would be replaced by a file. */
+        REQUIRE(S_ISREG(info.st_mode), ST_CANTCREATE,
+                "%s: is there and is not a regular file; give another name",
+                path);
+    }
+    TRY(folder_of(path, folder));
+    REQUIRE(stat(folder, &info) == 0 && S_ISDIR(info.st_mode), ST_CANTCREATE,
+            "%s: cannot create: there is no folder %s; create it first or "
+            "choose another with --out or --save",
+            path, folder);
+    REQUIRE(access(folder, W_OK | X_OK) == 0, ST_CANTCREATE,
+            "%s: cannot create in %s: %s; choose another folder with --out "
+            "or --save",
+            path, folder, strerror(errno));
+    return ST_OK;
+}
+
+status newfile_create(const char *path, newfile *out)
+{
+    newfile f = {.fd = -1};
+    status st = ST_OK;
+
+    TRY(newfile_check(path));
     TRY_GOTO(mem_strdup(path, &f.path), fail);
     const size_t size = strlen(path) + strlen(temp_suffix) + 1;
     TRY_GOTO(MEM_NEW(&f.temp, size, "newfile"), fail);
@@ -91,18 +129,8 @@ fail:
 static status sync_folder(const char *path)
 {
     char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
 
-    if (slash == NULL) {
-        snprintf(folder, sizeof(folder), ".");
-    } else if (slash == path) {
-        snprintf(folder, sizeof(folder), "/");
-    } else {
-        REQUIRE((size_t)(slash - path) < sizeof(folder), ST_CANTCREATE,
-                "%.60s...: the name is too long", path);
-        memcpy(folder, path, (size_t)(slash - path));
-        folder[slash - path] = '\0';
-    }
+    TRY(folder_of(path, folder));
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     REQUIRE(fd >= 0, ST_IO, "%s: cannot open the folder: %s", folder,
             strerror(errno));

@@ -9,8 +9,8 @@
  * reader of `path` sees the old file or the new one, never a part.
  *
  * Plain struct in the caller's storage. Local; one thread at a time each.
- * Fails with ST_CANTCREATE (folder missing or not writable, target is a
- * folder), ST_LOCKED (another run is writing it), ST_IO (disk full).
+ * Fails with ST_CANTCREATE (folder missing or not writable, target is no
+ * regular file), ST_LOCKED (another run is writing it), ST_IO (disk full).
  */
 #ifndef WEFT_IO_NEWFILE_H
 #define WEFT_IO_NEWFILE_H
@@ -22,6 +22,11 @@ typedef struct newfile {
     char *temp; /* `<path>.tmp`, open and locked      */
     int fd;     /* of temp, for reading and writing   */
 } newfile;
+
+/* Says now what newfile_create would say later: there is a folder that may
+ * be written, and no folder, device or pipe in the way. Creates nothing.
+ * Local. */
+MUST_USE status newfile_check(const char *path);
 
 /* Owns: *out, until newfile_commit or newfile_abandon. Local, blocks. */
 MUST_USE status newfile_create(const char *path, newfile *out);

@@ -1,6 +1,7 @@
 #include "runtime/io/tokens.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "runtime/base/hash.h"
@@ -42,6 +43,19 @@ static int32_t head_i32(const mapfile *file, int index)
     return value;
 }
 
+/* Eight bytes of length, then so many bytes of JSON. */
+static bool is_safetensors(const mapfile *file)
+{
+    uint64_t length = 0;
+
+    if (file->bytes < 10) {
+        return false;
+    }
+    memcpy(&length, file->data, sizeof(length));
+    return length >= 2 && length <= (uint64_t)file->bytes - 8 &&
+           file->data[8] == '{';
+}
+
 /* Things people pass by mistake; reading them as bytes would train on
  * noise. */
 static status refuse_foreign(const mapfile *file)
@@ -64,6 +78,8 @@ static status refuse_foreign(const mapfile *file)
         {"\xc8\xd7\x34\x01", 4, "an llm.c tokenizer"},
         {"\x8a\xd8\x34\x01", 4, "an llm.c multiple-choice file"},
         {"\x8f\xd8\x34\x01", 4, "an llm.c optimizer state"},
+        {"\223NUMPY", 6, "a NumPy array; write its tokens as uint16"},
+        {"PAR1", 4, "a Parquet table; take the text out of it first"},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -75,6 +91,10 @@ static status refuse_foreign(const mapfile *file)
                         file->path, known[i].what);
         }
     }
+    REQUIRE(!is_safetensors(file), ST_BADFILE,
+            "%s: is a safetensors file of weights; data is plain text or a "
+            "token file (nanoGPT or llm.c .bin)",
+            file->path);
     return ST_OK;
 }
 

@@ -99,7 +99,7 @@ static status all_steps(train *t)
     int64_t step = t->first;
     for (; step < j->recipe.steps && !stop; step++) {
         exec_result r;
-        TRY(one_step(t, step, &r));
+        TRY(comm_agree(j->world, one_step(t, step, &r)));
         TRY(report_step(t, step, &r));
         int64_t done = step + 1;
         bool last = done == j->recipe.steps;

@@ -1,0 +1,207 @@
+#include "benchmarks/figures.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "benchmarks/setup.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/base/threads.h"
+#include "runtime/base/units.h"
+#include "runtime/exec/exec.h"
+#include "runtime/train/host.h"
+#include "runtime/train/state.h"
+
+enum { ROUNDS_MAX = 100 };
+
+/* A set-up ready to step. */
+typedef struct runner {
+    setup s;
+    store *store;
+    exec *e;
+    int64_t step;
+    exec_result last;
+} runner;
+
+typedef struct ratio {
+    double median, least, most;
+} ratio;
+
+static status any_tokens(void *self, int64_t step, int64_t seq0, int64_t seqs,
+                         int32_t *ids, int32_t *targets)
+{
+    const setup *s = self;
+    int64_t T = s->sh.T;
+    for (int64_t i = 0; i < seqs * T; i++) {
+        uint64_t at = (uint64_t)(seq0 * T + i);
+        ids[i] = (int32_t)rng_below(3, (uint64_t)step, at, s->a.V);
+        targets[i] = (int32_t)rng_below(3, (uint64_t)step, at + 1, s->a.V);
+    }
+    return ST_OK;
+}
+
+static status runner_open(const figures_config *c, setup_options o, runner *r)
+{
+    memset(r, 0, sizeof(*r));
+    o.model = c->model;
+    o.layers = c->layers;
+    o.batch = 1;
+    o.seq = c->tokens;
+    o.threads = c->threads > 0 ? c->threads : threads_usable();
+    TRY(setup_open(&o, 1, &r->s));
+    TRY(setup_store_create(&r->s, &o, o.threads, &r->store));
+    exec_config ec = {.a = &r->s.a,
+                      .ps = &r->s.ps,
+                      .set = &r->s.set,
+                      .sh = r->s.sh,
+                      .math = r->s.math,
+                      .threads = r->s.sh.threads,
+                      .world = c->self,
+                      .store = r->store,
+                      .device_memory = o.device_memory,
+                      .batch = any_tokens,
+                      .batch_self = &r->s};
+    TRY(exec_create(&ec, &r->e));
+    train_state t = {r->e, &r->s.a, &r->s.ps, r->store, c->self};
+    return train_state_init(&t, 1);
+}
+
+static void runner_close(runner *r)
+{
+    exec_destroy(r->e);
+    if (r->store != NULL) {
+        r->store->ops->destroy(r->store);
+    }
+    setup_close(&r->s);
+}
+
+static status step(runner *r, double *seconds)
+{
+    exec_scalars s = {.lr = 1e-4F,
+                      .beta1 = 0.9F,
+                      .beta2 = 0.95F,
+                      .eps = 1e-8F,
+                      .weight_decay = 0.1F,
+                      .grad_clip = 1,
+                      .adam_step = r->step + 1};
+    TRY(exec_step(r->e, r->step, &s, &r->last));
+    r->step++;
+    *seconds = (double)r->last.ledger.wall * 1e-9;
+    return ST_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static ratio summarize(double *v, int64_t n)
+{
+    qsort(v, (size_t)n, sizeof(*v), by_value);
+    double mid = n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+    return (ratio){mid, v[0], v[n - 1]};
+}
+
+static void line(strbuf *out, const char *what, ratio r, double goal)
+{
+    strbuf_printf(out, "%-52s %6.1f %%  (%.1f to %.1f)  goal %.0f %%: %s\n",
+                  what, 100 * r.median, 100 * r.least, 100 * r.most,
+                  100 * goal, r.median >= goal ? "reached" : "NOT reached");
+}
+
+/* b's steps against a's: a's time over b's, pair by pair. */
+static status pairs(runner *a, runner *b, int64_t rounds, double tolerance,
+                    ratio *out)
+{
+    double v[ROUNDS_MAX];
+    for (int64_t i = -1; i < rounds; i++) {
+        double ta;
+        double tb;
+        TRY(step(a, &ta));
+        TRY(step(b, &tb));
+        double d = fabs(a->last.loss - b->last.loss) / a->last.loss;
+        REQUIRE(d <= tolerance, ST_INTERNAL,
+                "INVALID: losses %.17g and %.17g differ at step %lld",
+                a->last.loss, b->last.loss, (long long)i + 2);
+        if (i >= 0) {
+            v[i] = ta / tb;
+        }
+    }
+    *out = summarize(v, rounds);
+    return ST_OK;
+}
+
+/* Steps and products of 2048 cubed take turns. */
+static status against_matmul(const figures_config *c, strbuf *out)
+{
+    runner r;
+    double v[ROUNDS_MAX];
+    double other[ROUNDS_MAX];
+    double seconds;
+    double flops;
+    TRY(runner_open(c, (setup_options){.plan = "dp1"}, &r));
+    flops = arch_flops_per_token(&r.s.a, c->tokens) * (double)c->tokens;
+    TRY(step(&r, &seconds));
+    for (int64_t i = 0; i < c->rounds; i++) {
+        double rate = host_matmul_rate(r.s.sh.threads, 2048, 3);
+        TRY(step(&r, &seconds));
+        double after = host_matmul_rate(r.s.sh.threads, 2048, 3);
+        rate = after > rate ? after : rate;
+        v[i] = flops / seconds / rate;
+        const exec_ledger *l = &r.last.ledger;
+        other[i] = (double)l->other / (double)l->wall;
+        strbuf_printf(out, "  step %s, %.1f GF/s; matmul %.1f GF/s\n",
+                      units_seconds(seconds).s, flops / seconds * 1e-9,
+                      rate * 1e-9);
+    }
+    line(out, "resident step, share of the matmul rate",
+         summarize(v, c->rounds), 0.70);
+    ratio o = summarize(other, c->rounds);
+    strbuf_printf(out, "%-52s %6.2f %%  (%.2f to %.2f)  goal at most 3 %%\n",
+                  "ledger: other", 100 * o.median, 100 * o.least,
+                  100 * o.most);
+    runner_close(&r);
+    return ST_OK;
+}
+
+static status two(const figures_config *c, setup_options a, setup_options b,
+                  double tolerance, ratio *out)
+{
+    runner ra;
+    runner rb;
+    TRY(runner_open(c, a, &ra));
+    TRY(runner_open(c, b, &rb));
+    TRY(pairs(&ra, &rb, c->rounds, tolerance, out));
+    runner_close(&ra);
+    runner_close(&rb);
+    return ST_OK;
+}
+
+status figures_run(const figures_config *c, strbuf *out)
+{
+    ratio r;
+    REQUIRE(c->rounds >= 1 && c->rounds <= ROUNDS_MAX, ST_USAGE,
+            "--rounds %lld is not possible, allowed is 1 to %d",
+            (long long)c->rounds, ROUNDS_MAX);
+    strbuf_printf(out, "%s, one sequence of %lld tokens, %lld rounds\n",
+                  c->model, (long long)c->tokens, (long long)c->rounds);
+    TRY(against_matmul(c, out));
+    setup_options resident = {.plan = "dp1",
+                              .recompute = SETUP_RECOMPUTE_FULL};
+    setup_options streamed = {.device_memory = c->device_memory,
+                              .recompute = SETUP_RECOMPUTE_FULL};
+    TRY(two(c, resident, streamed, 0, &r));
+    char what[80];
+    (void)snprintf(what, sizeof(what), "streamed in %s against resident",
+                   units_bytes((double)c->device_memory).s);
+    line(out, what, r, 0.90);
+    setup_options fast = {.plan = "dp1", .fast_sums = true};
+    setup_options exact = {.plan = "dp1"};
+    TRY(two(c, fast, exact, 1e-5, &r));
+    line(out, "exact sums (leaves) against fast", r, 1 / 1.10);
+    return ST_OK;
+}

@@ -1,0 +1,79 @@
+#include <stdio.h>
+
+#include "benchmarks/figures.h"
+#include "runtime/app/commands.h"
+#include "runtime/base/log.h"
+#include "runtime/base/opt.h"
+
+typedef struct bench_args {
+    int64_t seq;
+    int64_t layers;
+    int64_t rounds;
+    int64_t threads;
+    int64_t device_memory;
+} bench_args;
+
+static const opt_row rows[] = {
+    OPT_I64(bench_args, seq, "seq", .value = "N", .def = "1024", .min = 16,
+            .max = 1e6, .unit = "tokens", .help = "one sequence of so many"),
+    OPT_I64(bench_args, layers, "layers", .value = "N", .def = "0", .min = 0,
+            .max = 256, .help = "cut depth; 0: all"),
+    OPT_I64(bench_args, rounds, "rounds", .value = "N", .def = "5", .min = 1,
+            .max = 100, .help = "timed pairs of steps"),
+    OPT_I64(bench_args, threads, "threads", .value = "N", .def = "0",
+            .min = 0, .max = 1024, .help = "0: all usable cores"),
+    OPT_SIZE(bench_args, device_memory, "device-memory", .def = "192MiB",
+             .help = "of the streamed set-up"),
+};
+
+static const opt_command bench_command = {
+    .name = "bench",
+    .usage = "[MODEL] [options]",
+    .about = "Measures what claims rest on, as ratios in one run: the share "
+             "of the machine's matmul\nrate, streamed against resident, "
+             "exact sums against fast. MODEL: gpt-neo-125m.",
+    .example = "weft bench\nweft bench gpt-j-mini --seq 256 --rounds 3 "
+               "--device-memory 16MiB",
+    .min_args = 0,
+    .max_args = 1,
+    OPT_ROWS(rows),
+};
+
+static status measure(const opt_parsed *parsed, const bench_args *a)
+{
+    comm *self = NULL;
+    strbuf out = {0};
+    TRY(comm_init(&self));
+    figures_config c = {.model = opt_args_count(parsed) > 0
+                                     ? opt_arg(parsed, 0)
+                                     : "gpt-neo-125m",
+                        .tokens = a->seq,
+                        .layers = a->layers,
+                        .rounds = a->rounds,
+                        .device_memory = a->device_memory,
+                        .threads = (int)a->threads,
+                        .self = self};
+    status st = figures_run(&c, &out);
+    log_out("%s", strbuf_view(&out));
+    strbuf_fini(&out);
+    comm_fini(self);
+    return st;
+}
+
+status command_bench(int argc, const char *const *argv)
+{
+    bench_args a;
+    opt_parsed *parsed = NULL;
+    TRY(opt_parse(&bench_command, argc, argv, &a, sizeof(a), &parsed));
+    status st = ST_OK;
+    if (opt_wants_help(parsed)) {
+        strbuf help = {0};
+        opt_help(&bench_command, &help);
+        printf("%s", strbuf_view(&help));
+        strbuf_fini(&help);
+    } else {
+        st = measure(parsed, &a);
+    }
+    opt_destroy(parsed);
+    return st;
+}
