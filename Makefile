@@ -57,10 +57,9 @@ WARN = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion \
     -Wstrict-prototypes -Wmissing-prototypes -Wvla
 
 # Only for element-wise loops whose function calls are to become vector calls
-# of libmvec. NaN and infinity are honoured, contraction stays off, and nothing
-# is linked with fast-math, which would switch denormals off everywhere.
-VECFLAGS = -O3 -ffast-math -fno-finite-math-only -ffp-contract=off \
-    -mprefer-vector-width=512
+# of libmvec: vec.h declares those, so no fast-math is needed, and there is none
+# anywhere. Without errno the compiler may call them.
+VECFLAGS = -O3 -fno-math-errno -ffp-contract=off -mprefer-vector-width=512
 
 # --- libraries -----------------------------------------------------------
 
@@ -91,6 +90,12 @@ MPI_SRC := $(wildcard tests/mpi/test_*.c)
 HELP_SRC := $(filter-out $(UNIT_SRC) $(MPI_SRC), \
     $(wildcard tests/unit/*.c tests/mpi/*.c tests/common/*.c))
 CANARY_SRC := $(wildcard tests/canary/*.c)
+
+# Empty where there is no git or no history; -dirty where files have changed.
+COMMIT := $(shell [ -e .git ] && \
+    git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
+# Named by configs/experiments/demo.json, whatever BUILD is.
+KJV = build/data/kjv.txt
 
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 exe = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -135,8 +140,13 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 
 $(BUILD)/runtime/math/opt/vec_%.o: EXTRA = $(VECFLAGS)
 
-# Two stamps, touched only when their text changes: other flags rebuild all,
-# another set of files rebuilds the library.
+# Results name the commit they come from. Only this file knows it, so that a
+# new commit compiles nothing else.
+$(BUILD)/runtime/train/host.o: EXTRA = -DWEFT_COMMIT='"$(COMMIT)"'
+$(BUILD)/runtime/train/host.o: $(BUILD)/commit
+
+# Stamps, touched only when their text changes: other flags rebuild all, another
+# set of files rebuilds the library, another commit the file that names it.
 stamp = mkdir -p $(@D); printf '%s\n' '$(1)' | cmp -s - $@ || \
     printf '%s\n' '$(1)' > $@
 
@@ -146,6 +156,9 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/objects: FORCE
 	@$(call stamp,$(LIB_SRC))
+
+$(BUILD)/commit: FORCE
+	@$(call stamp,$(COMMIT))
 
 # --- tests and benchmarks ------------------------------------------------
 
@@ -180,9 +193,21 @@ asan: need
 	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 	@tests/run.sh --build build-asan --asan $(if $(TESTS),--only '$(TESTS)')
 
-demo: deps
-	@$(MAKE) --no-print-directory program
+demo:
+	@tests/deps.sh --demo
+	@$(MAKE) --no-print-directory program $(KJV)
 	./weft compare configs/experiments/demo.json --out demo.h5
+
+# The text of the demo, from the Debian package bible-kjv. It gets its name
+# when it is whole.
+$(KJV):
+	@mkdir -p $(@D)
+	@command -v bible >/dev/null || { echo "weft: the command 'bible' is" \
+	    "missing, it makes $@: install Debian's package bible-kjv, or put" \
+	    "any text there" >&2; exit 1; }
+	@bible Gen1:1-Rev22:21 </dev/null >$@.$$$$ && test -s $@.$$$$ && \
+	    mv $@.$$$$ $@ || { rm -f $@.$$$$; echo "weft: 'bible' did not" \
+	    "write $@" >&2; exit 1; }
 
 bench: need
 	@$(MAKE) --no-print-directory bench-run
@@ -203,10 +228,15 @@ format:
 
 # --- house-keeping -------------------------------------------------------
 
+# The program finds configs/models beside itself, so both are in one folder and
+# bin/ has a link to it.
+HOME_DIR = $(DESTDIR)$(PREFIX)/lib/weft
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/weft
-	install -m 755 $(BUILD)/weft $(DESTDIR)$(PREFIX)/bin/weft
-	cp -R configs $(DESTDIR)$(PREFIX)/share/weft/
+	install -d $(DESTDIR)$(PREFIX)/bin $(HOME_DIR)
+	install -m 755 $(BUILD)/weft $(HOME_DIR)/weft
+	cp -R configs $(HOME_DIR)/
+	ln -sf ../lib/weft/weft $(DESTDIR)$(PREFIX)/bin/weft
 
 clean:
 	rm -rf build build-asan weft

@@ -1,28 +1,33 @@
 #!/bin/sh
 # Installs what Weft needs and is missing.
 #
-#     tests/deps.sh           install through apt, as root or with sudo
-#     tests/deps.sh --check   only say what is missing; fails if anything is
-#     tests/deps.sh --lint    install what 'make lint' needs
+#     tests/deps.sh           install through apt, as root or with sudo, what
+#                             building and testing needs
+#     tests/deps.sh --demo    the same for building and the demo
+#     tests/deps.sh --lint    the same for 'make lint'
+#     tests/deps.sh --check   only say what building misses; fails if anything
 #
 # Does nothing, fast, when all is there. Where there is no apt it says what is
 # missing and fails.
 set -eu
 
 mode=install
-groups='build test'
+groups='build demo test'
 case "${1:-}" in
 '') ;;
 --check) mode=check; groups=build ;;
+--demo) groups='build demo' ;;
 --lint) groups=lint ;;
 *)
-    echo "usage: tests/deps.sh [--check | --lint]" >&2
+    echo "usage: tests/deps.sh [--demo | --lint | --check]" >&2
     exit 64
     ;;
 esac
 
 have() { command -v "$1" >/dev/null 2>&1; }
 lib() { pkg-config --exists "$1" 2>/dev/null; }
+# Debian's own Python: another one on the path has other packages.
+python() { /usr/bin/python3 -c "import $1" >/dev/null 2>&1; }
 blis() {
     arch=$(gcc -print-multiarch 2>/dev/null) || return 1
     [ -e "/usr/include/$arch/blis-openmp/blis.h" ] &&
@@ -43,8 +48,10 @@ build libjansson-dev        lib jansson
 build libxxhash-dev         lib libxxhash
 build libpopt-dev           lib popt
 build libpcre2-dev          lib libpcre2-8
+demo  bible-kjv             have bible
 test  libcmocka-dev         lib cmocka
-test  bible-kjv             have bible
+test  python3-h5py          python h5py
+test  hdf5-tools            have h5dump
 lint  clang-format          have clang-format
 '
 

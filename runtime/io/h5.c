@@ -1,7 +1,8 @@
-#define _GNU_SOURCE /* memfd_create */
+#define _GNU_SOURCE /* memfd_create, fallocate */
 #include "runtime/io/h5.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -312,12 +313,15 @@ status h5_live_open(const char *path, h5_file **out)
 
 /* ---- finishing ----------------------------------------------------------- */
 
-status h5_flush(h5_file *f)
+/* The file's descriptor, -1 if there is none. */
+static int descriptor(const h5_file *f)
 {
-    if (H5Fflush(f->id, H5F_SCOPE_GLOBAL) < 0) {
-        return H5_FAIL(f, ST_IO, NULL, "cannot be written; is the disk full?");
+    void *handle = NULL;
+
+    if (H5Fget_vfd_handle(f->id, H5P_DEFAULT, &handle) < 0) {
+        return -1;
     }
-    return ST_OK;
+    return *(const int *)handle;
 }
 
 /*
@@ -325,19 +329,69 @@ status h5_flush(h5_file *f)
  * fails (disk full) the library frees the file but keeps its handle, and
  * crashes over it at MPI_Finalize. So a file that is given up gets memory in
  * place of the disk first, where the last writes succeed and are forgotten.
+ * Closing also reads back what the library has put out of its cache, so the
+ * memory begins as a copy of the file, up to a length that no file reaches
+ * but checkpoints, of which only the start is ever read back.
  */
-static void divert(const h5_file *f)
+static void divert(h5_file *f)
 {
-    void *handle = NULL;
+    enum { CHUNK = 65536, COPY_MOST = 64 * 1048576 };
+    char *chunk = NULL;
+    const int disk = descriptor(f);
+    const int memory = disk >= 0 ? memfd_create("h5", MFD_CLOEXEC) : -1;
 
-    if (H5Fget_vfd_handle(f->id, H5P_DEFAULT, &handle) < 0) {
+    if (memory < 0) {
         return;
     }
-    const int memory = memfd_create("h5", MFD_CLOEXEC);
-    if (memory >= 0) {
-        dup2(memory, *(const int *)handle);
-        close(memory);
+    ssize_t n = MEM_NEW(&chunk, CHUNK, "h5") == ST_OK ? 1 : 0;
+    for (off_t at = 0; n > 0 && at < COPY_MOST; at += n) {
+        n = pread(disk, chunk, CHUNK, at);
+        n = n > 0 ? pwrite(memory, chunk, (size_t)n, at) : n;
     }
+    mem_free(chunk);
+    dup2(memory, disk);
+    close(memory);
+    f->lost = true;
+}
+
+/*
+ * A flush that fails half-way leaves HDF5 1.10 in a state in which no later
+ * one can succeed, so neither can a close (see divert). So the room that it
+ * may take is reserved beforehand: what has its place in the file but was
+ * never written, and metadata that are still to get one. File systems that
+ * cannot reserve answer EOPNOTSUPP, and the flush has to take its chance.
+ */
+static void reserve(h5_file *f)
+{
+    enum { METADATA_BYTES = 256 * 1024 /* a run file's are 60 kB in all */ };
+    hsize_t end = 0;
+    struct stat info;
+    const int fd = descriptor(f);
+
+    if (fd < 0 || H5Fget_filesize(f->id, &end) < 0 || fstat(fd, &info) != 0) {
+        return;
+    }
+    const int rc =
+        fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)end + METADATA_BYTES);
+    const int why = rc != 0 ? errno : 0;
+    /* Gives back what lies behind the end. */
+    const int cut = ftruncate(fd, info.st_size);
+    (void)cut;
+    if (why == ENOSPC || why == EDQUOT || why == EFBIG) {
+        divert(f);
+    }
+}
+
+status h5_flush(h5_file *f)
+{
+    reserve(f);
+    REQUIRE(!f->lost, ST_IO,
+            "%s: cannot be written: the disk or quota is full; free some space",
+            f->path);
+    if (H5Fflush(f->id, H5F_SCOPE_GLOBAL) < 0) {
+        return H5_FAIL(f, ST_IO, NULL, "cannot be written; is the disk full?");
+    }
+    return ST_OK;
 }
 
 /* Our own handles must be shut before a file is, or something leaks. */
@@ -353,7 +407,7 @@ static status file_finish(h5_file *f)
     check_handles(f);
     if (f->writable) {
         st = h5_flush(f);
-        if (st != ST_OK) {
+        if (st != ST_OK && !f->lost) {
             divert(f);
         }
     }

@@ -19,6 +19,7 @@ struct h5_file {
     newfile temp; /* of h5_create; temp.temp is NULL for the others */
     bool writable;
     bool aligned;
+    bool lost; /* the disk was full: what is written now goes nowhere */
 };
 
 enum {

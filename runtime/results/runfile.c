@@ -3,7 +3,8 @@
  * runfile_layout.c.
  *
  * Invariants: all columns of a group have the same number of rows between
- * calls, unless a write failed, after which no step is written; steps rise;
+ * calls, and so have /steps and /ledger where there is one, unless a write
+ * failed, after which no step is written; steps rise;
  * last_step is the last of waiting[] or, with none waiting, of /steps.
  */
 #include "runtime/results/runfile.h"
@@ -29,6 +30,9 @@ struct runfile {
     bool broken;        /* columns may differ in length */
     int nwaiting;
     run_step waiting[WAIT_STEPS];
+    int64_t ledger_ranks; /* of /ledger                 */
+    run_ledger *ledgers;  /* [WAIT_STEPS][ledger_ranks] of waiting[]; NULL:
+                             there is no /ledger        */
 };
 
 /* ---- groups of columns --------------------------------------------------- */
@@ -127,6 +131,85 @@ static status columns_cut(h5_file *f, const char *group, int64_t rows,
     return h5_column_cut(f, path, rows);
 }
 
+/* ---- ledgers of the ranks ------------------------------------------------ */
+
+static void ledgers_blank(run_ledger *ledgers, int64_t n)
+{
+    const double nan = (double)NAN;
+
+    for (int64_t i = 0; i < n; i++) {
+        ledgers[i] = (run_ledger){nan, nan, nan, nan, nan, nan};
+    }
+}
+
+static status ledgers_alloc(runfile *f, int64_t nranks)
+{
+    TRY(mem_alloc((size_t)nranks, WAIT_STEPS * sizeof(run_ledger), "runfile",
+                  (void **)&f->ledgers));
+    f->ledger_ranks = nranks;
+    ledgers_blank(f->ledgers, WAIT_STEPS * nranks);
+    return ST_OK;
+}
+
+/* Steps written before have blank rows. No dimension scale: netCDF looks for
+ * scales in the dataset's group and those above it, not in /steps, and refuses
+ * the whole file if one is elsewhere. */
+static status ledger_create(runfile *f)
+{
+    const int64_t dim[2] = {f->ledger_ranks, RUN_ACCOUNTS};
+    h5_info steps;
+
+    TRY(h5_data_info(f->h5, "/steps/step", &steps));
+    TRY(h5_column_create(f->h5, "/ledger", H5_F64, 2, dim));
+    TRY(h5_describe(f->h5, "/ledger", "s",
+                    "time ledger by step (as /steps/step), rank and account"));
+    TRY(h5_attr_set_text(f->h5, "/ledger", "accounts",
+                         "compute load comm bubble optimizer other"));
+    for (int64_t at = 0; at < steps.rows; at += WAIT_STEPS) {
+        const int64_t left = steps.rows - at;
+        TRY(h5_column_append(f->h5, "/ledger", H5_F64,
+                             left < WAIT_STEPS ? left : WAIT_STEPS,
+                             f->ledgers));
+    }
+    return ST_OK;
+}
+
+/* The ledgers of the next step to wait. */
+static status ledgers_put(runfile *f, const run_ledger *ledgers, int nranks)
+{
+    if (f->ledgers == NULL && ledgers != NULL) {
+        TRY(ledgers_alloc(f, nranks));
+        const status st = ledger_create(f);
+        f->broken = f->broken || st != ST_OK;
+        TRY(st);
+    }
+    if (f->ledgers == NULL) {
+        return ST_OK;
+    }
+    run_ledger *row = &f->ledgers[f->nwaiting * f->ledger_ranks];
+    if (ledgers != NULL && nranks == f->ledger_ranks) {
+        memcpy(row, ledgers, (size_t)nranks * sizeof(*row));
+    } else {
+        ledgers_blank(row, f->ledger_ranks);
+    }
+    return ST_OK;
+}
+
+/* Goes on with the /ledger of a file that has one, cut to `rows`. */
+static status ledger_resume(runfile *f, int64_t rows)
+{
+    h5_info info;
+
+    if (!h5_has(f->h5, "/ledger")) {
+        return ST_OK;
+    }
+    TRY(h5_data_check(f->h5, "/ledger", H5_KIND_FLOAT, 3,
+                      (const int64_t[]){-1, -1, RUN_ACCOUNTS}));
+    TRY(h5_column_cut(f->h5, "/ledger", rows));
+    TRY(h5_data_info(f->h5, "/ledger", &info));
+    return ledgers_alloc(f, info.dim[1]);
+}
+
 /* ---- opening and closing ------------------------------------------------- */
 
 static status write_info(h5_file *f, const run_info *info)
@@ -162,6 +245,7 @@ static void drop(runfile *f)
     const status ignored = h5_close(&f->h5);
 
     (void)ignored;
+    mem_free(f->ledgers);
     mem_free(f);
 }
 
@@ -192,6 +276,7 @@ static status cut_all(runfile *f, int64_t step)
             "results file with --out",
             h5_path(f->h5), (long long)last, (long long)step);
     TRY(columns_cut(f->h5, "/steps", rows, run_step_columns, RUN_STEP_COLUMNS));
+    TRY(ledger_resume(f, rows));
     f->last_step = last;
     /* A validation after `step` steps belongs to what is kept. */
     TRY(rows_before(f->h5, "/validation", step + 1, &rows, &last));
@@ -227,6 +312,7 @@ status runfile_close(runfile **f, bool complete)
         st = h5_attr_set_i64((*f)->h5, "/", "complete", 1);
     }
     const status closed = h5_close(&(*f)->h5);
+    mem_free((*f)->ledgers);
     mem_free(*f);
     *f = NULL;
     return st != ST_OK ? st : closed;
@@ -234,22 +320,19 @@ status runfile_close(runfile **f, bool complete)
 
 /* ---- records ------------------------------------------------------------- */
 
-/* The ledger as its six numbers, to treat them alike. */
-enum { LEDGER_PARTS = sizeof(run_ledger) / sizeof(double) };
-
 static void summarize(const run_ledger *ledgers, int n, run_step *s)
 {
-    double sum[LEDGER_PARTS] = {0}, max[LEDGER_PARTS] = {0};
+    double sum[RUN_ACCOUNTS] = {0}, max[RUN_ACCOUNTS] = {0};
 
     for (int r = 0; r < n; r++) {
-        double parts[LEDGER_PARTS];
+        double parts[RUN_ACCOUNTS];
         memcpy(parts, &ledgers[r], sizeof(parts));
-        for (int i = 0; i < LEDGER_PARTS; i++) {
+        for (int i = 0; i < RUN_ACCOUNTS; i++) {
             sum[i] += parts[i];
             max[i] = r == 0 || parts[i] > max[i] ? parts[i] : max[i];
         }
     }
-    for (int i = 0; i < LEDGER_PARTS; i++) {
+    for (int i = 0; i < RUN_ACCOUNTS; i++) {
         sum[i] /= n;
     }
     memcpy(&s->mean, sum, sizeof(sum));
@@ -268,6 +351,7 @@ status runfile_step(runfile *f, const run_step *s, const run_ledger *ledgers,
         ASSERT(nranks > 0);
         summarize(ledgers, nranks, &row);
     }
+    TRY(ledgers_put(f, ledgers, nranks));
     f->waiting[f->nwaiting++] = row;
     f->last_step = row.step;
     if (f->nwaiting < WAIT_STEPS && clock_wall_ns() - f->written_ns < WAIT_NS) {
@@ -287,6 +371,9 @@ status runfile_flush(runfile *f)
             h5_path(f->h5));
     f->nwaiting = 0;
     f->broken = true; /* unless all columns get their rows */
+    if (f->ledgers != NULL) {
+        TRY(h5_column_append(f->h5, "/ledger", H5_F64, n, f->ledgers));
+    }
     TRY(columns_append(f->h5, "/steps", f->waiting, sizeof(f->waiting[0]), n,
                        run_step_columns, RUN_STEP_COLUMNS));
     f->broken = false;

@@ -2,6 +2,7 @@
  * Run files: the results of one run, readable while they are written.
  *
  *   /steps        columns by step: loss, rate, times, time ledger
+ *   /ledger       seconds by step, rank and account (optional)
  *   /validation   columns by step: loss
  *   /ranks        table, one row a rank: memory, bytes, place
  *   /setup        what it took to set up: decisions, machinery, seconds
@@ -69,6 +70,11 @@ typedef struct run_ledger {
     double optimizer;
     double other;
 } run_ledger;
+
+/* The ledger's accounts: the last dimension of /ledger, in this order. */
+enum { RUN_ACCOUNTS = 6 };
+_Static_assert(sizeof(run_ledger) == RUN_ACCOUNTS * sizeof(double),
+               "a ledger is its accounts and nothing else");
 
 typedef struct run_step {
     int64_t step;
@@ -177,8 +183,11 @@ MUST_USE status runfile_resume(const char *path, int64_t step, runfile **out);
  * NULL *f is fine. */
 MUST_USE status runfile_close(runfile **f, bool complete);
 
-/* One step. ledgers: one a rank, from which mean and max are made; NULL: s
- * has them already. Steps come in rising order. */
+/* One step. ledgers: one a rank, from which mean and max are made and which
+ * are recorded too; NULL: s has them already. The first ledgers make /ledger,
+ * with that many ranks, and allocate; a step that has none, or another number
+ * of ranks (a file resumed under another plan), is NaN there. Steps come in
+ * rising order. */
 MUST_USE status runfile_step(runfile *f, const run_step *s,
                              const run_ledger *ledgers, int nranks);
 /* Writes the steps that wait to be written. */
@@ -210,6 +219,10 @@ typedef struct run_summary {
     int64_t nsteps;
     run_step *steps;
     run_ledger ledger; /* sums of steps[].mean                             */
+    /* [nsteps][ledger_ranks], NaN: not recorded. NULL and 0: no /ledger. It
+     * is there before nranks is, and may differ after a resume. */
+    run_ledger *rank_ledgers;
+    int64_t ledger_ranks;
     int64_t nvalidations;
     run_validation *validations;
     int64_t nranks; /* 0 in a run without an end                           */

@@ -104,6 +104,26 @@ static void sum_ledger(run_summary *s)
     s->ledger = sum;
 }
 
+/* Like the columns, /ledger may be a row ahead of the step. */
+static status read_ledgers(const place *at, run_summary *s)
+{
+    char path[RUN_PATH_SIZE];
+    h5_info info;
+
+    TRY(path_in(at, "/ledger", path));
+    if (!h5_has(at->h5, path)) {
+        return ST_OK;
+    }
+    TRY(h5_data_check(at->h5, path, H5_KIND_FLOAT, 3,
+                      (const int64_t[]){-1, -1, RUN_ACCOUNTS}));
+    TRY(h5_data_info(at->h5, path, &info));
+    TRY(mem_alloc((size_t)info.dim[1],
+                  ((size_t)s->nsteps + 1) * sizeof(run_ledger), "runfile",
+                  (void **)&s->rank_ledgers));
+    s->ledger_ranks = info.dim[1];
+    return h5_data_read(at->h5, path, H5_F64, 0, s->nsteps, s->rank_ledgers);
+}
+
 /* ---- tables and attributes ----------------------------------------------- */
 
 static status table_read(const place *at, const char *rest,
@@ -186,6 +206,7 @@ static status read_all(const place *at, run_summary *s)
     TRY(columns_read(at, "/steps", run_step_columns, RUN_STEP_COLUMNS,
                      sizeof(run_step), (void **)&s->steps, &s->nsteps));
     sum_ledger(s);
+    TRY(read_ledgers(at, s));
     TRY(columns_read(at, "/validation", &run_validation_column, 1,
                      sizeof(run_validation), (void **)&s->validations,
                      &s->nvalidations));
@@ -240,6 +261,7 @@ void run_summary_fini(run_summary *s)
     mem_free(s->info.config);
     mem_free(s->info.created);
     mem_free(s->steps);
+    mem_free(s->rank_ledgers);
     mem_free(s->validations);
     mem_free(s->ranks);
     mem_free(s->setup.decisions);

@@ -100,12 +100,14 @@ static inline run_step step_of(int64_t step)
 }
 
 /* Ledgers of two ranks: means 2 k, largest 3 k for the k-th part. */
+static const run_ledger two_ledgers[2] = {{1, 2, 3, 4, 5, 6},
+                                          {3, 6, 9, 12, 15, 18}};
+
 static inline void put_step(runfile *f, int64_t step)
 {
-    const run_ledger ranks[2] = {{1, 2, 3, 4, 5, 6}, {3, 6, 9, 12, 15, 18}};
     const run_step s = step_of(step);
 
-    OK(runfile_step(f, &s, ranks, 2));
+    OK(runfile_step(f, &s, two_ledgers, 2));
 }
 
 static inline void put_ends(runfile *f)
@@ -187,6 +189,7 @@ static inline void make_run(const char *name)
 static inline void check_steps(const run_summary *s, int64_t n)
 {
     assert_int_equal(s->nsteps, n);
+    assert_int_equal(s->ledger_ranks, 2);
     for (int64_t i = 0; i < n; i++) {
         const run_step want = step_of(i);
         const run_step *have = &s->steps[i];
@@ -200,6 +203,8 @@ static inline void check_steps(const run_summary *s, int64_t n)
         assert_true(have->max.compute == 3 && have->max.other == 18);
         assert_true(have->max.load == 6 && have->max.comm == 9);
         assert_true(have->max.bubble == 12 && have->max.optimizer == 15);
+        assert_memory_equal(&s->rank_ledgers[2 * i], two_ledgers,
+                            sizeof(two_ledgers));
     }
     assert_true(s->ledger.compute == 2.0 * (double)n);
     assert_true(s->ledger.bubble == 8.0 * (double)n);

@@ -677,6 +677,41 @@ static void test_nearest_memory(void **state)
     assert_false(plan_nearest(&p, &job, &out));
 }
 
+/* A compile that finds the bound short by a fifth, and by half with tp. */
+typedef struct compiler {
+    const plan_job *job;
+    int calls;
+} compiler;
+
+static int64_t short_bound(const plan *p, void *self)
+{
+    compiler *c = self;
+    c->calls++;
+    int64_t least = plan_least_bytes(p, c->job);
+    return p->tensor > 1 ? 2 * least : least + least / 5;
+}
+
+static void test_nearest_confirmed(void **state)
+{
+    plan_job job = job_of(64, 0);
+    compiler c = {&job, 0};
+    plan p = parsed("dp4");
+    plan out;
+    (void)state;
+
+    job.T = 256;
+    job.device_memory = plan_least_bytes(&p, &job);
+    job.peak = short_bound;
+    job.self = &c;
+    assert_true(plan_nearest(&p, &job, &out)); /* dp4 is within the bound */
+    assert_true(strcmp(out.name, "dp4") != 0 || out.recompute);
+    assert_true(short_bound(&out, &c) <= job.device_memory);
+    assert_in_range(c.calls, 2, 5);
+    job.device_memory *= 2;
+    assert_true(plan_nearest(&p, &job, &out));
+    assert_string_equal(out.name, "dp4");
+}
+
 /* Whether a plan passes everything. */
 static bool works(const plan *p, const plan_job *job)
 {
@@ -871,6 +906,7 @@ int main(void)
         cmocka_unit_test(test_least_deep),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_nearest_memory),
+        cmocka_unit_test(test_nearest_confirmed),
         cmocka_unit_test(test_nearest_random),
         cmocka_unit_test(test_admit),
         cmocka_unit_test(test_admit_recompute),

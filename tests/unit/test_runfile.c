@@ -64,6 +64,8 @@ static void test_conventions(void **state)
         {"/steps/comm_s", "units", "s"},
         {"/", "arch_hash", "0123456789abcdef"},
         {"/validation/loss", "units", "nat"},
+        {"/ledger", "units", "s"},
+        {"/ledger", "accounts", "compute load comm bubble optimizer other"},
     };
     (void)state;
 
@@ -76,6 +78,11 @@ static void test_conventions(void **state)
     }
     assert_true(h5_attr_has(f, "/steps/lr", "DIMENSION_LIST"));
     assert_true(h5_attr_has(f, "/steps/other_s_max", "long_name"));
+    OK(h5_data_check(f, "/ledger", H5_KIND_FLOAT, 3,
+                     (const int64_t[]){3, 2, RUN_ACCOUNTS}));
+    assert_true(h5_attr_has(f, "/ledger", "long_name"));
+    /* netCDF refuses a file with a scale in a group beside its dataset. */
+    assert_false(h5_attr_has(f, "/ledger", "DIMENSION_LIST"));
     OK(h5_close(&f));
 }
 
@@ -180,6 +187,157 @@ static void test_many_steps(void **state)
     check_steps(&s, MANY);
     run_summary_fini(&s);
 }
+
+/* ---- ledgers of the ranks ------------------------------------------------ */
+
+enum { THREE = 3 };
+
+/* No two numbers alike; `run` tells those written after a resume. */
+static void ledgers_of(int run, int64_t step, run_ledger out[THREE])
+{
+    for (int r = 0; r < THREE; r++) {
+        const double x = run * 1e6 + (double)step * 100 + r * 10;
+        out[r] = (run_ledger){x, x + 1, x + 2, x + 3, x + 4, x + 5};
+    }
+}
+
+static void put_ledgers(runfile *f, int run, int64_t first, int64_t end)
+{
+    run_ledger ledgers[THREE];
+
+    for (int64_t i = first; i < end; i++) {
+        const run_step s = step_of(i);
+        ledgers_of(run, i, ledgers);
+        OK(runfile_step(f, &s, ledgers, THREE));
+    }
+}
+
+static void check_ledgers(const run_summary *s, int run, int64_t first,
+                          int64_t end)
+{
+    run_ledger want[THREE];
+
+    assert_int_equal(s->ledger_ranks, THREE);
+    assert_true(end <= s->nsteps);
+    for (int64_t i = first; i < end; i++) {
+        ledgers_of(run, i, want);
+        assert_memory_equal(&s->rank_ledgers[i * THREE], want, sizeof(want));
+        assert_true(s->steps[i].mean.load == want[1].load);
+        assert_true(s->steps[i].max.other == want[2].other);
+    }
+}
+
+/* Steps whose ledgers nobody knows. */
+static void check_blank(const run_summary *s, int64_t first, int64_t end)
+{
+    assert_int_equal(s->ledger_ranks, THREE);
+    assert_true(end <= s->nsteps);
+    for (int64_t i = first * THREE; i < end * THREE; i++) {
+        assert_true(isnan(s->rank_ledgers[i].compute));
+        assert_true(isnan(s->rank_ledgers[i].bubble));
+        assert_true(isnan(s->rank_ledgers[i].other));
+    }
+}
+
+/* More than wait at once; only the first step allocates. */
+static void test_rank_ledgers(void **state)
+{
+    run_summary s;
+    runfile *f = create("ledger.h5");
+    const run_step first = step_of(0);
+    run_ledger ledgers[THREE];
+    (void)state;
+
+    ledgers_of(0, 0, ledgers);
+    mem_fail_after(1);
+    assert_int_equal(runfile_step(f, &first, ledgers, THREE), ST_SYSTEM);
+    mem_fail_after(0);
+    put_ledgers(f, 0, 0, 1);
+    const int64_t allocations = mem_count();
+    put_ledgers(f, 0, 1, 600);
+    assert_int_equal(mem_count(), allocations);
+    OK(runfile_close(&f, true));
+    OK(runfile_read(path_of("ledger.h5"), &s));
+    assert_int_equal(s.nsteps, 600);
+    assert_int_equal(s.nranks, 0); /* no /ranks: not taken from there */
+    check_ledgers(&s, 0, 0, 600);
+    run_summary_fini(&s);
+
+    OK(runfile_resume(path_of("ledger.h5"), 500, &f));
+    put_ledgers(f, 1, 500, 510);
+    OK(runfile_close(&f, true));
+    OK(runfile_read(path_of("ledger.h5"), &s));
+    assert_int_equal(s.nsteps, 510);
+    check_ledgers(&s, 0, 0, 500);
+    check_ledgers(&s, 1, 500, 510);
+    run_summary_fini(&s);
+    assert_null(s.rank_ledgers);
+}
+
+/* Rows stay beside their steps, whichever of them have ledgers. */
+static void test_steps_without_ledgers(void **state)
+{
+    run_summary s;
+    runfile *f = create("ledger.h5");
+    (void)state;
+
+    for (int64_t i = 0; i < 300; i++) {
+        const run_step step = step_of(i);
+        OK(runfile_step(f, &step, NULL, 0));
+    }
+    OK(runfile_close(&f, false));
+    OK(runfile_read(path_of("ledger.h5"), &s));
+    assert_int_equal(s.nsteps, 300);
+    assert_null(s.rank_ledgers);
+    assert_int_equal(s.ledger_ranks, 0);
+    run_summary_fini(&s);
+
+    const run_step none = step_of(300), two = step_of(303);
+    OK(runfile_resume(path_of("ledger.h5"), 300, &f));
+    OK(runfile_step(f, &none, NULL, 0));
+    put_ledgers(f, 0, 301, 303);
+    OK(runfile_step(f, &two, two_ledgers, 2));
+    put_ledgers(f, 0, 304, 306);
+    OK(runfile_close(&f, false));
+    OK(runfile_read(path_of("ledger.h5"), &s));
+    assert_int_equal(s.nsteps, 306);
+    check_blank(&s, 0, 301);
+    check_ledgers(&s, 0, 301, 303);
+    check_blank(&s, 303, 304);
+    assert_true(s.steps[303].mean.compute == 2);
+    check_ledgers(&s, 0, 304, 306);
+    run_summary_fini(&s);
+}
+
+static void test_wrong_ledgers(void **state)
+{
+    const int64_t dim[2] = {2, RUN_ACCOUNTS + 1};
+    run_summary s;
+    runfile *run = create("ledger.h5");
+    h5_file *f = NULL;
+    (void)state;
+
+    put_ledgers(run, 0, 0, 3);
+    OK(runfile_close(&run, true));
+    OK(h5_live_open(path_of("ledger.h5"), &f));
+    OK(h5_column_cut(f, "/ledger", 2));
+    OK(h5_close(&f));
+    assert_true(runfile_read(path_of("ledger.h5"), &s) != ST_OK);
+    has_text("/ledger");
+    assert_int_equal(runfile_resume(path_of("ledger.h5"), 3, &run), ST_BADFILE);
+    has_text("/ledger");
+
+    run = create("ledger.h5");
+    OK(runfile_close(&run, true));
+    OK(h5_live_open(path_of("ledger.h5"), &f));
+    OK(h5_column_create(f, "/ledger", H5_F64, 2, dim));
+    OK(h5_close(&f));
+    assert_int_equal(runfile_read(path_of("ledger.h5"), &s), ST_BADFILE);
+    assert_int_equal(runfile_resume(path_of("ledger.h5"), 0, &run), ST_BADFILE);
+    assert_null(run);
+}
+
+/* ---- misuse -------------------------------------------------------------- */
 
 static void test_steps_rise(void **state)
 {
@@ -298,8 +456,9 @@ static void test_describe(void **state)
 
 static int drop_folder(void **state)
 {
-    static const char *const names[] = {"run.h5",  "live.h5",    "killed.h5",
-                                        "rise.h5", "foreign.h5", "many.h5"};
+    static const char *const names[] = {"run.h5",   "live.h5",    "killed.h5",
+                                        "rise.h5",  "foreign.h5", "many.h5",
+                                        "ledger.h5"};
     (void)state;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -317,6 +476,9 @@ int main(void)
         cmocka_unit_test_teardown(test_killed_while_writing, no_leak),
         cmocka_unit_test_teardown(test_resume, no_leak),
         cmocka_unit_test_teardown(test_many_steps, no_leak),
+        cmocka_unit_test_teardown(test_rank_ledgers, no_leak),
+        cmocka_unit_test_teardown(test_steps_without_ledgers, no_leak),
+        cmocka_unit_test_teardown(test_wrong_ledgers, no_leak),
         cmocka_unit_test_teardown(test_steps_rise, no_leak),
         cmocka_unit_test_teardown(test_wrong_files, no_leak),
         cmocka_unit_test_teardown(test_describe, no_leak),

@@ -101,10 +101,24 @@ static void test_files(void **state)
     assert_null(text);
     assert_true(text_path_exists(path));
     assert_false(text_is_dir(path));
+    char other[8200];
+    snprintf(other, sizeof(other), "%s/./file", folder);
+    assert_true(text_path_same(path, other));
+    assert_false(text_path_same(path, folder));
+    strcat(other, "2"); /* neither exists */
+    strcat(path, "2");
+    assert_true(text_path_same(path, other));
+    path[strlen(path) - 1] = '\0';
+    assert_false(text_path_same(path, other));
     assert_int_equal(unlink(path), 0);
     /* No temporary file is left: remove_folder would fail. */
     in_folder("none/file", path);
     assert_int_equal(text_write_file(path, "x", 1), ST_CANTCREATE);
+    /* A pipe would be replaced by a file. */
+    in_folder("pipe", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(text_write_file(path, "x", 1), ST_CANTCREATE);
+    assert_int_equal(unlink(path), 0);
     assert_int_equal(mem_live(), 0);
 }
 

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Reads a comparison that `weft compare` wrote, with h5py alone.
+
+    benchmarks/analysis/read_comparison.py demo.h5
+
+Prints, for each model, its set-ups: how far their loss curves are apart, the
+memory of a device, and tokens per second. An example to start from; the
+layout is documented in benchmarks/RESULTS.md.
+"""
+import sys
+
+import h5py
+
+
+def text(value):
+    """Text is stored with fixed length; h5py hands it over as bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def loss_curve(file, run):
+    """Losses of a row of /runs, or None where nothing ran."""
+    group = text(run["group"])
+    return file[group]["steps/loss"][:] if group else None
+
+
+def largest_difference(curve, other):
+    """Of two curves, at any step. NaN if their lengths differ."""
+    if len(curve) != len(other):
+        return float("nan")
+    return max((abs(a - b) for a, b in zip(curve, other)), default=0.0)
+
+
+def print_run(run, curve, first):
+    """One line; the first curve is what the others are compared with."""
+    name, status = text(run["name"]), text(run["status"])
+    if status != "ok":
+        print(f"  {name:18} {status}: {text(run['reasons'])}")
+        return
+    print(
+        f"  {name:18} {run['devices']:2} x {run['peak_bytes'] / 2**20:8.2f} MiB"
+        f"  {run['tokens_per_s']:10.1f} tokens/s ({text(run['clock'])} time)"
+        f"  loss {curve[0]:.4f} to {curve[-1]:.4f}"
+        f"  largest difference {largest_difference(curve, first):g}"
+    )
+
+
+def print_model(file, model, runs):
+    print(model)
+    curves = [loss_curve(file, run) for run in runs]
+    first = next((c for c in curves if c is not None), None)
+    for run, curve in zip(runs, curves):
+        print_run(run, curve, first)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__.strip())
+    with h5py.File(sys.argv[1], "r") as file:
+        if text(file.attrs.get("format", b"")) != "weft-comparison":
+            sys.exit(f"{sys.argv[1]}: not a comparison of weft compare")
+        if text(file.attrs["format_version"]).split(".")[0] != "1":
+            sys.exit(f"{sys.argv[1]}: a later format than this script knows")
+        runs = file["runs"][:]
+        for model in dict.fromkeys(text(run["model"]) for run in runs):
+            print_model(
+                file, model, [r for r in runs if text(r["model"]) == model]
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+#!/bin/bash
+# Wrong checkpoints and published models: truncated, foreign, damaged, of
+# another model, of another run.
+# timeout: 60
+. "${0%/*}/common.sh"
+make_text text.txt
+make_text other.txt
+echo more >>other.txt
+run=(--data text.txt --seq 32 --batch 4)
+t=(train gpt-neo-tiny "${run[@]}" --steps 4)
+
+accepted train gpt-neo-tiny "${run[@]}" --steps 2 --save c.h5 --out r.h5 -q
+accepted show c.h5 --verify
+
+# bad CODE WORDS FILE: for --init and for --resume.
+bad() {
+    refused "$1" "$2" "${t[@]}" --init "$3" --save s.h5 --out o.h5
+    refused "$1" "$2" "${t[@]}" --resume "$3" --save s.h5 --out o.h5
+}
+bad $NOINPUT 'none.h5|No such file' none.h5
+mkdir folder
+bad $BADFILE 'folder: is not a regular file' folder
+: >empty.h5
+bad $BADFILE 'empty.h5: is empty' empty.h5
+bad $BADFILE 'text.txt: is not an HDF5 file' text.txt
+head -c 3000000 c.h5 >cut.h5
+bad $BADFILE 'cut.h5: is truncated' cut.h5
+refused $BADFILE 'cut.h5: is truncated' show cut.h5
+head -c 100 c.h5 >cut2.h5
+bad $BADFILE 'cut2.h5' cut2.h5
+bad $BADFILE 'golden.h5: is no file of Weft' \
+    "$golden/gptj_full_rotary/golden.h5"
+refused $BADFILE 'golden.h5|format is ""|weft-checkpoint' \
+    show "$golden/gptj_full_rotary/golden.h5"
+bad $BADFILE 'r.h5: is a weft-run, not a weft-checkpoint' r.h5
+
+# One byte of a tensor changed.
+cp c.h5 bad.h5
+printf '\xa5\x5a\xa5' | dd of=bad.h5 bs=1 seek=2000001 conv=notrunc 2>/dev/null
+bad $CORRUPT 'bad.h5: /weights/|checksum' bad.h5
+refused $CORRUPT 'bad.h5: /weights/|checksum' show bad.h5 --verify
+
+# Of another model, or of another run.
+refused $CONFIG 'c.h5: holds gpt-neo-tiny|not gpt-j-tiny|rotary' \
+    train gpt-j-tiny "${run[@]}" --init c.h5 --out o.h5
+refused $CONFIG 'c.h5: holds gpt-neo-tiny with 4 layers|(wanted 2)' \
+    "${t[@]}" --layers 2 --resume c.h5
+refused $CONFIG 'c.h5|--seed 1, not 7' "${t[@]}" --seed 7 --resume c.h5
+refused $CONFIG 'c.h5|--data-leaves 4|2' "${t[@]}" --data-leaves 2 --resume c.h5
+refused $CONFIG 'c.h5|--tensor-leaves 4|2' \
+    "${t[@]}" --tensor-leaves 2 --resume c.h5
+refused $CONFIG 'c.h5|--batch 4 --seq 32|64' "${t[@]}" --seq 64 --resume c.h5
+refused $CONFIG 'c.h5|other data (text.txt)|other.txt' \
+    "${t[@]}" --data other.txt --resume c.h5
+refused $CONFIG 'c.h5|2 steps already|--steps 2' \
+    "${t[@]}" --steps 2 --resume c.h5
+
+# Published models.
+from=$golden/gptj_full_rotary
+mkdir hf
+cp "$from/config.json" hf
+refused $NOINPUT 'hf|model.safetensors' convert hf -o g.h5
+head -c 20000 "$from/model.safetensors" >hf/model.safetensors
+refused $BADFILE 'hf/model.safetensors|truncated' convert hf -o g.h5
+head -c 5 "$from/model.safetensors" >hf/model.safetensors
+refused $BADFILE 'hf/model.safetensors' convert hf -o g.h5
+: >hf/model.safetensors
+refused $BADFILE 'hf/model.safetensors: is empty' convert hf -o g.h5
+cp text.txt hf/model.safetensors
+refused $BADFILE 'hf/model.safetensors: is not a safetensors file' \
+    convert hf -o g.h5
+cp "$golden/gpt_neo_local/model.safetensors" hf
+refused $BADFILE 'hf/model.safetensors|shape is|config.json' \
+    convert hf -o g.h5
+refused $NOINPUT 'text.txt: no such folder' convert text.txt -o g.h5
+refused $NOINPUT 'none: no such folder' convert none -o g.h5
+refused $CANTCREATE 'none/g.h5|no folder none' convert "$from" -o none/g.h5
+
+# A converted one has no moments to resume from.
+cp "$from/model.safetensors" hf
+accepted convert hf -o g.h5
+head -c 4000 /dev/zero >zero.bin
+refused $CONFIG 'g.h5|weights|--init' \
+    train hf --data zero.bin --seq 8 --batch 4 --resume g.h5
+finish

@@ -1,0 +1,67 @@
+#!/bin/bash
+# Wrong data: missing, empty, foreign, truncated, outside the vocabulary.
+# timeout: 60
+. "${0%/*}/common.sh"
+
+# bad CODE WORDS FILE: refused by train, streamed and by a plan that would
+# need two ranks, and all but what needs a model by show.
+bad() {
+    refused "$1" "$2" train gpt-neo-tiny --data "$3"
+    refused "$1" "$2" train gpt-neo-tiny --data "$3" --plan dp2
+}
+
+make_text text.txt
+refused $NOINPUT 'none.txt|No such file' train gpt-neo-tiny --data none.txt
+bad $NOINPUT 'none.txt|No such file' none.txt
+mkdir folder
+bad $BADFILE 'folder: is a folder' folder
+: >empty.txt
+bad $BADFILE 'empty.txt: is empty' empty.txt
+mkfifo pipe
+bad $BADFILE 'pipe: is not a regular file' pipe
+printf 'abc' >short.txt
+bad $CONFIG 'short.txt: 3 tokens are left|128|129|--seq' short.txt
+
+# Token files.
+llmc 20240520 1 2000 >ok.bin
+head -c 4000 /dev/zero >>ok.bin
+accepted show ok.bin --model gpt-neo-tiny
+llmc 20240520 1 2000 >cut.bin
+head -c 3000 /dev/zero >>cut.bin
+bad $BADFILE 'cut.bin: has 4024 bytes|2000 tokens|5024|copy it again' cut.bin
+refused $BADFILE 'cut.bin: has 4024 bytes' show cut.bin
+head -c 500 ok.bin >cut2.bin
+bad $BADFILE 'cut2.bin: is a truncated llm.c|1024' cut2.bin
+llmc 20240520 9 2000 >version.bin
+head -c 4000 /dev/zero >>version.bin
+bad $BADFILE 'version.bin|version 9' version.bin
+printf 'odd' >odd.bin
+bad $BADFILE 'odd.bin: has an odd length of 3' odd.bin
+
+# Outside the vocabulary of 256: seen when the data are checked.
+{
+    head -c 3000 /dev/zero
+    le16 256
+    head -c 3000 /dev/zero
+} >nano.bin
+refused $CONFIG 'nano.bin|token 256 at position 1500|0 to 255' \
+    train gpt-neo-tiny --data nano.bin
+refused $CONFIG 'nano.bin|token 256 at position 1500|0 to 255' \
+    show nano.bin --model gpt-neo-tiny
+{
+    llmc 20240801 7 2000
+    head -c 7996 /dev/zero
+    le32 70000
+} >wide.bin
+refused $CONFIG 'wide.bin|token 70000 at position 1999|0 to 255' \
+    train gpt-neo-tiny --data wide.bin
+
+# Foreign files.
+bad $BADFILE 'golden.h5: is an HDF5 file' "$golden/gptj_full_rotary/golden.h5"
+bad $BADFILE 'model.safetensors: is a safetensors file' \
+    "$golden/gptj_full_rotary/model.safetensors"
+gzip -c text.txt >text.txt.gz
+bad $BADFILE 'text.txt.gz: is gzip' text.txt.gz
+printf 'PK\003\004xxxxxxxxxxxxxxxxxx' >model.pt
+bad $BADFILE 'model.pt: is a zip' model.pt
+finish

@@ -1,0 +1,103 @@
+#!/bin/bash
+# Wrong plans: shorthand, files, rules, memory; and that a refusal by rules or
+# by the bound on memory is fast.
+# timeout: 60
+. "${0%/*}/common.sh"
+make_text text.txt
+t=(train gpt-neo-tiny --data text.txt)
+
+# Shorthand.
+refused $CONFIG 'plan "dp2.xp2"|understood dp2|"xp2" is no part|dp2.tp2.pp2' \
+    "${t[@]}" --plan dp2.xp2
+refused $CONFIG 'plan "dp0"|"dp0"|whole number from 1' "${t[@]}" --plan dp0
+refused $CONFIG 'plan "dp"|"dp"|whole number' "${t[@]}" --plan dp
+refused $CONFIG 'plan "dp2.dp4"|"dp4" is there twice' "${t[@]}" --plan dp2.dp4
+refused $CONFIG 'plan "dp2."|empty part' "${t[@]}" --plan dp2.
+refused $CONFIG 'plan ""' "${t[@]}" --plan ''
+refused $CONFIG '"dp99999999999999999999"' "${t[@]}" \
+    --plan dp99999999999999999999
+
+# plan CODE WORDS TEXT: a plan file with that text.
+plan() {
+    printf '%s\n' "$3" >p.json
+    refused "$1" "$2" "${t[@]}" --plan p.json
+}
+refused $NOINPUT 'none.json|no such file' "${t[@]}" --plan none.json
+plan $BADFILE 'p.json:1:' '{"data": 2'
+plan $BADFILE 'p.json:2:' '{"data": 2
+ "tensor": 2}'
+plan $BADFILE 'p.json:|data' '{"data": 2, "data": 4}'
+plan $BADFILE 'p.json:1:' '{"data": 2} {}'
+plan $CONFIG 'p.json: micro_batchs|did you mean "micro_batch"' \
+    '{"micro_batchs": 2}'
+plan $CONFIG 'p.json: data|"2"' '{"data": "2"}'
+plan $CONFIG 'p.json: data: 0|1 to' '{"data": 0}'
+plan $CONFIG 'p.json: data: 2.5' '{"data": 2.5}'
+plan $CONFIG 'p.json: schedule|"gpie"|gpipe' '{"schedule": "gpie"}'
+plan $CONFIG 'p.json: recompute|true' '{"recompute": true}'
+plan $CONFIG 'p.json' '[2, 2]'
+
+# Rules: every one that is violated, and what works.
+refused $CONFIG 'pipe: 3 does not divide 4 layers|1, 2, 4|nearest plan' \
+    "${t[@]}" --plan pp3
+refused $CONFIG 'pipe: 8 is more than|layers (4)|nearest plan' \
+    "${t[@]}" --plan pp8
+refused $CONFIG 'tensor: 5 is more than|heads (4)|nearest plan' \
+    "${t[@]}" --plan tp5
+refused $CONFIG 'data: 16|more than the batch has sequences (8)|nearest plan' \
+    "${t[@]}" --plan dp16
+refused $CONFIG 'data: 3|(2)|; pipe: 3|; nearest plan that works: ' \
+    "${t[@]}" --plan dp3.pp3 --batch 2
+refused $CONFIG 'data: 8|4 data leaves|--data-leaves 8' \
+    "${t[@]}" --plan dp8 --data-leaves 4
+refused $CONFIG 'micro_batch: 5|1 to 4|nearest plan' "${t[@]}" --plan dp2.mb5
+refused $CONFIG 'dp1000000.pp1000000' "${t[@]}" --plan dp1000000.pp1000000
+refused $CONFIG 'seq: 257|1 to 256|--seq' "${t[@]}" --plan dp2 --seq 257
+refused $CONFIG '--seq 257|256 positions' "${t[@]}" --seq 257
+
+# Memory: by the bound, by the compiled plan, streamed.
+refused $BUDGET 'plan dp2|1 MiB is too little|at least|no plan fits' \
+    "${t[@]}" --plan dp2 --device-memory 1MiB
+refused $BUDGET 'plan dp2|12 MiB is too little|nearest plan that works: ' \
+    "${t[@]}" --plan dp2 --device-memory 12MiB
+refused $BUDGET '1 MiB|streaming gpt-neo-tiny|1024 tokens|--batch' \
+    "${t[@]}" --device-memory 1MiB
+# Between the bound and what is needed: only a compile can tell.
+least=$("$WEFT" show dp2 --model gpt-neo-tiny --device-memory 1MiB 2>&1 |
+    sed -n 's/.*needs at least \([0-9]*\)[.0-9]* MiB; .*/\1/p')
+refused $BUDGET 'plan dp2 needs|device memory|nearest plan that works: ' \
+    "${t[@]}" --plan dp2 --device-memory $((${least:-0} + 1))MiB
+
+# The plan that a refusal names is one that fits: with show, which compiles.
+for memory in 6 8 10 12 16; do
+    near=$("$WEFT" show dp2 --model gpt-neo-tiny --device-memory ${memory}MiB \
+        2>&1 | sed -n 's/.*nearest plan that works: \(.*\)$/\1/p')
+    case "$near" in
+    '') complain "no nearest plan in $memory MiB" ;;
+    'the file '*) printf '%s\n' "${near#the file }" >near.json ;;
+    esac
+    [ ! -e near.json ] || near=near.json
+    accepted show "$near" --model gpt-neo-tiny --device-memory ${memory}MiB
+    rm -f near.json
+done
+
+# fast COMMAND...: refused within 0.1 s, median of 5.
+fast() {
+    local i start times=()
+    tried=$((tried + 1))
+    for i in 1 2 3 4 5; do
+        start=$(date +%s%N)
+        "$WEFT" "$@" >"$TMPDIR/out" 2>&1 </dev/null
+        times[i]=$((($(date +%s%N) - start) / 1000000))
+    done
+    mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
+    echo "${times[2]} ms: weft $*"
+    [ "${times[2]}" -lt 100 ] || complain "took ${times[*]} ms: weft $*"
+}
+fast "${t[@]}" --plan dp3.pp3 --batch 2
+fast "${t[@]}" --plan dp2 --device-memory 1MiB
+fast "${t[@]}" --device-memory 1MiB
+fast train gpt-j-6b --data text.txt --plan dp3.pp5 --batch 2
+fast train gpt-j-6b --data text.txt --plan tp2 --device-memory 1GiB
+fast train gpt-j-6b --data text.txt --device-memory 1MiB
+finish
