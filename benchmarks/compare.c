@@ -10,7 +10,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/threads.h"
 #include "runtime/base/units.h"
+#include "runtime/train/host.h"
 
 enum { WORDS_MAX = 150 };
 
@@ -143,6 +145,7 @@ static status run_one(comparing *c, int model, int index)
         TRY(compare_measure(c, index, &row));
     }
     TRY(comparison_add(c->file, &row, run));
+    compare_print_row(c, &row);
     return compare_keep(c, &row);
 }
 
@@ -166,9 +169,13 @@ static status begin(comparing *c)
                    c->config->out);
     TRY(comparison_create(c->config->out, c->config->cmdline, NULL,
                           c->e.text, &c->file));
-    log_out("%s on %s; sums in %d data and %d tensor leaves\n",
+    /* One rate for all rows: the machine's best just now. */
+    c->cores = threads_usable();
+    c->matmul_rate = host_matmul_rate(c->cores, 2048, 5);
+    log_out("%s on %s; sums in %d data and %d tensor leaves; host: %d cores, "
+            "matmul %.1f GF/s\n",
             c->config->experiment, c->e.data, c->data_leaves,
-            c->tensor_leaves);
+            c->tensor_leaves, c->cores, c->matmul_rate * 1e-9);
     return ST_OK;
 }
 

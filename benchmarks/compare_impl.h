@@ -19,6 +19,8 @@ typedef struct comparing {
     comparison_row *rows;
     int nrows;
     int failed, disagree;
+    int cores;          /* of this host                                   */
+    double matmul_rate; /* best with all of them, flop/s                  */
 } comparing;
 
 /* Reads the run file into the row and compares with the judge; of the judge
@@ -34,6 +36,8 @@ int64_t compare_switch_distance(const comparing *c, int model, int index);
 
 /* Adds the row to those that tables are printed from. */
 MUST_USE status compare_keep(comparing *c, const comparison_row *row);
+/* One line as soon as a set-up has been through. */
+void compare_print_row(const comparing *c, const comparison_row *row);
 MUST_USE status compare_print_model(const comparing *c, int model);
 
 #endif

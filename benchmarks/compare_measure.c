@@ -32,7 +32,8 @@ static status median(const run_summary *s, bool cpu, double *out)
     return ST_OK;
 }
 
-static status measure_speed(const run_summary *s, comparison_row *row)
+static status measure_speed(const comparing *c, const run_summary *s,
+                            comparison_row *row)
 {
     double seconds;
     bool cpu = s->info.oversubscribed;
@@ -41,11 +42,8 @@ static status measure_speed(const run_summary *s, comparison_row *row)
     row->tokens_per_s = (double)(s->info.batch * s->info.seq) / seconds;
     row->flop_per_s = row->tokens_per_s * s->info.flops_per_token;
     /* A CPU second is one core's: compare with one core's matmul rate. */
-    double rate = s->host.matmul_gflops * 1e9;
-    if (cpu && s->host.threads > 0) {
-        rate /= s->host.threads;
-    }
-    row->host_matmul_share = s->has_host ? row->flop_per_s / rate : NAN;
+    row->host_matmul_share =
+        row->flop_per_s / (cpu ? c->matmul_rate / c->cores : c->matmul_rate);
     return ST_OK;
 }
 
@@ -147,7 +145,7 @@ status compare_measure(comparing *c, int index, comparison_row *row)
     if (s.nsteps > 0) {
         row->loss_first = s.steps[0].loss;
         row->loss_last = s.steps[s.nsteps - 1].loss;
-        st = measure_speed(&s, row);
+        st = measure_speed(c, &s, row);
         measure_ledger(&s, row);
         measure_ranks(&s, row);
         measure_setup(&s, row);

@@ -27,6 +27,33 @@ static bool ran(const comparison_row *r)
     return strcmp(r->status, "ok") == 0;
 }
 
+void compare_print_row(const comparing *c, const comparison_row *row)
+{
+    (void)c;
+    if (ran(row)) {
+        log_out("%s %s: loss %.6f -> %.6f, %s\n", row->model, row->name,
+                row->loss_first, row->loss_last,
+                strcmp(row->agreement, "no") == 0 ? "NOT the judge's"
+                                                  : "the judge's bits");
+    } else {
+        log_out("%s %s: %s\n", row->model, row->name, row->status);
+    }
+}
+
+/* The judge's losses, ten at most; what agrees with it has the same. */
+static void curve(const comparing *c, strbuf *out)
+{
+    int64_t n = c->judge_steps;
+    int64_t shown = n < 10 ? n : 10;
+    strbuf_add(out, "loss");
+    for (int64_t i = 0; i < shown; i++) {
+        int64_t step = shown > 1 ? i * (n - 1) / (shown - 1) : 0;
+        strbuf_printf(out, "  %lld: %.4f", (long long)step + 1,
+                      c->judge_loss[step]);
+    }
+    strbuf_add(out, "\n\n");
+}
+
 static status results(const comparing *c, int model, strbuf *out)
 {
     static const char *const heads[] = {
@@ -141,6 +168,7 @@ status compare_print_model(const comparing *c, int model)
 {
     strbuf out = {0};
     strbuf_printf(&out, "\n%s\n\n", c->e.models[model]);
+    curve(c, &out);
     status st = results(c, model, &out);
     strbuf_add(&out, "\n");
     if (st == ST_OK) {

@@ -141,8 +141,8 @@ status setup_open(const setup_options *o, int ranks, setup *out)
     }
     s.sh = make_shape(&s, o);
     TRY(params_init(&s.a, &s.ps));
-    status st = s.streamed ? open_streamed(&s, o)
-                           : open_partitioned(&s, o, ranks);
+    status st =
+        s.streamed ? open_streamed(&s, o) : open_partitioned(&s, o, ranks);
     if (st == ST_OK) {
         st = setup_share(&s, 0);
     }

@@ -7,14 +7,13 @@
 #include "runtime/base/text.h"
 
 static const command commands[] = {
-    {"train", "train a model, streamed or by a plan", command_train,
-     true},
+    {"train", "train a model, streamed or by a plan", command_train, true},
     {"compare", "train the same model several ways, side by side",
      command_compare, false},
     {"show", "look inside a model, plan, checkpoint, results or data",
      command_show, false},
-    {"convert", "turn a Hugging Face folder into a checkpoint",
-     command_convert, false},
+    {"convert", "turn a Hugging Face folder into a checkpoint", command_convert,
+     false},
     {"bench", "figures that claims rest on, as ratios in one run",
      command_bench, true},
 };

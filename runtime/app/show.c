@@ -142,6 +142,11 @@ static status kind_of_json(const char *path, kind *out)
     status st = ST_OK;
     if (json_has(root, "model_type")) {
         *out = KIND_MODEL;
+    } else if (json_has(root, "setups")) {
+        st = FAIL(ST_CONFIG,
+                  "%s: is an experiment; run it with weft compare and show "
+                  "what came of it",
+                  path);
     } else if (plan) {
         *out = KIND_PLAN;
     } else {

@@ -323,7 +323,7 @@ static void show_row(const comparison_row *r)
     if (!isnan(r->tokens_per_s)) {
         snprintf(rate.s, sizeof(rate.s), "%s", units_count(r->tokens_per_s).s);
     }
-    log_out("  %-20.20s %-8s%5s%12s%11s%12s%9s%6s%10s\n", r->name, r->status,
+    log_out("  %-17.17s %-8s%5s%10s%9s%10s%8s%5s%9s\n", r->name, r->status,
             of_i64(r->devices).s, of_bytes(r->peak_bytes).s, rate.s,
             of_double(r->loss_last, "%.6f").s,
             r->agreement[0] != '\0' ? r->agreement : "-",
@@ -335,7 +335,7 @@ static void show_rows(const comparison_row *rows, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         if (i == 0 || strcmp(rows[i].model, rows[i - 1].model) != 0) {
             show_head("%s", rows[i].model);
-            log_out("  %-20s %-8s%5s%12s%11s%12s%9s%6s%10s\n", "set-up", "",
+            log_out("  %-17s %-8s%5s%10s%9s%10s%8s%5s%9s\n", "set-up", "",
                     "ranks", "memory", "tokens/s", "last loss", "bits", "keys",
                     "1st step");
         }

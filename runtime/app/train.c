@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "benchmarks/run_args.h"
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
-#include "benchmarks/run_args.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
@@ -45,8 +45,7 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
 
 static status parse(run_of *r, int argc, const char *const *argv)
 {
-    TRY(opt_parse(&train_command, argc, argv, &r->a, sizeof(r->a),
-                  &r->parsed));
+    TRY(opt_parse(&train_command, argc, argv, &r->a, sizeof(r->a), &r->parsed));
     if (opt_wants_help(r->parsed)) {
         return ST_OK;
     }
@@ -75,8 +74,9 @@ static status check_apart(const run_args *a)
         const char *output = pairs[i].output;
         REQUIRE(output == NULL || pairs[i].other == NULL ||
                     !text_path_same(output, pairs[i].other),
-                ST_USAGE, "train: %s %s is %s too and would be lost; give "
-                          "another name",
+                ST_USAGE,
+                "train: %s %s is %s too and would be lost; give "
+                "another name",
                 pairs[i].option, output, pairs[i].other_option);
     }
     return ST_OK;
@@ -117,8 +117,8 @@ static void check_binding(const run_of *r)
     int usable = threads_usable();
     int here = comm_node_size(r->world);
     if (comm_rank(r->world) == 0 && usable < threads_online() &&
-        comm_node_cores(r->world) < threads_online() &&
-        r->a.threads == 0 && here < threads_online()) {
+        comm_node_cores(r->world) < threads_online() && r->a.threads == 0 &&
+        here < threads_online()) {
         log_warn("ranks are bound to %d of %d cores; add --bind-to none to "
                  "mpirun",
                  comm_node_cores(r->world), threads_online());
@@ -201,7 +201,8 @@ static status run_ranks(run_of *r, status prepared)
     int size = comm_size(r->world);
     status st = ST_OK;
     if (size != setup_ranks(&r->s)) {
-        st = FAIL(ST_CONFIG, "%s needs %d rank%s, there %s %d; use mpirun -np "
+        st = FAIL(ST_CONFIG,
+                  "%s needs %d rank%s, there %s %d; use mpirun -np "
                   "%d, or no mpirun at all",
                   r->s.streamed ? "streaming" : r->s.plan.name,
                   setup_ranks(&r->s), setup_ranks(&r->s) == 1 ? "" : "s",
@@ -264,7 +265,8 @@ static status start_job(const run_of *r, int argc, const char *const *argv)
     status st = (status)code;
     if (strcmp(status_name(st), status_name((status)-1)) == 0) {
         /* Not one of ours: mpirun's own, or a rank was killed. */
-        return FAIL(ST_PEER, "the job ended with code %d, without a word", code);
+        return FAIL(ST_PEER, "the job ended with code %d, without a word",
+                    code);
     }
     return status_set(st, ""); /* the job has said why */
 }

@@ -69,8 +69,9 @@ static status folder_of(const char *path, char out[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
     /* The root keeps its slash. */
-    const size_t len =
-        slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    const size_t len = slash == NULL   ? 1
+                       : slash == path ? 1
+                                       : (size_t)(slash - path);
 
     REQUIRE(len < PATH_MAX, ST_CANTCREATE, "%.60s...: the name is too long",
             path);

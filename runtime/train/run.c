@@ -36,8 +36,7 @@ static status make_exec(train *t)
                      .batch_self = &t->data};
     int64_t begin = clock_wall_ns();
     TRY(exec_create(&c, &t->e));
-    t->job->measures.communicators_s =
-        (double)(clock_wall_ns() - begin) * 1e-9;
+    t->job->measures.communicators_s = (double)(clock_wall_ns() - begin) * 1e-9;
     t->state = (train_state){t->e, j->a, j->ps, j->store, j->world};
     return ST_OK;
 }
@@ -113,8 +112,9 @@ static status all_steps(train *t)
     }
     REQUIRE(!stop || step == j->recipe.steps, ST_SIGNAL,
             "stopped by a signal after step %lld%s%s", (long long)step,
-            j->save != NULL ? "; go on with --resume " : "; nothing was "
-                                                         "saved (no --save)",
+            j->save != NULL ? "; go on with --resume "
+                            : "; nothing was "
+                              "saved (no --save)",
             j->save != NULL ? j->save : "");
     return ST_OK;
 }

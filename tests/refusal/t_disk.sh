@@ -28,16 +28,21 @@ mount -t tmpfs -o size=16m tmpfs "$disk" || exit 71
 # Checkpoints: the old one stays, no left-over.
 accepted "${t[@]}" --steps 1 --save "$disk/c.h5" -q
 before=$(cksum <"$disk/c.h5")
+code=$CANTCREATE # not a byte: it cannot even be made
 for free in 0 100 3000; do
     room $free
-    refused $IO "$disk/c.h5|disk" "${t[@]}" --steps 2 --save "$disk/c.h5" -q
+    refused $code "$disk/c.h5" "${t[@]}" --steps 2 --save "$disk/c.h5" -q
+    code=$IO
     [ "$before" = "$(cksum <"$disk/c.h5")" ] || complain 'c.h5 has changed'
     [ ! -e "$disk/c.h5.tmp" ] || complain 'c.h5.tmp is left'
 done
 rm "$disk/c.h5"
 
 # Results: full at once, or after some steps.
-for free in 0 12 264 300; do
+room 0
+refused $CANTCREATE "$disk/r.h5|No space left" \
+    "${t[@]}" --steps 3 --out "$disk/r.h5" -q
+for free in 12 264 300; do
     room $free
     refused $IO "$disk/r.h5|full" "${t[@]}" --steps 3 --out "$disk/r.h5" -q
 done
@@ -46,7 +51,7 @@ accepted "${t[@]}" --steps 3 --out "$disk/r.h5" -q
 rm -f "$disk/fill"
 
 room 0
-refused $IO "$disk/g.h5" convert "$golden/gptj_full_rotary" -o "$disk/g.h5"
+refused $CANTCREATE "$disk/g.h5|No space left" convert "$golden/gptj_full_rotary" -o "$disk/g.h5"
 rm -f "$disk/fill"
 
 # Read-only: said before anything runs.

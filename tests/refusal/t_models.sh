@@ -85,4 +85,6 @@ refused $CONFIG 'gpt-neo-tiny|5 layers|1 to 4' \
 # A file that is neither.
 echo '{"colour": 3}' >m.json
 refused $CONFIG 'm.json|no model|no plan' show m.json
+echo '{"models": ["gpt-neo-tiny"], "data": "x", "setups": []}' >e.json
+refused $CONFIG 'e.json: is an experiment|weft compare' show e.json
 finish

@@ -23,7 +23,7 @@ plan() {
     refused "$1" "$2" "${t[@]}" --plan p.json
 }
 refused $NOINPUT 'none.json|no such file' "${t[@]}" --plan none.json
-plan $BADFILE 'p.json:1:' '{"data": 2'
+plan $BADFILE "p.json:2:|'}' expected" '{"data": 2'
 plan $BADFILE 'p.json:2:' '{"data": 2
  "tensor": 2}'
 plan $BADFILE 'p.json:|data' '{"data": 2, "data": 4}'

@@ -34,7 +34,7 @@ echo "four models: $ms ms"
     /^work/ { table = 0 }
     table && NF > 1 {
         gsub(",", "", $NF)
-        if ($1 == "total") { total = $NF }
+        if ($1 == "total") { total = $NF + 0 }
         else if ($1 == "all") { sum += $NF }
         else if ($1 !~ /\.h\.0\./ && $1 ~ /\./) { sum += $NF }
     }

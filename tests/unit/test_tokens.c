@@ -221,8 +221,8 @@ static void test_wrong_files(void **state)
     expect_refused(put("x.pt", "PK\003\004", 4), ST_BADFILE, "zip");
     expect_refused(put("x.npy", "\223NUMPY\1\0", 8), ST_BADFILE, "NumPy");
     expect_refused(put("x.parquet", "PAR1....", 8), ST_BADFILE, "Parquet");
-    expect_refused(put("x.safetensors", "\2\0\0\0\0\0\0\0{}", 10),
-                   ST_BADFILE, "safetensors");
+    expect_refused(put("x.safetensors", "\2\0\0\0\0\0\0\0{}", 10), ST_BADFILE,
+                   "safetensors");
 }
 
 static void test_split(void **state)
