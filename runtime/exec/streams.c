@@ -216,10 +216,11 @@ void exec_stop_workers(exec *e)
 static void finish_request(exec *e, int32_t op)
 {
     comm_wait_ns wait = {0};
+    int64_t t = clock_wall_ns();
     comm_req_wait(e->pending[op], &wait);
     e->pending[op] = NULL;
     e->ledger.bubble += wait.bubble;
-    e->ledger.comm += wait.transfer;
+    e->ledger.comm += clock_wall_ns() - t - wait.bubble;
     note_end(e, op);
     set_done(e, op);
 }
@@ -247,10 +248,12 @@ static void allreduce(exec *e, const prog_op *o)
     const prog_view *v = view(e, o, 1);
     const prog_stack *s = &e->p->stack[o->stack0];
     int64_t count = (v->rows - 1) * v->ld + v->cols;
+    int64_t t = clock_wall_ns();
     comm_tree_allreduce(e->group[o->group], (int)o->rows, at(e, v), s->plane,
                         count, at(e, work), (size_t)work->cols * 4, &wait);
+    /* The local tree belongs to the reduction. */
     e->ledger.bubble += wait.bubble;
-    e->ledger.comm += wait.transfer;
+    e->ledger.comm += clock_wall_ns() - t - wait.bubble;
 }
 
 static void start_message(exec *e, const prog_op *o, int32_t i)
