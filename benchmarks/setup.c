@@ -197,7 +197,12 @@ status setup_store_create(const setup *s, const setup_options *o, int threads,
                     ? store_null_create(list, s->ps.n, 0, out)
                     : store_ram_create(list, s->ps.n, s->math, threads, out);
     if (st == ST_OK && o->store == SETUP_STORE_CHECK) {
-        st = store_check_create(*out, list, s->ps.n, out);
+        store *inner = *out;
+        st = store_check_create(inner, list, s->ps.n, out);
+        if (st != ST_OK) {
+            inner->ops->destroy(inner);
+            *out = NULL;
+        }
     }
     mem_free(list);
     return st;

@@ -3,13 +3,16 @@
 
     benchmarks/analysis/read_comparison.py demo.h5
 
-Prints, for each model, its set-ups: how far their loss curves are apart, the
-memory of a device, and tokens per second. An example to start from; the
-layout is documented in benchmarks/RESULTS.md.
+Prints, for each model, its set-ups: the memory of a device, tokens per second,
+and how far the loss curve is from that of the first set-up that ran. An example
+to start from; benchmarks/RESULTS.md documents the layout.
 """
 import sys
 
-import h5py
+try:
+    import h5py
+except ModuleNotFoundError:
+    sys.exit("h5py is missing; Debian's package python3-h5py has it")
 
 
 def text(value):

@@ -34,6 +34,7 @@ struct exec {
      * operation i ran; `mutex` and `moved` announce changes to sleepers. */
     atomic_int *done;
     comm_req **pending; /* started sends and receives                      */
+    int open;           /* how many of them                                */
     int serial;
     bool forward_only;
     int64_t step;

@@ -13,8 +13,7 @@
 
 bool exec_takes(const exec *e, const prog_op *o)
 {
-    return !e->forward_only || o->phase == PHASE_FORWARD ||
-           o->kind == OP_CLIP;
+    return !e->forward_only || prog_is_forward(o);
 }
 
 static bool is_done(const exec *e, int32_t op)
@@ -76,6 +75,7 @@ static bool has_worker(const exec *e, int stream)
 static int64_t real_rows(const exec *e, const prog_op *o)
 {
     int64_t left = e->c.ps->list[o->param].rows - o->row0;
+    left = left > 0 ? left : 0;
     return o->rows < left ? o->rows : left;
 }
 
@@ -93,14 +93,18 @@ static status move_data(exec *e, worker *w, const prog_op *o)
     int64_t cols = e->c.ps->list[o->param].cols;
     switch ((op_kind)o->kind) {
     case OP_LOAD:
-        TRY(ops->load(s, o->param, o->row0, rows, p));
+        if (rows > 0) {
+            TRY(ops->load(s, o->param, o->row0, rows, p));
+        }
         memset(p + rows * cols, 0, (size_t)((o->rows - rows) * cols) * 4);
         break;
     case OP_LOAD_ROWS:
         TRY(ops->load_rows(s, o->param, e->unique, e->nunique, p));
         break;
     case OP_DRAIN:
-        TRY(ops->drain(s, o->param, o->row0, rows, p));
+        if (rows > 0) {
+            TRY(ops->drain(s, o->param, o->row0, rows, p));
+        }
         break;
     default:
         TRY(ops->drain_rows(s, o->param, e->unique, e->nunique, p));
@@ -221,8 +225,19 @@ static void finish_request(exec *e, int32_t op)
     e->pending[op] = NULL;
     e->ledger.bubble += wait.bubble;
     e->ledger.comm += clock_wall_ns() - t - wait.bubble;
+    e->open--;
     note_end(e, op);
     set_done(e, op);
+}
+
+/* Makes room for one more message: the oldest is waited for. */
+static void bound_requests(exec *e, int32_t before)
+{
+    for (int32_t i = 0; e->open >= COMM_REQS_MAX / 2 && i < before; i++) {
+        if (e->pending[i] != NULL) {
+            finish_request(e, i);
+        }
+    }
 }
 
 /* False if another thread failed. */
@@ -261,6 +276,8 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
     const prog_view *v = view(e, o, 0);
     int rank = o->peer < 0 ? e->place->prev : e->place->next;
     int64_t bytes = v->rows * v->ld * (int64_t)sizeof(float);
+    bound_requests(e, i);
+    e->open++;
     e->pending[i] =
         o->kind == OP_SEND
             ? comm_isend(e->c.world, rank, (int)o->arg, at(e, v), bytes)

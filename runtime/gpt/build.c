@@ -48,6 +48,10 @@ status gpt_shape_share(gpt_shape *sh, int d, int t)
             d, sh->dp, (long long)sh->N, sh->D, sh->dp);
     sh->seq_first = tok0 / sh->T;
     sh->seqs = (tok1 - tok0) / sh->T;
+    REQUIRE(sh->seqs + sh->D < SEGS_MAX, ST_CONFIG,
+            "a rank's share of %lld sequences is too large, at most %d; lower "
+            "--batch or use more ranks",
+            (long long)sh->seqs, SEGS_MAX - sh->D - 1);
     own_tree(sh->D, sh->data_lo, sh->data_hi, &sh->data_base, &sh->data_tree);
     own_tree(sh->S, sh->tensor_lo, sh->tensor_hi, &sh->tensor_base,
              &sh->tensor_tree);

@@ -4,7 +4,8 @@
 
 #include "runtime/gpt/build.h"
 
-enum { SEGS_MAX = 512 };
+/* Most segments of a sum over tokens; gpt_shape_share keeps batches below. */
+enum { SEGS_MAX = 2048 };
 
 /* Micro-batch i of a set: its rows in the set's buffers. */
 typedef struct mb_rows {

@@ -12,7 +12,6 @@ refused_by 2 $CONFIG 'streaming needs 1 rank|there are 2' "${t[@]}"
 
 # Each stage of a start.
 refused_by 2 $USAGE "'--stesp'|--steps" "${t[@]}" --plan dp2 --stesp 3
-refused_by 2 $CONFIG 'pipe: 3|nearest plan' "${t[@]}" --plan pp3
 refused_by 2 $BUDGET '1 MiB is too little' \
     "${t[@]}" --plan tp2 --device-memory 1MiB
 refused_by 3 $NOINPUT 'none.txt|No such file' "${t[@]}" --plan dp3 \
