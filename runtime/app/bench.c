@@ -66,12 +66,7 @@ status command_bench(int argc, const char *const *argv)
     opt_parsed *parsed = NULL;
     TRY(opt_parse(&bench_command, argc, argv, &a, sizeof(a), &parsed));
     status st = ST_OK;
-    if (opt_wants_help(parsed)) {
-        strbuf help = {0};
-        opt_help(&bench_command, &help);
-        printf("%s", strbuf_view(&help));
-        strbuf_fini(&help);
-    } else {
+    if (!command_helped(&bench_command, parsed)) {
         st = measure(parsed, &a);
     }
     opt_destroy(parsed);

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "runtime/base/opt.h"
 #include "runtime/base/status.h"
 
 typedef struct command {
@@ -21,5 +22,8 @@ status command_compare(int argc, const char *const *argv);
 status command_show(int argc, const char *const *argv);
 status command_convert(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
+
+/* Prints the help of a command if it was asked for; true if so. */
+bool command_helped(const opt_command *cmd, const opt_parsed *parsed);
 
 #endif

@@ -33,11 +33,8 @@ status command_compare(int argc, const char *const *argv)
     opt_parsed *parsed = NULL;
     TRY(opt_parse(&compare_command, argc, argv, &a, sizeof(a), &parsed));
     status st = ST_OK;
-    if (opt_wants_help(parsed)) {
-        strbuf help = {0};
-        opt_help(&compare_command, &help);
-        printf("%s", strbuf_view(&help));
-        strbuf_fini(&help);
+    if (command_helped(&compare_command, parsed)) {
+        st = ST_OK;
     } else if (launch_is_rank()) {
         st = FAIL(ST_USAGE, "compare starts its own jobs: run it without "
                             "mpirun");

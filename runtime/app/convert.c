@@ -35,11 +35,8 @@ status command_convert(int argc, const char *const *argv)
     opt_parsed *parsed = NULL;
     TRY(opt_parse(&convert_command, argc, argv, &a, sizeof(a), &parsed));
     status st = ST_OK;
-    if (opt_wants_help(parsed)) {
-        strbuf help = {0};
-        opt_help(&convert_command, &help);
-        printf("%s", strbuf_view(&help));
-        strbuf_fini(&help);
+    if (command_helped(&convert_command, parsed)) {
+        st = ST_OK;
     } else if (a.out == NULL) {
         st = FAIL(ST_USAGE, "convert: -o CKPT.h5 is missing");
     } else {

@@ -262,12 +262,7 @@ status command_show(int argc, const char *const *argv)
     opt_parsed *parsed = NULL;
     TRY(opt_parse(&show_command, argc, argv, &a, sizeof(a), &parsed));
     status st = ST_OK;
-    if (opt_wants_help(parsed)) {
-        strbuf help = {0};
-        opt_help(&show_command, &help);
-        printf("%s", strbuf_view(&help));
-        strbuf_fini(&help);
-    } else {
+    if (!command_helped(&show_command, parsed)) {
         st = show(parsed, &a);
     }
     opt_destroy(parsed);

@@ -57,24 +57,6 @@ static void show_ranks(const plan *p)
 
 /* Groups of ranks that some operation needs; each is counted at its first
  * member. */
-static int count_groups(const program_set *set)
-{
-    int n = 0;
-    for (int r = 0; r < set->nranks; r++) {
-        const prog_place *at = &set->places[r];
-        const program *p = &set->classes[at->class_index];
-        bool used[GROUP_COUNT] = {false};
-        for (int32_t i = 0; i < p->nops; i++) {
-            used[p->ops[i].group] = true;
-        }
-        n += used[GROUP_TENSOR] && at->tensor == 0;
-        n += used[GROUP_DATA] && at->data == 0;
-        n += used[GROUP_TIE] && at->pipe == 0;
-        n += used[GROUP_WORLD] && r == 0;
-    }
-    return n;
-}
-
 static void show_machinery(const setup *s)
 {
     run_op_count ops[OP_KIND_COUNT];
@@ -86,7 +68,7 @@ static void show_machinery(const setup *s)
     }
     show_field("programs", "%lld", (long long)m.programs);
     show_field("communicators", "%d",
-               s->set.nranks > 1 ? count_groups(&s->set) : 0);
+               prog_set_groups(&s->set));
     show_field("operations", "%s a step, all ranks", units_int(all).s);
     show_field("messages", "%s a step, all ranks, %s", units_int(m.messages).s,
                units_bytes(m.bytes).s);

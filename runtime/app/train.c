@@ -293,10 +293,7 @@ status command_train(int argc, const char *const *argv)
         st = prepare(&r);
     }
     if (help_wanted) {
-        strbuf help = {0};
-        opt_help(&train_command, &help);
-        printf("%s", strbuf_view(&help));
-        strbuf_fini(&help);
+        (void)command_helped(&train_command, r.parsed);
     } else if (launch_is_rank()) {
         st = run_ranks(&r, st);
     } else if (st == ST_OK && setup_ranks(&r.s) > 1) {

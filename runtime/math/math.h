@@ -60,7 +60,7 @@ typedef tree_seg math_seg;
 /* The persistent side of a tree sum that several calls make: up to
  * TREE_DEPTH_MAX planes, plane i holds the i-th entry of the stack. `spans`
  * and `depth` describe the stack when the call begins; the call leaves its
- * own stack in planes 0.. (the caller knows which, see tree_stack_after).
+ * own stack in planes 0.. (the caller knows which, see tree_state_after).
  * Only planes that are in use before or after the call need to exist. An
  * open leaf (begun, not ended) is the top entry. */
 typedef struct math_stack {
@@ -246,10 +246,5 @@ size_t math_work_bytes(int threads, int64_t T, int64_t sum_floats, int leaves);
 /* Work bytes that rows_grad needs for n tokens; math_work_bytes does not
  * include them. */
 size_t math_rows_work_bytes(int64_t n);
-
-/* The stack after a call with these segments: replaces spans and depth of
- * *stack; returns the most entries held at any time. Pure; compilers use it
- * to plan planes. An open leaf stays as its own top entry. */
-int tree_stack_after(math_stack *stack, const math_seg *segs, int nsegs);
 
 #endif

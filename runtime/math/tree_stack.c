@@ -62,22 +62,3 @@ bool walk_adds_to_top(const walk *w, const math_seg *seg)
            !w->empty[w->depth - 1] &&
            tree_can_join(w->leaves, w->spans[w->depth - 1], leaf);
 }
-
-int tree_stack_after(math_stack *stack, const math_seg *segs, int nsegs)
-{
-    walk w;
-    walk_begin(&w, stack);
-    int most = w.depth;
-    for (int i = 0; i < nsegs; i++) {
-        walk_push(&w, &segs[i]);
-        most = w.depth > most ? w.depth : most;
-        while (segs[i].last && walk_join(&w) != JOIN_NONE) {
-        }
-    }
-    ASSERT(w.depth <= TREE_DEPTH_MAX);
-    stack->depth = w.depth;
-    for (int i = 0; i < w.depth; i++) {
-        stack->spans[i] = w.spans[i];
-    }
-    return most;
-}

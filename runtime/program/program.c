@@ -191,3 +191,21 @@ void prog_count(const program *p, prog_totals *out)
         }
     }
 }
+
+int prog_set_groups(const program_set *set)
+{
+    int n = 0;
+    for (int r = 0; set->nranks > 1 && r < set->nranks; r++) {
+        const prog_place *at = &set->places[r];
+        const program *p = &set->classes[at->class_index];
+        bool used[GROUP_COUNT] = {false};
+        for (int32_t i = 0; i < p->nops; i++) {
+            used[p->ops[i].group] = true;
+        }
+        n += used[GROUP_TENSOR] && at->tensor == 0;
+        n += used[GROUP_DATA] && at->data == 0;
+        n += used[GROUP_TIE] && at->pipe == 0;
+        n += used[GROUP_WORLD] && r == 0;
+    }
+    return n;
+}

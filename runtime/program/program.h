@@ -288,6 +288,9 @@ typedef struct prog_totals {
 } prog_totals;
 void prog_count(const program *p, prog_totals *out);
 
+/* Groups of ranks that the programs communicate in. */
+int prog_set_groups(const program_set *set);
+
 void program_set_fini(program_set *set);
 
 #endif

@@ -151,19 +151,6 @@ status report_validation(train *t, int64_t step, double loss)
     return comm_agree(t->job->world, st);
 }
 
-static int count_groups(const train_job *j)
-{
-    int dp = j->sh.dp;
-    int tp = j->sh.tp;
-    int pp = j->set->nranks / (dp * tp);
-    int n = 0;
-    n += tp > 1 ? dp * pp : 0;
-    n += dp > 1 ? pp * tp : 0;
-    n += pp > 1 && j->a->tied ? dp * tp : 0;
-    n += j->set->nranks > 1; /* the world */
-    return n;
-}
-
 status report_first_step(train *t, double seconds)
 {
     t->job->measures.first_step_s = seconds;
@@ -174,7 +161,7 @@ status report_first_step(train *t, double seconds)
     run_setup s = t->job->measures;
     run_setup_describe(t->job->set, ops, &s);
     s.ops = ops;
-    s.communicators = count_groups(t->job);
+    s.communicators = prog_set_groups(t->job->set);
     return runfile_setup(t->file, &s);
 }
 

@@ -77,14 +77,14 @@ static int run_calls(const math_seg *segs, int nsegs, int leaves, float *planes,
     math_stack stack = {planes, stride, 0, leaves, 0, {{0, 0}}};
     for (int i = 0; i < nsegs;) {
         int count = (int)pick(1, nsegs - i);
-        math_stack after = stack;
-        int most = tree_stack_after(&after, segs + i, count);
-        assert_true(most >= after.depth && most >= stack.depth);
+        tree_state after = {.leaves = leaves, .depth = stack.depth};
+        memcpy(after.spans, stack.spans, sizeof(after.spans));
+        int depth = tree_state_after(&after, segs + i, count);
         /* Exactly the planes in use before or after. */
-        stack.planes = stack.depth > after.depth ? stack.depth : after.depth;
+        stack.planes = stack.depth > depth ? stack.depth : depth;
         run(arg, segs + i, count, &stack);
-        after.planes = stack.planes;
-        stack = after;
+        stack.depth = depth;
+        memcpy(stack.spans, after.spans, sizeof(after.spans));
         i += count;
     }
     return stack.depth;
