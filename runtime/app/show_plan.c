@@ -55,8 +55,6 @@ static void show_ranks(const plan *p)
 
 /* --- with a model ------------------------------------------------------ */
 
-/* Groups of ranks that some operation needs; each is counted at its first
- * member. */
 static void show_machinery(const setup *s)
 {
     run_op_count ops[OP_KIND_COUNT];

@@ -78,7 +78,11 @@ status units_parse_size(const char *text, int64_t *bytes)
     REQUIRE(good, ST_CONFIG,
             "'%s' is no size: write bytes, or for example 64MiB or 1.5GB",
             text);
-    REQUIRE(number >= 0 && to_integer(number * factor, bytes), ST_CONFIG,
+    /* "12.4MiB" is meant roughly: a limit is never rounded up. */
+    double whole = number * factor > 1 && factor > 1
+                       ? floor(number * factor)
+                       : number * factor;
+    REQUIRE(number >= 0 && to_integer(whole, bytes), ST_CONFIG,
             "'%s' is no size: it must be a whole number of bytes, 0 or more",
             text);
     return ST_OK;

@@ -33,6 +33,7 @@ static void test_sizes(void **state)
     expect_size("1.1KB", 1100);
     expect_size("1e3", 1000);
     expect_size("12B", 12);
+    expect_size("12.4MiB", 13002342);
     expect_size("2TiB", (int64_t)2 << 40);
     static const char *const bad[] = {"",     "x",   "-1",       "64Mx",
                                       "MiB",  "1.5", "0.0001KB", "1 2",
