@@ -57,8 +57,7 @@ static status admit(comparing *c, int index, const char *model,
     *refused = st == ST_CONFIG || st == ST_BUDGET;
     if (*refused) {
         (void)snprintf(row->status, sizeof(row->status), "refused");
-        (void)snprintf(row->reasons, sizeof(row->reasons), "%s",
-                       status_text());
+        (void)snprintf(row->reasons, sizeof(row->reasons), "%s", status_text());
         return ST_OK;
     }
     TRY(st);
@@ -123,8 +122,7 @@ static status run_one(comparing *c, int model, int index)
     int code = 0;
     const char *name = c->e.models[model];
     comparison_row_init(&row);
-    (void)snprintf(row.name, sizeof(row.name), "%s",
-                   c->e.setups[index].name);
+    (void)snprintf(row.name, sizeof(row.name), "%s", c->e.setups[index].name);
     (void)snprintf(row.model, sizeof(row.model), "%s", name);
     TRY(admit(c, index, name, &o, &row, &refused));
     row.switch_distance = compare_switch_distance(c, model, index);
@@ -135,8 +133,7 @@ static status run_one(comparing *c, int model, int index)
     const char *run = NULL;
     if (!refused && code != 0) {
         (void)snprintf(row.status, sizeof(row.status), "failed");
-        (void)snprintf(row.reasons, sizeof(row.reasons), "exit code %d",
-                       code);
+        (void)snprintf(row.reasons, sizeof(row.reasons), "exit code %d", code);
         c->failed++;
         REQUIRE(code != ST_SIGNAL && code < 128, ST_SIGNAL,
                 "stopped by a signal in %s of %s", row.name, name);
@@ -167,15 +164,15 @@ static status begin(comparing *c)
     experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
     (void)snprintf(c->run_path, sizeof(c->run_path), "%s.run.h5",
                    c->config->out);
-    TRY(comparison_create(c->config->out, c->config->cmdline, NULL,
-                          c->e.text, &c->file));
+    TRY(comparison_create(c->config->out, c->config->cmdline, NULL, c->e.text,
+                          &c->file));
     /* One rate for all rows: the machine's best just now. */
     c->cores = threads_usable();
     c->matmul_rate = host_matmul_rate(c->cores, 2048, 5);
     log_out("%s on %s; sums in %d data and %d tensor leaves; host: %d cores, "
             "matmul %.1f GF/s\n",
-            c->config->experiment, c->e.data, c->data_leaves,
-            c->tensor_leaves, c->cores, c->matmul_rate * 1e-9);
+            c->config->experiment, c->e.data, c->data_leaves, c->tensor_leaves,
+            c->cores, c->matmul_rate * 1e-9);
     return ST_OK;
 }
 

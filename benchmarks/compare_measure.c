@@ -50,8 +50,8 @@ static status measure_speed(const comparing *c, const run_summary *s,
 static void measure_ledger(const run_summary *s, comparison_row *row)
 {
     const run_ledger *l = &s->ledger;
-    double all = l->compute + l->load + l->comm + l->bubble + l->optimizer +
-                 l->other;
+    double all =
+        l->compute + l->load + l->comm + l->bubble + l->optimizer + l->other;
     row->compute_share = l->compute / all;
     row->load_share = l->load / all;
     row->comm_share = l->comm / all;
@@ -91,9 +91,8 @@ static void measure_setup(const run_summary *s, comparison_row *row)
         row->programs = m->programs;
         row->communicators = m->communicators;
         row->messages = m->messages;
-        row->first_step_s = m->launch_s + m->planning_s +
-                            m->communicators_s + m->weights_s +
-                            m->first_step_s;
+        row->first_step_s = m->launch_s + m->planning_s + m->communicators_s +
+                            m->weights_s + m->first_step_s;
     }
 }
 

@@ -57,9 +57,9 @@ static void curve(const comparing *c, strbuf *out)
 static status results(const comparing *c, int model, strbuf *out)
 {
     static const char *const heads[] = {
-        "set-up",  "devices", "memory each", "first loss", "last loss",
-        "agrees",  "tokens/s", "clock",      "GF/s",       "of matmul",
-        NULL};
+        "set-up",    "devices",   "memory each", "first loss",
+        "last loss", "agrees",    "tokens/s",    "clock",
+        "GF/s",      "of matmul", NULL};
     table t;
     TRY(table_init(&t, heads));
     for (int i = 0; i < c->nrows; i++) {
@@ -92,9 +92,8 @@ static void percent(table *t, int col, double share)
 static status times(const comparing *c, int model, strbuf *out)
 {
     static const char *const heads[] = {
-        "% of step time", "compute",   "load", "comm",
-        "bubble",         "optimizer", "other", "streamed/step",
-        "sent/step",      NULL};
+        "% of step time", "compute", "load",          "comm",      "bubble",
+        "optimizer",      "other",   "streamed/step", "sent/step", NULL};
     table t;
     TRY(table_init(&t, heads));
     for (int i = 0; i < c->nrows; i++) {
@@ -114,8 +113,8 @@ static status times(const comparing *c, int model, strbuf *out)
                   units_bytes(r->loaded_bytes + r->drained_bytes).s);
         /* Pipe messages and sums of all ranks go through the world. */
         table_set(&t, 8, "%s",
-                  units_bytes(r->world_bytes + r->tensor_bytes +
-                              r->data_bytes + r->tie_bytes)
+                  units_bytes(r->world_bytes + r->tensor_bytes + r->data_bytes +
+                              r->tie_bytes)
                       .s);
     }
     table_print(&t, out);
@@ -126,7 +125,7 @@ static status times(const comparing *c, int model, strbuf *out)
 static status measures(const comparing *c, int model, strbuf *out)
 {
     static const char *const heads[] = {
-        "set-up measures", "decisions",  "programs",      "groups",
+        "set-up measures", "decisions",  "programs",       "groups",
         "messages/step",   "first step", "switch to next", NULL};
     table t;
     TRY(table_init(&t, heads));
@@ -158,8 +157,7 @@ static void refusals(const comparing *c, int model, strbuf *out)
     for (int i = 0; i < c->nrows; i++) {
         const comparison_row *r = &c->rows[i];
         if (of_model(c, r, model) && !ran(r)) {
-            strbuf_printf(out, "%s: %s: %s\n", r->name, r->status,
-                          r->reasons);
+            strbuf_printf(out, "%s: %s: %s\n", r->name, r->status, r->reasons);
         }
     }
 }

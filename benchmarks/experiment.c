@@ -44,7 +44,8 @@ static status read_state_part(json_val obj, int64_t *part)
     if (strncmp(text, "state/", 6) == 0) {
         *part = atoll(text + 6);
         if (*part < 1) {
-            return json_fail(v, ST_CONFIG, "'%s' is not possible; write "
+            return json_fail(v, ST_CONFIG,
+                             "'%s' is not possible; write "
                              "\"state/8\" for an eighth of the model state",
                              text);
         }
@@ -246,8 +247,7 @@ static void add_word(strbuf *words, int *count, const char *text)
     (*count)++;
 }
 
-static void add_option(strbuf *words, int *count, const char *key,
-                       json_val v)
+static void add_option(strbuf *words, int *count, const char *key, json_val v)
 {
     char name[80];
     char value[64];
@@ -278,8 +278,7 @@ static void add_option(strbuf *words, int *count, const char *key,
     }
 }
 
-static void add_object(strbuf *words, int *count, json_val obj,
-                       json_val over)
+static void add_object(strbuf *words, int *count, json_val obj, json_val over)
 {
     json_iter it = {0};
     const char *key;

@@ -41,7 +41,7 @@ typedef struct experiment {
     json_val common;
     experiment_setup setups[EXPERIMENT_SETUPS_MAX];
     int nsetups;
-    int judge; /* the set-up with plan "dp1", -1: none                    */
+    int judge;  /* the set-up with plan "dp1", -1: none                    */
     char *text; /* the whole file                                         */
 } experiment;
 

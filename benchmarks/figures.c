@@ -109,8 +109,8 @@ static ratio summarize(double *v, int64_t n)
 static void line(strbuf *out, const char *what, ratio r, double goal)
 {
     strbuf_printf(out, "%-52s %6.1f %%  (%.1f to %.1f)  goal %.0f %%: %s\n",
-                  what, 100 * r.median, 100 * r.least, 100 * r.most,
-                  100 * goal, r.median >= goal ? "reached" : "NOT reached");
+                  what, 100 * r.median, 100 * r.least, 100 * r.most, 100 * goal,
+                  r.median >= goal ? "reached" : "NOT reached");
 }
 
 /* b's steps against a's: a's time over b's, pair by pair. */
@@ -162,8 +162,7 @@ static status against_matmul(const figures_config *c, strbuf *out)
          summarize(v, c->rounds), 0.70);
     ratio o = summarize(other, c->rounds);
     strbuf_printf(out, "%-52s %6.2f %%  (%.2f to %.2f)  goal at most 3 %%\n",
-                  "ledger: other", 100 * o.median, 100 * o.least,
-                  100 * o.most);
+                  "ledger: other", 100 * o.median, 100 * o.least, 100 * o.most);
     runner_close(&r);
     return ST_OK;
 }
@@ -190,8 +189,7 @@ status figures_run(const figures_config *c, strbuf *out)
     strbuf_printf(out, "%s, one sequence of %lld tokens, %lld rounds\n",
                   c->model, (long long)c->tokens, (long long)c->rounds);
     TRY(against_matmul(c, out));
-    setup_options resident = {.plan = "dp1",
-                              .recompute = SETUP_RECOMPUTE_FULL};
+    setup_options resident = {.plan = "dp1", .recompute = SETUP_RECOMPUTE_FULL};
     setup_options streamed = {.device_memory = c->device_memory,
                               .recompute = SETUP_RECOMPUTE_FULL};
     TRY(two(c, resident, streamed, 0, &r));

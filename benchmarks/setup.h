@@ -45,7 +45,7 @@ typedef struct setup_options {
     int64_t data_leaves, tensor_leaves;
     bool fast_sums; /* leaves of the plan alone */
     setup_recompute recompute;
-    int threads; /* 0: usable cores, shared by the ranks of the node */
+    int threads;    /* 0: usable cores, shared by the ranks of the node */
     bool reference; /* plain kernels */
 } setup_options;
 
@@ -53,8 +53,8 @@ typedef struct setup {
     arch a;
     params ps;
     bool streamed;
-    plan plan;        /* if not streamed */
-    gpt_shape sh;     /* of rank 0 until setup_share */
+    plan plan;    /* if not streamed */
+    gpt_shape sh; /* of rank 0 until setup_share */
     program_set set;
     ws_choice choice; /* if streamed */
     const math_ops *math;

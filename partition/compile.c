@@ -34,9 +34,8 @@ typedef struct stage_source {
 static prog_view persistent(gpt_build *b, int par, buf_class cls)
 {
     const param *q = &b->ps->list[par];
-    int64_t rows = param_rows(b->a, q, b->sh.S, b->sh.tensor_lo,
-                              b->sh.tensor_hi)
-                       .rows;
+    int64_t rows =
+        param_rows(b->a, q, b->sh.S, b->sh.tensor_lo, b->sh.tensor_hi).rows;
     int32_t buf = prog_buffer(b->p, param_role_name(q->role), cls, q->layer,
                               rows * q->cols, true);
     return prog_whole(b->p, buf, rows, q->cols, q->cols);
@@ -168,8 +167,7 @@ static void forward(stage *s, int mb)
     for (int l = s->l0; l < s->l1; l++) {
         acts_of(s, mb, l)->x = x;
         x = gpt_tokens(b, "x", BUF_ACTIVATION, l + 1, &set, C);
-        gpt_emit_forward(b, l, &set, acts_of(s, mb, l), !s->plan->recompute,
-                         x);
+        gpt_emit_forward(b, l, &set, acts_of(s, mb, l), !s->plan->recompute, x);
     }
     if (s->last) {
         prog_view loss =
@@ -186,10 +184,9 @@ static void reduce_param(stage *s, int par, int which)
     if (s->b.sh.dp == 1 || !r->used[which]) {
         return;
     }
-    gpt_emit_allreduce(&s->b, GROUP_DATA, STREAM_DATA,
-                       s->b.ps->list[par].layer, par, r->acc[which].plane0,
-                       r->acc[which].plane, r->acc[which].state.depth,
-                       s->b.sh.D, s->b.sh.dp);
+    gpt_emit_allreduce(&s->b, GROUP_DATA, STREAM_DATA, s->b.ps->list[par].layer,
+                       par, r->acc[which].plane0, r->acc[which].plane,
+                       r->acc[which].state.depth, s->b.sh.D, s->b.sh.dp);
 }
 
 static void backward(stage *s, int mb)
@@ -238,8 +235,8 @@ static void reduce_ends(stage *s)
         return;
     }
     int which = s->first ? GRAD_EMBED : GRAD_MAIN;
-    gpt_emit_allreduce(b, GROUP_TIE, STREAM_DATA, -1, wte,
-                       r->acc[which].plane0, 0, 1, 2, 2);
+    gpt_emit_allreduce(b, GROUP_TIE, STREAM_DATA, -1, wte, r->acc[which].plane0,
+                       0, 1, 2, 2);
 }
 
 static void optimizer(stage *s)
@@ -302,8 +299,7 @@ static void emit_step(stage *s)
         s->dx[i] = s->first
                        ? prog_sub(s->dx_all, s->mbs[i].seq0 * b->sh.T,
                                   s->mbs[i].seqs * b->sh.T, 0, b->a->C)
-                       : gpt_tokens(b, "dx", BUF_ACTIVATION, -1, &set,
-                                    b->a->C);
+                       : gpt_tokens(b, "dx", BUF_ACTIVATION, -1, &set, b->a->C);
     }
     for (int i = 0; i < s->nmb; i++) {
         forward(s, i);
@@ -397,8 +393,7 @@ static status compile_stage(const arch *a, const params *ps, const plan *p,
 
 /* What a rank's program depends on besides its stage: sizes and leaf borders
  * of its shares, relative to their beginning. */
-static uint64_t share_key(const arch *a, const params *ps,
-                          const gpt_shape *sh)
+static uint64_t share_key(const arch *a, const params *ps, const gpt_shape *sh)
 {
     static const param_role cut[] = {PARAM_OUT_W, PARAM_FCIN_W, PARAM_WTE};
     int64_t key[8 + 4 * (TREE_LEAVES_MAX + 1)] = {0};
@@ -411,15 +406,15 @@ static uint64_t share_key(const arch *a, const params *ps,
     key[n++] = sh->tensor_hi - sh->tensor_lo;
     key[n++] = whole_tensor ? -1 : sh->tensor_lo;
     for (int i = sh->data_lo; i <= sh->data_hi; i++) {
-        key[n++] = leaf_start(sh->N >= sh->D ? sh->N : sh->N * sh->T, sh->D,
-                              i) -
-                   leaf_start(sh->N >= sh->D ? sh->N : sh->N * sh->T, sh->D,
-                              sh->data_lo);
+        key[n++] =
+            leaf_start(sh->N >= sh->D ? sh->N : sh->N * sh->T, sh->D, i) -
+            leaf_start(sh->N >= sh->D ? sh->N : sh->N * sh->T, sh->D,
+                       sh->data_lo);
     }
     for (int c = 0; c < 3; c++) {
         int par = params_find(ps, cut[c] == PARAM_WTE ? -1 : 0, cut[c]);
-        param_leaf_rows(a, &ps->list[par], sh->S, sh->tensor_lo,
-                        sh->tensor_hi, key + n);
+        param_leaf_rows(a, &ps->list[par], sh->S, sh->tensor_lo, sh->tensor_hi,
+                        key + n);
         n += sh->tensor_hi - sh->tensor_lo + 1;
     }
     return hash64(key, (size_t)n * sizeof(*key));
@@ -477,8 +472,7 @@ static status place_ranks(set_build *sb)
     for (int d = 0; d < p->data; d++) {
         for (int k = 0; k < p->pipe; k++) {
             for (int t = 0; t < p->tensor; t++) {
-                prog_place *at =
-                    &sb->out->places[partition_rank(p, d, k, t)];
+                prog_place *at = &sb->out->places[partition_rank(p, d, k, t)];
                 *at = (prog_place){.data = d, .pipe = k, .tensor = t};
                 at->prev = k > 0 ? partition_rank(p, d, k - 1, t) : -1;
                 at->next =

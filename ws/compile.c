@@ -25,8 +25,8 @@ typedef struct ws_source {
     int32_t loss;        /* operation                                     */
 } ws_source;
 
-static prog_op *transfer(ws_source *s, op_kind kind, op_stream stream,
-                         int par, int64_t row0, int64_t rows)
+static prog_op *transfer(ws_source *s, op_kind kind, op_stream stream, int par,
+                         int64_t row0, int64_t rows)
 {
     gpt_build *b = s->b;
     const param *q = &b->ps->list[par];
@@ -147,8 +147,8 @@ static void optimizer(ws_source *s)
     prog_add(p, OP_CLIP, STREAM_HOST, -1);
     prog_wait(p, p->nops - 1, s->loss, 0); /* adds up its leaf sums */
     for (int i = 0; i < s->b->ps->n; i++) {
-        prog_op *o = transfer(s, OP_UPDATE, STREAM_HOST, i, 0,
-                              s->b->ps->list[i].rows);
+        prog_op *o =
+            transfer(s, OP_UPDATE, STREAM_HOST, i, 0, s->b->ps->list[i].rows);
         o->bytes *= 7; /* reads w g m v, writes w m v */
         o->flops = o->bytes / 28 * 14;
     }
@@ -213,15 +213,15 @@ static int64_t micro_batches(const gpt_shape *sh, int64_t size, gpt_range *out)
     int64_t n = 0;
     for (int64_t s = 0; s < sh->seqs; s += each) {
         int64_t left = sh->seqs - s;
-        out[n++] = (gpt_range){(int32_t)s,
-                               (int32_t)(left < each ? left : each)};
+        out[n++] =
+            (gpt_range){(int32_t)s, (int32_t)(left < each ? left : each)};
     }
     return n;
 }
 
-static status compile_with(const arch *a, const params *ps,
-                           const gpt_shape *sh, const ws_config *config,
-                           const ws_choice *choice, program *p)
+static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
+                           const ws_config *config, const ws_choice *choice,
+                           program *p)
 {
     gpt_build b = {.p = p, .a = a, .ps = ps, .sh = *sh};
     ws_source s;
@@ -276,8 +276,8 @@ static status search(const arch *a, const params *ps, const gpt_shape *sh,
             (re == 1 && config->recompute == WS_RECOMPUTE_NONE)) {
             continue;
         }
-        int64_t big = config->panel_bytes > 0 ? config->panel_bytes
-                                              : (int64_t)16 << 20;
+        int64_t big =
+            config->panel_bytes > 0 ? config->panel_bytes : (int64_t)16 << 20;
         int64_t small = config->panel_bytes > 0 ? big : (int64_t)64 << 10;
         for (int64_t panel = big; panel >= small; panel /= 2) {
             *choice = (ws_choice){.panel_bytes = panel,
@@ -307,8 +307,7 @@ int64_t ws_least_bytes(const arch *a, const gpt_shape *sh)
 }
 
 status ws_compile(const arch *a, const params *ps, gpt_shape sh,
-                  const ws_config *config, program_set *out,
-                  ws_choice *choice)
+                  const ws_config *config, program_set *out, ws_choice *choice)
 {
     memset(out, 0, sizeof(*out));
     sh.dp = 1;

@@ -20,8 +20,8 @@ static const opt_row rows[] = {
             .max = 256, .help = "cut depth; 0: all"),
     OPT_I64(bench_args, rounds, "rounds", .value = "N", .def = "5", .min = 1,
             .max = 100, .help = "timed pairs of steps"),
-    OPT_I64(bench_args, threads, "threads", .value = "N", .def = "0",
-            .min = 0, .max = 1024, .help = "0: all usable cores"),
+    OPT_I64(bench_args, threads, "threads", .value = "N", .def = "0", .min = 0,
+            .max = 1024, .help = "0: all usable cores"),
     OPT_SIZE(bench_args, device_memory, "device-memory", .def = "192MiB",
              .help = "of the streamed set-up"),
 };
@@ -44,9 +44,8 @@ static status measure(const opt_parsed *parsed, const bench_args *a)
     comm *self = NULL;
     strbuf out = {0};
     TRY(comm_init(&self));
-    figures_config c = {.model = opt_args_count(parsed) > 0
-                                     ? opt_arg(parsed, 0)
-                                     : "gpt-neo-125m",
+    figures_config c = {.model = opt_args_count(parsed) > 0 ? opt_arg(parsed, 0)
+                                                            : "gpt-neo-125m",
                         .tokens = a->seq,
                         .layers = a->layers,
                         .rounds = a->rounds,

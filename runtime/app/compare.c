@@ -40,8 +40,8 @@ status command_compare(int argc, const char *const *argv)
                             "mpirun");
     } else {
         strbuf cmdline = {0};
-        strbuf_printf(&cmdline, "weft compare %s --out %s",
-                      opt_arg(parsed, 0), a.out);
+        strbuf_printf(&cmdline, "weft compare %s --out %s", opt_arg(parsed, 0),
+                      a.out);
         compare_config c = {.experiment = opt_arg(parsed, 0),
                             .out = a.out,
                             .cmdline = strbuf_view(&cmdline),

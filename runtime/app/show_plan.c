@@ -65,8 +65,7 @@ static void show_machinery(const setup *s)
         all += ops[i].count;
     }
     show_field("programs", "%lld", (long long)m.programs);
-    show_field("communicators", "%d",
-               prog_set_groups(&s->set));
+    show_field("communicators", "%d", prog_set_groups(&s->set));
     show_field("operations", "%s a step, all ranks", units_int(all).s);
     show_field("messages", "%s a step, all ranks, %s", units_int(m.messages).s,
                units_bytes(m.bytes).s);

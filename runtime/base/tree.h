@@ -35,7 +35,7 @@
 
 enum {
     TREE_LEAVES_MAX = 64, /* more leaves cost time and serve no plan we know */
-    TREE_DEPTH_MAX = 12 /* entries of any stack, also of a part of a tree */
+    TREE_DEPTH_MAX = 12   /* entries of any stack, also of a part of a tree */
 };
 
 /* Leaves [lo, hi) of a tree. */

@@ -6,8 +6,7 @@ int tree_state_after(tree_state *s, const tree_seg *segs, int nsegs)
     for (int i = 0; i < nsegs; i++) {
         if (segs[i].first) {
             ASSERT(s->depth < TREE_DEPTH_MAX);
-            s->spans[s->depth++] =
-                (tree_span){segs[i].leaf, segs[i].leaf + 1};
+            s->spans[s->depth++] = (tree_span){segs[i].leaf, segs[i].leaf + 1};
         }
         while (segs[i].last && s->depth >= 2 &&
                tree_can_join(s->leaves, s->spans[s->depth - 2],

@@ -79,9 +79,8 @@ status units_parse_size(const char *text, int64_t *bytes)
             "'%s' is no size: write bytes, or for example 64MiB or 1.5GB",
             text);
     /* "12.4MiB" is meant roughly: a limit is never rounded up. */
-    double whole = number * factor > 1 && factor > 1
-                       ? floor(number * factor)
-                       : number * factor;
+    double whole = number * factor > 1 && factor > 1 ? floor(number * factor)
+                                                     : number * factor;
     REQUIRE(number >= 0 && to_integer(whole, bytes), ST_CONFIG,
             "'%s' is no size: it must be a whole number of bytes, 0 or more",
             text);

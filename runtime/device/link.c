@@ -16,8 +16,8 @@ int64_t link_book(link_dir *l, int64_t bytes)
     if (l->bytes_per_s > 0) {
         s += (double)bytes / l->bytes_per_s;
     }
-    l->free_at_ns = (l->free_at_ns > now ? l->free_at_ns : now) +
-                    (int64_t)(s * 1e9);
+    l->free_at_ns =
+        (l->free_at_ns > now ? l->free_at_ns : now) + (int64_t)(s * 1e9);
     return l->free_at_ns;
 }
 
@@ -25,7 +25,7 @@ void link_wait(int64_t until_ns)
 {
     struct timespec t = {.tv_sec = until_ns / 1000000000,
                          .tv_nsec = until_ns % 1000000000};
-    while (until_ns > 0 && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t,
-                                           NULL) == EINTR) {
+    while (until_ns > 0 &&
+           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {
     }
 }

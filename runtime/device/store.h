@@ -52,8 +52,8 @@ typedef struct store_ops {
     /* Between steps: state of rows, for initial weights, checkpoints. */
     status (*read)(store *, int par, store_state, int64_t row0, int64_t rows,
                    float *to);
-    status (*write)(store *, int par, store_state, int64_t row0,
-                    int64_t rows, const float *from);
+    status (*write)(store *, int par, store_state, int64_t row0, int64_t rows,
+                    const float *from);
     /* Bytes of state it holds, for tables. */
     int64_t (*bytes)(const store *);
     void (*destroy)(store *);

@@ -54,16 +54,16 @@ typedef struct exec_config {
 /* Scalars of one step. */
 typedef struct exec_scalars {
     float lr, beta1, beta2, eps, weight_decay;
-    double grad_clip;    /* largest global norm; 0: no clipping           */
-    int64_t adam_step;   /* 1 for the first update                        */
+    double grad_clip;  /* largest global norm; 0: no clipping           */
+    int64_t adam_step; /* 1 for the first update                        */
 } exec_scalars;
 
 /* Where a step's wall time went on this rank's calling thread, ns. */
 typedef struct exec_ledger {
     int64_t compute;
-    int64_t load;     /* waiting for the store, or for a drain's buffer   */
-    int64_t comm;     /* exposed communication                            */
-    int64_t bubble;   /* waiting for the last partner to arrive           */
+    int64_t load;   /* waiting for the store, or for a drain's buffer   */
+    int64_t comm;   /* exposed communication                            */
+    int64_t bubble; /* waiting for the last partner to arrive           */
     int64_t optimizer;
     int64_t other;
     int64_t wall;

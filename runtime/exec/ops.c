@@ -41,8 +41,8 @@ static void tree_sum(exec *e, const prog_op *o)
     for (int j = 0; j < pairs; j++) {
         const prog_view *a = view(e, o, 2 * j);
         const prog_view *b = view(e, o, 2 * j + 1);
-        src[j] = (math_src){.a = at(e, a), .lda = a->ld, .b = at(e, b),
-                            .ldb = b->ld};
+        src[j] = (math_src){
+            .a = at(e, a), .lda = a->ld, .b = at(e, b), .ldb = b->ld};
     }
     const prog_view *a = view(e, o, 0);
     const prog_view *out = view(e, o, o->views - 1);
@@ -74,9 +74,9 @@ static void dnorm(exec *e, const prog_op *o)
     const prog_view *dy = view(e, o, 0);
     const prog_view *x = view(e, o, 1);
     const prog_view *dx = view(e, o, 4);
-    e->c.math->norm_bwd(&e->ctx, x->rows, x->cols, at(e, dy), dy->ld,
-                        at(e, x), x->ld, at(e, view(e, o, 2)),
-                        at(e, view(e, o, 3)), at(e, dx), dx->ld);
+    e->c.math->norm_bwd(&e->ctx, x->rows, x->cols, at(e, dy), dy->ld, at(e, x),
+                        x->ld, at(e, view(e, o, 2)), at(e, view(e, o, 3)),
+                        at(e, dx), dx->ld);
 }
 
 static void dnorm_w(exec *e, const prog_op *o)
@@ -124,8 +124,8 @@ static void dattention(exec *e, const prog_op *o)
     const prog_view *dout = view(e, o, 3);
     const prog_view *dqkv = view(e, o, 4);
     e->c.math->attn_bwd(&e->ctx, &m, o->seqs, e->c.sh.T, at(e, qkv), qkv->ld,
-                        at(e, out), out->ld, at(e, view(e, o, 2)),
-                        at(e, dout), dout->ld, at(e, dqkv), dqkv->ld);
+                        at(e, out), out->ld, at(e, view(e, o, 2)), at(e, dout),
+                        dout->ld, at(e, dqkv), dqkv->ld);
 }
 
 static void rope(exec *e, const prog_op *o)
@@ -145,16 +145,16 @@ static void act(exec *e, const prog_op *o)
 {
     const prog_view *u = view(e, o, 0);
     const prog_view *g = view(e, o, 1);
-    e->c.math->act_fwd(&e->ctx, e->c.a->act, u->rows, u->cols, at(e, u),
-                       u->ld, at(e, g), g->ld);
+    e->c.math->act_fwd(&e->ctx, e->c.a->act, u->rows, u->cols, at(e, u), u->ld,
+                       at(e, g), g->ld);
 }
 
 static void dact(exec *e, const prog_op *o)
 {
     const prog_view *u = view(e, o, 0);
     const prog_view *dg = view(e, o, 1);
-    e->c.math->act_bwd(&e->ctx, e->c.a->act, u->rows, u->cols, at(e, u),
-                       u->ld, at(e, dg), dg->ld);
+    e->c.math->act_bwd(&e->ctx, e->c.a->act, u->rows, u->cols, at(e, u), u->ld,
+                       at(e, dg), dg->ld);
 }
 
 static void residual(exec *e, const prog_op *o)
@@ -170,8 +170,8 @@ static void residual(exec *e, const prog_op *o)
 
 static param_shard shard_of(const exec *e, int par)
 {
-    return param_rows(e->c.a, &e->c.ps->list[par], e->c.sh.S,
-                      e->c.sh.tensor_lo, e->c.sh.tensor_hi);
+    return param_rows(e->c.a, &e->c.ps->list[par], e->c.sh.S, e->c.sh.tensor_lo,
+                      e->c.sh.tensor_hi);
 }
 
 /* The rows of the whole table that are looked up: this rank's shard, or the
@@ -182,9 +182,9 @@ static void embed(exec *e, const prog_op *o)
     const prog_view *table = view(e, o, 1);
     const prog_view *x = view(e, o, 2);
     int64_t row0 = o->flag ? 0 : shard_of(e, o->param).row0;
-    e->c.math->rows_get(&e->ctx, x->rows, x->cols,
-                        (const int32_t *)at(e, ids), row0, table->rows,
-                        at(e, table), table->ld, at(e, x), x->ld);
+    e->c.math->rows_get(&e->ctx, x->rows, x->cols, (const int32_t *)at(e, ids),
+                        row0, table->rows, at(e, table), table->ld, at(e, x),
+                        x->ld);
 }
 
 static void dembed(exec *e, const prog_op *o)
@@ -195,9 +195,9 @@ static void dembed(exec *e, const prog_op *o)
     const prog_stack *s = &e->p->stack[o->stack0];
     int64_t row0 = o->flag ? 0 : shard_of(e, o->param).row0;
     e->c.math->rows_grad(&e->ctx, dx->rows, dx->cols,
-                         (const int32_t *)at(e, ids), row0, g->rows,
-                         at(e, dx), dx->ld, segs_of(e, o), o->segs,
-                         s->state.leaves, at(e, g), g->ld, s->plane);
+                         (const int32_t *)at(e, ids), row0, g->rows, at(e, dx),
+                         dx->ld, segs_of(e, o), o->segs, s->state.leaves,
+                         at(e, g), g->ld, s->plane);
 }
 
 static void position(exec *e, const prog_op *o)
@@ -242,8 +242,8 @@ static void xent_pick(exec *e, const prog_op *o)
 {
     const prog_view *l = view(e, o, 0);
     e->c.math->xent_pick(&e->ctx, l->rows, vocab_row(e, o), l->cols,
-                         (const int32_t *)at(e, view(e, o, 1)), at(e, l),
-                         l->ld, at(e, view(e, o, 2)));
+                         (const int32_t *)at(e, view(e, o, 1)), at(e, l), l->ld,
+                         at(e, view(e, o, 2)));
 }
 
 static void xent_loss(exec *e, const prog_op *o)

@@ -170,8 +170,7 @@ static void forward_inner(const block *k)
     gpt_build *b = k->b;
     arch_residual kind = b->a->residual;
     k->acts->s1 = make(k, "norm1", k->cls, 2);
-    prog_view h =
-        norm1(k, make(k, "h", BUF_WORKING, b->a->C));
+    prog_view h = norm1(k, make(k, "h", BUF_WORKING, b->a->C));
     attention_in(k, h);
     if (kind == RES_PARALLEL_ONE) {
         mlp_in(k, h);
@@ -303,8 +302,8 @@ static void backward_parallel(const block *k, prog_view dx)
                          {find(k, PARAM_FCIN_W), du}};
     if (b->a->residual == RES_PARALLEL_ONE) {
         mlp_in_backward(k, du, h);
-        backward_norm1(
-            k, build_sum(b, OP_DINPUT, k->layer, k->set, pairs, 2), dx);
+        backward_norm1(k, build_sum(b, OP_DINPUT, k->layer, k->set, pairs, 2),
+                       dx);
         return;
     }
     mlp_in_backward(k, du, norm2(k, make(k, "h", BUF_WORKING, b->a->C)));

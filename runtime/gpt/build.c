@@ -97,8 +97,7 @@ int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
     return n;
 }
 
-int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end,
-                  int64_t limit)
+int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end, int64_t limit)
 {
     tree_seg segs[SEGS_MAX];
     int n = build_data_segs(sh, tok, end, segs);
@@ -127,9 +126,8 @@ int gpt_acc_planes(const gpt_shape *sh, const gpt_range *mbs, int nmb,
         int64_t tok = mbs[i].seq0 * sh->T;
         int64_t end = tok + mbs[i].seqs * sh->T;
         while (tok < end) {
-            int64_t cut = chunk_tokens > 0
-                              ? build_cut(sh, tok, end, chunk_tokens)
-                              : end;
+            int64_t cut =
+                chunk_tokens > 0 ? build_cut(sh, tok, end, chunk_tokens) : end;
             tree_seg segs[SEGS_MAX];
             int n = build_data_segs(sh, tok, cut, segs);
             int depth = tree_state_after(&state, segs, n);
@@ -154,8 +152,7 @@ static int64_t panel_most(const gpt_build *b, int par)
 {
     int64_t most = b->src->panel_rows(b->src, par);
     int64_t unit = b->sh.kblock;
-    while (b->ps->list[par].axis == AXIS_VOCAB &&
-           unit % MATH_XENT_BLOCK != 0) {
+    while (b->ps->list[par].axis == AXIS_VOCAB && unit % MATH_XENT_BLOCK != 0) {
         unit += b->sh.kblock;
     }
     return most > unit ? most / unit * unit : unit;
@@ -205,12 +202,12 @@ int build_row_segs(const gpt_build *b, int par, int64_t row0, int64_t rows,
         bool empty = starts[i] == starts[i + 1] && starts[i] >= row0 &&
                      (starts[i] < end || end == starts[nleaves]);
         if (lo < hi || empty) {
-            segs[n++] = (tree_seg){.leaf = b->sh.tensor_lo + i -
-                                           b->sh.tensor_base,
-                                   .k0 = lo - row0,
-                                   .k1 = (empty ? lo : hi) - row0,
-                                   .first = lo == starts[i],
-                                   .last = hi == starts[i + 1]};
+            segs[n++] =
+                (tree_seg){.leaf = b->sh.tensor_lo + i - b->sh.tensor_base,
+                           .k0 = lo - row0,
+                           .k1 = (empty ? lo : hi) - row0,
+                           .first = lo == starts[i],
+                           .last = hi == starts[i + 1]};
         }
     }
     return n;
@@ -250,8 +247,7 @@ prog_view build_as_vector(prog_view v)
 
 prog_view build_vector(gpt_build *b, int par)
 {
-    return build_as_vector(
-        b->src->weights(b->src, par, 0, shard(b, par).rows));
+    return build_as_vector(b->src->weights(b->src, par, 0, shard(b, par).rows));
 }
 
 prog_view gpt_tokens(gpt_build *b, const char *name, buf_class cls, int layer,
@@ -299,8 +295,8 @@ void build_expand(gpt_build *b, op_kind kind, int layer, const gpt_set *set,
             matmul_cost(o, (double)m.rows, (double)pn.rows, (double)w.cols);
             prog_use(b->p, build_rows(x, m), VIEW_R);
             prog_use(b->p, w, VIEW_R);
-            prog_use(b->p,
-                     prog_sub(y, m.row0, m.rows, pn.row0, pn.rows), VIEW_W);
+            prog_use(b->p, prog_sub(y, m.row0, m.rows, pn.row0, pn.rows),
+                     VIEW_W);
         }
     }
 }
@@ -328,8 +324,7 @@ typedef struct sum_walk {
     int64_t row[2]; /* next row of each pair */
 } sum_walk;
 
-static sum_walk sum_begin(const gpt_build *b, const sum_pair *pairs,
-                          int npairs)
+static sum_walk sum_begin(const gpt_build *b, const sum_pair *pairs, int npairs)
 {
     sum_walk w = {.b = b, .pairs = pairs, .npairs = npairs};
     w.nleaves = b->sh.tensor_hi - b->sh.tensor_lo;
@@ -402,8 +397,7 @@ static void sum_all(sum_walk *w, sum_item *it)
     }
     for (; w->leaf < w->nleaves; sum_skip(w, it)) {
         int j = sum_pair_now(w);
-        sum_take(w, it, j, j, w->row[j],
-                 w->starts[j][w->leaf + 1] - w->row[j]);
+        sum_take(w, it, j, j, w->row[j], w->starts[j][w->leaf + 1] - w->row[j]);
     }
 }
 
@@ -453,8 +447,8 @@ gpt_acc build_sum_acc(gpt_build *b, int layer, const gpt_set *set, int planes)
 {
     int64_t n = set->range.seqs * b->sh.T;
     int64_t ld = math_pad(b->a->C);
-    int32_t buf = prog_buffer(b->p, "sum", BUF_WORKING, layer,
-                              planes * n * ld, false);
+    int32_t buf =
+        prog_buffer(b->p, "sum", BUF_WORKING, layer, planes * n * ld, false);
     return (gpt_acc){.plane0 = prog_whole(b->p, buf, n, b->a->C, ld),
                      .plane = n * ld,
                      .planes = planes,
@@ -467,8 +461,8 @@ static void emit_sum_item(gpt_build *b, op_kind kind, int layer,
 {
     prog_view w[2];
     for (int j = 0; j < it->npairs; j++) {
-        w[j] = b->src->weights(b->src, pairs[it->pair[j]].par,
-                               it->row0[j], it->rows[j]);
+        w[j] = b->src->weights(b->src, pairs[it->pair[j]].par, it->row0[j],
+                               it->rows[j]);
     }
     gpt_acc start = *acc;
     for (int i = 0; i < set->nmb; i++) {
@@ -480,8 +474,8 @@ static void emit_sum_item(gpt_build *b, op_kind kind, int layer,
         double rows = 0;
         for (int j = 0; j < it->npairs; j++) {
             prog_use(b->p,
-                     prog_sub(pairs[it->pair[j]].a, m.row0, m.rows,
-                              it->row0[j], it->rows[j]),
+                     prog_sub(pairs[it->pair[j]].a, m.row0, m.rows, it->row0[j],
+                              it->rows[j]),
                      VIEW_R);
             prog_use(b->p, w[j], VIEW_R);
             rows += (double)it->rows[j];
@@ -494,11 +488,10 @@ static void emit_sum_item(gpt_build *b, op_kind kind, int layer,
     }
 }
 
-prog_view build_sum(gpt_build *b, op_kind kind, int layer,
-                    const gpt_set *set, const sum_pair *pairs, int npairs)
+prog_view build_sum(gpt_build *b, op_kind kind, int layer, const gpt_set *set,
+                    const sum_pair *pairs, int npairs)
 {
-    gpt_acc acc =
-        build_sum_acc(b, layer, set, sum_planes(b, pairs, npairs));
+    gpt_acc acc = build_sum_acc(b, layer, set, sum_planes(b, pairs, npairs));
     sum_walk w = sum_begin(b, pairs, npairs);
     sum_item it;
     while (sum_next(&w, &it)) {
@@ -528,8 +521,8 @@ void gpt_emit_allreduce(gpt_build *b, op_group group, op_stream stream,
     int64_t count = (plane0.rows - 1) * plane0.ld + plane0.cols;
     o->bytes = 4.0 * (double)count * 2.0 * (size - 1) / size;
     int64_t work = (int64_t)tree_exchange_bytes(size, leaves, count) / 4;
-    int32_t buf = prog_buffer(b->p, "exchange", BUF_SCRATCH, layer, work,
-                              false);
+    int32_t buf =
+        prog_buffer(b->p, "exchange", BUF_SCRATCH, layer, work, false);
     prog_use(b->p, prog_whole(b->p, buf, 1, work, work), VIEW_W);
     prog_stack s = {.planes = pieces, .plane = plane};
     prog_use(b->p, plane0, VIEW_RW);
@@ -570,8 +563,8 @@ void build_dweight(gpt_build *b, int layer, const gpt_set *set, int par,
 {
     gpt_panel pn = {0};
     while (gpt_next_panel(b, par, &pn)) {
-        gpt_acc *acc = b->src->grad(b->src, par, GRAD_MAIN, pn.row0,
-                                    pn.rows, b->acc_planes);
+        gpt_acc *acc = b->src->grad(b->src, par, GRAD_MAIN, pn.row0, pn.rows,
+                                    b->acc_planes);
         for (int i = 0; i < set->nmb; i++) {
             mb_rows m = build_mb(b, set, i);
             tree_seg segs[SEGS_MAX];
@@ -582,8 +575,7 @@ void build_dweight(gpt_build *b, int layer, const gpt_set *set, int par,
             o->param = par;
             o->row0 = pn.row0;
             o->rows = pn.rows;
-            matmul_cost(o, (double)m.rows, (double)pn.rows,
-                        (double)right.cols);
+            matmul_cost(o, (double)m.rows, (double)pn.rows, (double)right.cols);
             prog_use(b->p, prog_sub(left, m.row0, m.rows, pn.row0, pn.rows),
                      VIEW_R);
             prog_use(b->p, build_rows(right, m), VIEW_R);
@@ -600,8 +592,7 @@ void build_dbias(gpt_build *b, int layer, const gpt_set *set, int par,
         return;
     }
     int64_t rows = shard(b, par).rows;
-    gpt_acc *acc = b->src->grad(b->src, par, GRAD_MAIN, 0, rows,
-                                b->acc_planes);
+    gpt_acc *acc = b->src->grad(b->src, par, GRAD_MAIN, 0, rows, b->acc_planes);
     for (int i = 0; i < set->nmb; i++) {
         mb_rows m = build_mb(b, set, i);
         tree_seg segs[SEGS_MAX];
@@ -617,8 +608,8 @@ void build_dbias(gpt_build *b, int layer, const gpt_set *set, int par,
     b->src->grad_done(b->src, par, GRAD_MAIN, 0, rows);
 }
 
-void build_norm(gpt_build *b, int layer, const gpt_set *set, prog_view x,
-                int w, int bias, prog_view y, prog_view stats)
+void build_norm(gpt_build *b, int layer, const gpt_set *set, prog_view x, int w,
+                int bias, prog_view y, prog_view stats)
 {
     prog_view vw = build_vector(b, w);
     prog_view vb = build_vector(b, bias);

@@ -28,16 +28,16 @@
 
 /* The batch, its leaves, and this rank's part of both. */
 typedef struct gpt_shape {
-    int64_t N; /* sequences in the global batch                          */
-    int64_t T; /* tokens in a sequence                                   */
-    int32_t D; /* data leaves                                            */
-    int32_t S; /* tensor leaves                                          */
-    int32_t dp, tp;             /* ranks that share the data, tensors    */
-    int32_t data_lo, data_hi;   /* this rank's data leaves               */
+    int64_t N;      /* sequences in the global batch                          */
+    int64_t T;      /* tokens in a sequence                                   */
+    int32_t D;      /* data leaves                                            */
+    int32_t S;      /* tensor leaves                                          */
+    int32_t dp, tp; /* ranks that share the data, tensors    */
+    int32_t data_lo, data_hi; /* this rank's data leaves               */
     int32_t tensor_lo, tensor_hi;
     /* The tree this rank sums in: where its leaves are one complete subtree,
      * that subtree alone (all such ranks share a program), else the whole. */
-    int32_t data_base, data_tree;     /* leaf index of 0, leaves           */
+    int32_t data_base, data_tree; /* leaf index of 0, leaves           */
     int32_t tensor_base, tensor_tree;
     int64_t seq_first; /* this rank's sequences in the global batch      */
     int64_t seqs;
@@ -143,8 +143,8 @@ void gpt_emit_backward(gpt_build *b, int layer, const gpt_set *set,
  * (1 x tokens of the set). Whole source: token chunks of chunk_tokens, all
  * of the vocabulary at once. Streamed: panels of the vocabulary pass twice;
  * logits are made twice and never stored. */
-void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x,
-                   prog_view dx, prog_view loss, int64_t chunk_tokens);
+void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x, prog_view dx,
+                   prog_view loss, int64_t chunk_tokens);
 
 /* Gradients of embedding and positions from dx of the whole share. */
 void gpt_emit_embed_backward(gpt_build *b, prog_view dx);

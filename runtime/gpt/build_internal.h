@@ -30,8 +30,7 @@ int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
                     tree_seg *segs);
 /* The largest token <= tok + limit where a sum over tokens may be cut
  * without changing bits; at least one step or block further than tok. */
-int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end,
-                  int64_t limit);
+int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end, int64_t limit);
 
 /* Leaf segments of rows [row0, row0 + rows) of this rank's shard of par. */
 int build_row_segs(const gpt_build *b, int par, int64_t row0, int64_t rows,
@@ -47,12 +46,11 @@ typedef struct sum_pair {
     int par;
     prog_view a;
 } sum_pair;
-prog_view build_sum(gpt_build *b, op_kind kind, int layer,
-                    const gpt_set *set, const sum_pair *pairs, int npairs);
+prog_view build_sum(gpt_build *b, op_kind kind, int layer, const gpt_set *set,
+                    const sum_pair *pairs, int npairs);
 
 /* Starts and adds to an accumulator of [tokens of set][C] by panels. */
-gpt_acc build_sum_acc(gpt_build *b, int layer, const gpt_set *set,
-                      int planes);
+gpt_acc build_sum_acc(gpt_build *b, int layer, const gpt_set *set, int planes);
 int build_sum_planes(const gpt_build *b, const int *params, int nparams);
 
 /* Weight gradient: rows of W are columns of `left`, columns of `right`. */
@@ -61,8 +59,8 @@ void build_dweight(gpt_build *b, int layer, const gpt_set *set, int par,
 /* Bias gradient: column sums of dy. */
 void build_dbias(gpt_build *b, int layer, const gpt_set *set, int par,
                  prog_view dy);
-void build_norm(gpt_build *b, int layer, const gpt_set *set, prog_view x,
-                int w, int bias, prog_view y, prog_view stats);
+void build_norm(gpt_build *b, int layer, const gpt_set *set, prog_view x, int w,
+                int bias, prog_view y, prog_view stats);
 /* dx += gradient through the norm; gradients of its weight and bias. */
 void build_dnorm(gpt_build *b, int layer, const gpt_set *set, prog_view dy,
                  prog_view x, int w, int bias, prog_view stats, prog_view dx);

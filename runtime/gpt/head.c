@@ -134,14 +134,12 @@ static void head_logits(const head *k, gpt_panel pn, prog_view w,
 }
 
 /* Statistics of the leaves that a panel covers, and the targets in it. */
-static void head_stats(const head *k, gpt_panel pn, rows_of r,
-                       prog_view logits)
+static void head_stats(const head *k, gpt_panel pn, rows_of r, prog_view logits)
 {
     gpt_build *b = k->b;
     const param *p = &b->ps->list[k->weight];
     int64_t starts[TREE_LEAVES_MAX + 1];
-    param_leaf_rows(b->a, p, b->sh.S, b->sh.tensor_lo, b->sh.tensor_hi,
-                    starts);
+    param_leaf_rows(b->a, p, b->sh.S, b->sh.tensor_lo, b->sh.tensor_hi, starts);
     for (int i = 0; i < b->sh.tensor_hi - b->sh.tensor_lo; i++) {
         int64_t lo = starts[i] > pn.row0 ? starts[i] : pn.row0;
         int64_t hi = starts[i + 1] < pn.row0 + pn.rows ? starts[i + 1]
@@ -157,8 +155,7 @@ static void head_stats(const head *k, gpt_panel pn, rows_of r,
         o->bytes = 4.0 * (double)(r.rows * (hi - lo));
         prog_use(b->p, prog_sub(logits, 0, r.rows, lo - pn.row0, hi - lo),
                  VIEW_R);
-        prog_use(b->p,
-                 prog_sub(k->stats, r.row0, r.rows, 0, k->stats.cols),
+        prog_use(b->p, prog_sub(k->stats, r.row0, r.rows, 0, k->stats.cols),
                  VIEW_RW);
     }
     prog_op *o = head_op(k, OP_XENT_PICK, r);
@@ -188,10 +185,10 @@ static void head_loss(const head *k, rows_of r)
     prog_view stats = prog_sub(k->stats, r.row0, r.rows, 0, k->stats.cols);
     prog_view picked = vec_part(k->picked, r);
     if (b->sh.tp > 1) {
-        gpt_emit_allreduce(b, GROUP_TENSOR, STREAM_TENSOR, -1, -1, stats, 0,
-                           1, b->sh.tp, b->sh.tp);
-        gpt_emit_allreduce(b, GROUP_TENSOR, STREAM_TENSOR, -1, -1, picked, 0,
-                           1, b->sh.tp, b->sh.tp);
+        gpt_emit_allreduce(b, GROUP_TENSOR, STREAM_TENSOR, -1, -1, stats, 0, 1,
+                           b->sh.tp, b->sh.tp);
+        gpt_emit_allreduce(b, GROUP_TENSOR, STREAM_TENSOR, -1, -1, picked, 0, 1,
+                           b->sh.tp, b->sh.tp);
     }
     prog_op *o = head_op(k, OP_XENT_LOSS, r);
     o->arg = b->sh.S;
@@ -214,8 +211,8 @@ static void head_backward(const head *k, gpt_panel pn, prog_view w, rows_of r,
     prog_use(b->p, targets_part(k, r), VIEW_R);
     prog_use(b->p, vec_part(k->norm, r), VIEW_R);
     tree_seg segs[SEGS_MAX];
-    int n = build_data_segs(&b->sh, k->tok0 + r.row0,
-                            k->tok0 + r.row0 + r.rows, segs);
+    int n = build_data_segs(&b->sh, k->tok0 + r.row0, k->tok0 + r.row0 + r.rows,
+                            segs);
     o = head_op(k, OP_DWEIGHT, r);
     o->form = FORM_SUM;
     o->row0 = pn.row0;
@@ -264,8 +261,8 @@ static prog_view logits_buffer(const head *k, int64_t rows, int64_t cols)
 static gpt_acc *bias_grad(const head *k, int64_t rows, int planes)
 {
     return k->bias < 0 ? NULL
-                       : k->b->src->grad(k->b->src, k->bias, GRAD_MAIN, 0,
-                                         rows, planes);
+                       : k->b->src->grad(k->b->src, k->bias, GRAD_MAIN, 0, rows,
+                                         planes);
 }
 
 static void bias_grad_done(const head *k, gpt_acc *acc, int64_t rows,
@@ -289,15 +286,15 @@ static void head_whole(const head *k, int64_t tokens, int64_t chunk,
     if (k->bias >= 0) {
         bias = build_vector(b, k->bias);
     }
-    gpt_acc *dw = b->src->grad(b->src, k->weight, GRAD_MAIN, 0, pn.rows,
-                               b->head_planes);
+    gpt_acc *dw =
+        b->src->grad(b->src, k->weight, GRAD_MAIN, 0, pn.rows, b->head_planes);
     gpt_acc *db = bias_grad(k, pn.rows, b->head_planes);
     tree_seg vocab[TREE_LEAVES_MAX];
     int nvocab = build_row_segs(b, k->weight, 0, pn.rows, vocab);
     gpt_acc start = *dh;
     for (int64_t at = 0; at < tokens;) {
-        int64_t end = build_cut(&b->sh, k->tok0 + at, k->tok0 + tokens,
-                                chunk) - k->tok0;
+        int64_t end =
+            build_cut(&b->sh, k->tok0 + at, k->tok0 + tokens, chunk) - k->tok0;
         rows_of r = {at, end - at};
         prog_view logits = logits_buffer(k, r.rows, pn.rows);
         head_begin(k, r);
@@ -308,8 +305,7 @@ static void head_whole(const head *k, int64_t tokens, int64_t chunk,
         head_backward(k, pn, w, r, logits, dw, db);
         if (k->bias >= 0) {
             tree_seg segs[SEGS_MAX];
-            int n = build_data_segs(&b->sh, k->tok0 + at, k->tok0 + end,
-                                    segs);
+            int n = build_data_segs(&b->sh, k->tok0 + at, k->tok0 + end, segs);
             tree_state_after(&db->state, segs, n);
         }
         *dh = start;
@@ -334,8 +330,8 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
     for (gpt_panel pn = {0}; gpt_next_panel(b, k->weight, &pn);) {
         prog_view w = b->src->weights(b->src, k->weight, pn.row0, pn.rows);
         prog_view logits = logits_buffer(k, tokens, pn.rows);
-        head_logits(k, pn, w,
-                    prog_sub(bias, 0, 1, pn.row0, pn.rows), r, logits);
+        head_logits(k, pn, w, prog_sub(bias, 0, 1, pn.row0, pn.rows), r,
+                    logits);
         head_stats(k, pn, r, logits);
     }
     head_loss(k, r);
@@ -350,8 +346,8 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
         gpt_acc *dw = b->src->grad(b->src, k->weight, GRAD_MAIN, pn.row0,
                                    pn.rows, b->acc_planes);
         prog_view logits = logits_buffer(k, tokens, pn.rows);
-        head_logits(k, pn, w,
-                    prog_sub(bias, 0, 1, pn.row0, pn.rows), r, logits);
+        head_logits(k, pn, w, prog_sub(bias, 0, 1, pn.row0, pn.rows), r,
+                    logits);
         head_backward(k, pn, w, r, logits, dw, db);
         b->src->grad_done(b->src, k->weight, GRAD_MAIN, pn.row0, pn.rows);
         tree_seg segs[TREE_LEAVES_MAX];
@@ -363,8 +359,7 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
     bias_grad_done(k, db, all, segs, n);
 }
 
-static prog_view head_vector(gpt_build *b, const gpt_set *set,
-                             const char *name)
+static prog_view head_vector(gpt_build *b, const gpt_set *set, const char *name)
 {
     int64_t n = set->range.seqs * b->sh.T;
     int32_t buf = prog_buffer(b->p, name, BUF_WORKING, -1, n, false);
@@ -381,8 +376,8 @@ static prog_view head_stats_buffer(gpt_build *b, const gpt_set *set)
     return prog_whole(b->p, buf, n, cols, cols);
 }
 
-void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x,
-                   prog_view dx, prog_view loss, int64_t chunk_tokens)
+void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x, prog_view dx,
+                   prog_view loss, int64_t chunk_tokens)
 {
     int lnw = params_find(b->ps, -1, PARAM_LNF_W);
     int lnb = params_find(b->ps, -1, PARAM_LNF_B);
@@ -402,8 +397,7 @@ void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x,
     };
     prog_view stats = gpt_tokens(b, "normf", BUF_WORKING, -1, set, 2);
     build_norm(b, -1, set, x, lnw, lnb, k.h, stats);
-    gpt_acc dh =
-        build_sum_acc(b, -1, set, build_sum_planes(b, &k.weight, 1));
+    gpt_acc dh = build_sum_acc(b, -1, set, build_sum_planes(b, &k.weight, 1));
     if (b->src->whole) {
         head_whole(&k, tokens, chunk_tokens, &dh);
     } else {
@@ -421,8 +415,8 @@ void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x,
 
 /* --- gradients of the embedding ------------------------------------------- */
 
-static void demb(gpt_build *b, int par, int which, prog_view ids,
-                 prog_view dx, int64_t rows, bool slots)
+static void demb(gpt_build *b, int par, int which, prog_view ids, prog_view dx,
+                 int64_t rows, bool slots)
 {
     tree_seg segs[SEGS_MAX];
     int n = build_data_segs(&b->sh, 0, b->sh.seqs * b->sh.T, segs);

@@ -70,9 +70,9 @@ typedef struct param {
 typedef struct params {
     param *list;
     int32_t n;
-    int64_t total;                  /* parameters                         */
-    int64_t total_rows;             /* of all tensors                     */
-    int32_t of_model[PARAM_ROLES];  /* index of non-layer params, or -1   */
+    int64_t total;                    /* parameters                         */
+    int64_t total_rows;               /* of all tensors                     */
+    int32_t of_model[PARAM_ROLES];    /* index of non-layer params, or -1   */
     int32_t (*of_layer)[PARAM_ROLES]; /* index by layer and role, or -1   */
 } params;
 

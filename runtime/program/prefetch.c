@@ -101,8 +101,7 @@ static void take_over(mover *m)
     m->out = NULL;
 }
 
-static status move(program *p, double window,
-                   void (*how)(mover *, double))
+static status move(program *p, double window, void (*how)(mover *, double))
 {
     mover m = {.p = p};
     status st = MEM_NEW(&m.out, p->nops + 1, "program");

@@ -37,8 +37,7 @@ void program_set_fini(program_set *set)
 }
 
 /* Makes room for one more element; false after a failure. */
-static bool grow(program *p, void *array, int32_t n, int32_t *cap,
-                 size_t size)
+static bool grow(program *p, void *array, int32_t n, int32_t *cap, size_t size)
 {
     if (p->failed != ST_OK) {
         return false;
@@ -73,8 +72,8 @@ int32_t prog_buffer(program *p, const char *name, buf_class cls, int layer,
     return p->nbufs++;
 }
 
-prog_view prog_whole(const program *p, int32_t buf, int64_t rows,
-                     int64_t cols, int64_t ld)
+prog_view prog_whole(const program *p, int32_t buf, int64_t rows, int64_t cols,
+                     int64_t ld)
 {
     (void)p;
     return (prog_view){

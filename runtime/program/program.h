@@ -199,8 +199,8 @@ typedef struct program {
     int32_t ndeps;
     int64_t peak_bytes; /* arena bytes that the plan needs                */
     int64_t class_bytes[BUF_CLASS_COUNT]; /* at the moment of the peak    */
-    int32_t work_buf;   /* scratch shared by all compute operations        */
-    op_phase phase;     /* given to operations that are added              */
+    int32_t work_buf; /* scratch shared by all compute operations        */
+    op_phase phase;   /* given to operations that are added              */
     int32_t cap_ops, cap_bufs, cap_views, cap_segs, cap_stacks, cap_deps;
     status failed; /* first allocation failure while building              */
 } program;
@@ -226,8 +226,8 @@ void prog_fini(program *p);
 
 int32_t prog_buffer(program *p, const char *name, buf_class cls, int layer,
                     int64_t floats, bool persistent);
-prog_view prog_whole(const program *p, int32_t buf, int64_t rows,
-                     int64_t cols, int64_t ld);
+prog_view prog_whole(const program *p, int32_t buf, int64_t rows, int64_t cols,
+                     int64_t ld);
 /* rows [r0, r0 + rows) and columns [c0, c0 + cols) of v. */
 prog_view prog_sub(prog_view v, int64_t r0, int64_t rows, int64_t c0,
                    int64_t cols);

@@ -11,8 +11,7 @@ status train_data_open(const char *path, int64_t vocab, int64_t N, int64_t T,
     TRY(tokens_open(path, &d.file));
     status st = tokens_check(d.file, vocab);
     if (st == ST_OK) {
-        st = tokens_split_make(tokens_count(d.file), T, val_fraction,
-                               &d.split);
+        st = tokens_split_make(tokens_count(d.file), T, val_fraction, &d.split);
     }
     if (st == ST_OK) {
         st = MEM_NEW(&d.window, T + 1, "data");
@@ -59,7 +58,6 @@ status train_data_batch(void *self, int64_t step, int64_t seq0, int64_t seqs,
 
 int64_t train_data_val_batches(const train_data *d)
 {
-    return d->split.val_windows == 0
-               ? 0
-               : (d->split.val_windows + d->N - 1) / d->N;
+    return d->split.val_windows == 0 ? 0
+                                     : (d->split.val_windows + d->N - 1) / d->N;
 }

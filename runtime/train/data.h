@@ -29,8 +29,7 @@ void train_data_close(train_data *d);
 /* An exec_batch. Steps >= 0 train; step -1 - k is validation batch k, whose
  * sequences are the validation windows in order (and begin again). */
 MUST_USE status train_data_batch(void *self, int64_t step, int64_t seq0,
-                                 int64_t seqs, int32_t *ids,
-                                 int32_t *targets);
+                                 int64_t seqs, int32_t *ids, int32_t *targets);
 
 /* Batches that pass all validation windows once, at least 1; 0 if none. */
 int64_t train_data_val_batches(const train_data *d);

@@ -141,8 +141,8 @@ status report_validation(train *t, int64_t step, double loss)
     status st = ST_OK;
     if (root(t)) {
         if (!t->job->quiet) {
-            log_out("step %5lld/%lld | validation loss %.6f\n",
-                    (long long)step, (long long)t->job->recipe.steps, loss);
+            log_out("step %5lld/%lld | validation loss %.6f\n", (long long)step,
+                    (long long)t->job->recipe.steps, loss);
         }
         if (t->file != NULL) {
             st = runfile_validation(t->file, step, loss);

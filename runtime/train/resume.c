@@ -31,16 +31,14 @@ static status check_same_run(const train *t, const char *path,
 {
     const train_job *j = t->job;
     REQUIRE(!info->weights_only, ST_CONFIG,
-            "%s has weights only: start a new run with --init %s", path,
-            path);
+            "%s has weights only: start a new run with --init %s", path, path);
     REQUIRE(info->seed == j->recipe.seed, ST_CONFIG,
             "%s was made with --seed %llu, not %llu", path,
-            (unsigned long long)info->seed,
-            (unsigned long long)j->recipe.seed);
+            (unsigned long long)info->seed, (unsigned long long)j->recipe.seed);
     REQUIRE(info->batch == j->sh.N && info->seq == j->sh.T, ST_CONFIG,
-            "%s was made with --batch %lld --seq %lld, not %lld and %lld",
-            path, (long long)info->batch, (long long)info->seq,
-            (long long)j->sh.N, (long long)j->sh.T);
+            "%s was made with --batch %lld --seq %lld, not %lld and %lld", path,
+            (long long)info->batch, (long long)info->seq, (long long)j->sh.N,
+            (long long)j->sh.T);
     REQUIRE(info->data_leaves == j->sh.D && info->tensor_leaves == j->sh.S,
             ST_CONFIG,
             "%s was made with --data-leaves %d --tensor-leaves %d, not %d "
@@ -49,8 +47,8 @@ static status check_same_run(const train *t, const char *path,
             path, info->data_leaves, info->tensor_leaves, j->sh.D, j->sh.S,
             path);
     REQUIRE(info->data_hash == tokens_hash(t->data.file), ST_CONFIG,
-            "%s was made with other data (%s) than %s", path,
-            info->data_path, j->data);
+            "%s was made with other data (%s) than %s", path, info->data_path,
+            j->data);
     return ST_OK;
 }
 

@@ -61,8 +61,7 @@ typedef struct offer {
     int64_t row0, rows;
 } offer;
 
-static offer own_offer(train_state *t, int par, store_state which,
-                       float **rows)
+static offer own_offer(train_state *t, int par, store_state which, float **rows)
 {
     offer o = {0, 0};
     param_shard sh;
@@ -99,8 +98,7 @@ static status gather_shards(train_state *t, int par, store_state which,
     return ST_OK;
 }
 
-status train_state_get(train_state *t, int par, store_state which,
-                       float *full)
+status train_state_get(train_state *t, int par, store_state which, float *full)
 {
     if (t->store != NULL) {
         return t->store->ops->read(t->store, par, which, 0,
@@ -120,8 +118,8 @@ status train_state_hash(train_state *t, uint64_t *hash)
         TRY(comm_agree(t->world, st));
         st = train_state_get(t, i, STORE_WEIGHT, full);
         if (root) {
-            uint64_t pair[2] = {
-                h, hash64(full, (size_t)(q->rows * q->cols) * 4)};
+            uint64_t pair[2] = {h,
+                                hash64(full, (size_t)(q->rows * q->cols) * 4)};
             h = hash64(pair, sizeof(pair));
         }
         mem_free(full);

@@ -12,8 +12,7 @@ static status read_numbers(golden *g)
     h5_file *f = g->file;
     TRY(h5_data_read_all(f, "/loss", H5_F64, 1, &g->loss));
     TRY(h5_data_read_all(f, "/grad_norm", H5_F64, 1, &g->grad_norm));
-    TRY(h5_data_read_all(f, "/train/losses", H5_F64, GOLDEN_STEPS,
-                         g->losses));
+    TRY(h5_data_read_all(f, "/train/losses", H5_F64, GOLDEN_STEPS, g->losses));
     TRY(h5_data_read_all(f, "/train/grad_norms", H5_F64, GOLDEN_STEPS,
                          g->norms));
     TRY(h5_attr_need_f64(f, "/train", "lr", &g->lr));
@@ -53,8 +52,8 @@ void golden_close(golden *g)
     memset(g, 0, sizeof(*g));
 }
 
-static status golden_batch(void *self, int64_t step, int64_t seq0,
-                           int64_t seqs, int32_t *ids, int32_t *targets)
+static status golden_batch(void *self, int64_t step, int64_t seq0, int64_t seqs,
+                           int32_t *ids, int32_t *targets)
 {
     const golden *g = self;
     for (int64_t s = 0; s < seqs; s++) {

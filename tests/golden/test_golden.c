@@ -10,9 +10,8 @@
 #include "tests/common/golden.h"
 
 static const char *const cases[] = {
-    "gpt_neo_local",       "gpt_neo_odd_heads_untied",
-    "gpt_neo_odd_inner",   "gptj_partial_rotary",
-    "gptj_full_rotary",    "gptj_one_head_tied",
+    "gpt_neo_local",       "gpt_neo_odd_heads_untied", "gpt_neo_odd_inner",
+    "gptj_partial_rotary", "gptj_full_rotary",         "gptj_one_head_tied",
     "gpt2_three_heads",    "gpt_neox_partial_rotary",
 };
 
@@ -23,8 +22,8 @@ static double relative(double a, double b)
     return fabs(a - b) / fabs(b);
 }
 
-static void expect(bool ok, const char *name, const char *how,
-                   const char *what, double error, double most)
+static void expect(bool ok, const char *name, const char *how, const char *what,
+                   double error, double most)
 {
     printf("%s %-26s %-18s %-24s %.2e (most %.0e)\n", ok ? "ok  " : "FAIL",
            name, how, what, error, most);
@@ -71,8 +70,7 @@ int main(int argc, char **argv)
 {
     comm *world = NULL;
     status st = comm_init(&world);
-    for (size_t i = 0; st == ST_OK && i < sizeof(cases) / sizeof(*cases);
-         i++) {
+    for (size_t i = 0; st == ST_OK && i < sizeof(cases) / sizeof(*cases); i++) {
         if (argc > 1 && strcmp(argv[1], cases[i]) != 0) {
             continue;
         }
@@ -92,8 +90,7 @@ int main(int argc, char **argv)
             st = run_case(cases[i], "streamed", streamed, world, false);
         }
         if (st == ST_OK) {
-            st = run_case(cases[i], "streamed recompute", again, world,
-                          false);
+            st = run_case(cases[i], "streamed recompute", again, world, false);
         }
     }
     if (st != ST_OK) {

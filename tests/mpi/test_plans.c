@@ -22,16 +22,15 @@ typedef struct outcome {
     uint64_t hash;
 } outcome;
 
-static status random_batch(void *self, int64_t step, int64_t seq0,
-                           int64_t seqs, int32_t *ids, int32_t *targets)
+static status random_batch(void *self, int64_t step, int64_t seq0, int64_t seqs,
+                           int32_t *ids, int32_t *targets)
 {
     const gpt_shape *sh = self;
     for (int64_t s = 0; s < seqs; s++) {
         for (int64_t t = 0; t < sh->T; t++) {
             uint64_t i = (uint64_t)((seq0 + s) * (sh->T + 1) + t);
             /* Few ids, so that rows of the embedding repeat. */
-            ids[s * sh->T + t] =
-                (int32_t)rng_below(7, (uint64_t)step, i, 61);
+            ids[s * sh->T + t] = (int32_t)rng_below(7, (uint64_t)step, i, 61);
             targets[s * sh->T + t] =
                 (int32_t)rng_below(7, (uint64_t)step, i + 1, 61);
         }
@@ -101,8 +100,8 @@ static void compare(mpi_test *t, const setup_options *o, comm *world,
                 "%s %s: loss %.17g %.17g, norm %.17g %.17g, step 3 loss "
                 "%.17g %.17g\n",
                 model, o->plan ? o->plan : "streamed", mine.loss[0],
-                judge->loss[0], mine.norm[0], judge->norm[0],
-                mine.loss[2], judge->loss[2]);
+                judge->loss[0], mine.norm[0], judge->norm[0], mine.loss[2],
+                judge->loss[2]);
     }
 }
 
@@ -166,8 +165,8 @@ static void model(mpi_test *t, const char *name, int64_t batch, int64_t seq,
 
 static void test_neo(mpi_test *t)
 {
-    model(t, "configs/models/gpt-neo-tiny.json", 8, 48, t->size == 3 ? 3 : 4,
-          4, 4, 4);
+    model(t, "configs/models/gpt-neo-tiny.json", 8, 48, t->size == 3 ? 3 : 4, 4,
+          4, 4);
 }
 
 static void test_gptj(mpi_test *t)

@@ -54,8 +54,7 @@ static status ram_begin(store *s, int64_t step)
     return ST_OK;
 }
 
-static status ram_load(store *s, int par, int64_t row0, int64_t rows,
-                       float *to)
+static status ram_load(store *s, int par, int64_t row0, int64_t rows, float *to)
 {
     const ram_param *p = &((ram *)s)->list[par];
     memcpy(to, row_of(p, p->state[STORE_WEIGHT], row0),
@@ -144,8 +143,7 @@ static status ram_write(store *s, int par, store_state which, int64_t row0,
                         int64_t rows, const float *from)
 {
     ram_param *p = &((ram *)s)->list[par];
-    memcpy(row_of(p, p->state[which], row0), from,
-           (size_t)rows * row_bytes(p));
+    memcpy(row_of(p, p->state[which], row0), from, (size_t)rows * row_bytes(p));
     return ST_OK;
 }
 
@@ -200,8 +198,8 @@ static status param_alloc(ram_param *p, const store_param *shape)
     return MEM_NEW(&p->dirty, shape->rows, "store");
 }
 
-status store_ram_create(const store_param *params, int n,
-                        const math_ops *math, int threads, store **out)
+status store_ram_create(const store_param *params, int n, const math_ops *math,
+                        int threads, store **out)
 {
     ram *r = NULL;
     TRY(MEM_NEW(&r, 1, "store"));
