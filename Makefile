@@ -14,7 +14,7 @@
 #                sanitizers, in their own build folder
 #     lint       layers, foreign headers, line lengths, clang-format
 #     format     rewrite sources with clang-format
-#     bench      build and run the micro-benchmarks
+#     bench      micro-benchmarks, and the figures of a gpt-neo-125m step
 #     install    program and configs below PREFIX
 #     deps       install what is missing (apt; as root or through sudo)
 #     clean      remove everything that was built
@@ -217,8 +217,9 @@ bench: need
 	@$(MAKE) --no-print-directory bench-run
 
 .PHONY: bench-run
-bench-run: $(call exe,$(BENCH_SRC))
-	@for b in $^; do echo "== $$b"; $$b || exit 1; done
+bench-run: $(call exe,$(BENCH_SRC)) program
+	@for b in $(call exe,$(BENCH_SRC)); do echo "== $$b"; $$b || exit 1; done
+	@echo "== weft bench"; $(BUILD)/weft bench
 
 lint:
 	@tests/deps.sh --lint

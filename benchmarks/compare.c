@@ -54,6 +54,12 @@ static status admit(comparing *c, int index, const char *model,
     options_of(c, index, model, o);
     TRY(resolve_memory(c, index, model, o));
     status st = setup_open(o, 0, &s);
+    if (st == ST_OK) {
+        st = setup_check_host(&s, setup_ranks(&s));
+        if (st != ST_OK) {
+            setup_close(&s);
+        }
+    }
     *refused = st == ST_CONFIG || st == ST_BUDGET;
     if (*refused) {
         (void)snprintf(row->status, sizeof(row->status), "refused");
@@ -164,7 +170,8 @@ static status begin(comparing *c)
     experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
     (void)snprintf(c->run_path, sizeof(c->run_path), "%s.run.h5",
                    c->config->out);
-    TRY(comparison_create(c->config->out, c->config->cmdline, NULL, c->e.text,
+    TRY(comparison_create(c->config->out, c->config->cmdline,
+                          host_commit(), c->e.text,
                           &c->file));
     /* One rate for all rows: the machine's best just now. */
     c->cores = threads_usable();

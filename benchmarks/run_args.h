@@ -45,6 +45,7 @@ typedef struct run_args {
     const char *resume;
     const char *save;
     int64_t save_every;
+    int64_t stop_after;
     const char *out;
     int64_t log_every;
     bool quiet;
@@ -54,7 +55,6 @@ typedef struct run_args {
 extern const opt_command train_command;
 
 /* The set-up that the options describe. */
-void run_args_setup(const run_args *a, const char *model,
-                      setup_options *out);
+void run_args_setup(const run_args *a, const char *model, setup_options *out);
 
 #endif

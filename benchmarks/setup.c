@@ -167,6 +167,26 @@ int setup_ranks(const setup *s)
     return s->set.nranks;
 }
 
+status setup_check_host(const setup *s, int local)
+{
+    int64_t arena = 0;
+    for (int i = 0; i < s->set.nclasses; i++) {
+        int64_t peak = s->set.classes[i].peak_bytes;
+        arena = peak > arena ? peak : arena;
+    }
+    int64_t need = arena * local + (s->streamed ? 16 * s->ps.total : 0);
+    int64_t have = mem_host_available();
+    REQUIRE(need <= have, ST_BUDGET,
+            "%s needs %s of this machine's memory (%s for %s), %s is free; "
+            "cut depth with --layers",
+            s->a.name, units_bytes((double)need).s,
+            units_bytes((double)(s->streamed ? 16 * s->ps.total
+                                             : arena * local)).s,
+            s->streamed ? "the store" : "the devices",
+            units_bytes((double)have).s);
+    return ST_OK;
+}
+
 status setup_share(setup *s, int rank)
 {
     const prog_place *at = &s->set.places[rank];

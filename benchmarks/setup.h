@@ -68,6 +68,10 @@ void setup_close(setup *s);
 /* Ranks that the set-up runs on. */
 int setup_ranks(const setup *s);
 
+/* Refuses what this machine's memory cannot hold: the arenas of `local` ranks
+ * and a streamed model's store. Before anything is allocated. */
+MUST_USE status setup_check_host(const setup *s, int local);
+
 /* Sets s->sh to the share of a rank. */
 MUST_USE status setup_share(setup *s, int rank);
 

@@ -52,6 +52,7 @@ demo  bible-kjv             have bible
 test  libcmocka-dev         lib cmocka
 test  python3-h5py          python h5py
 test  hdf5-tools            have h5dump
+test  procps                have pgrep
 lint  clang-format          have clang-format
 '
 

@@ -130,13 +130,13 @@ static prog_view load_table(ws_source *s, const gpt_set *set)
     return table;
 }
 
-/* Sums of squares as soon as a parameter's gradient is whole; then clip;
- * then every parameter, in stream order: the next step needs the first
- * layers first. */
+/* Sums of squares as soon as a parameter's gradient is whole, in the order of
+ * backward; then clip; then every parameter, in stream order: the next step
+ * needs the first layers first. */
 static void optimizer(ws_source *s)
 {
     program *p = s->b->p;
-    for (int i = 0; i < s->b->ps->n; i++) {
+    for (int i = s->b->ps->n - 1; i >= 0; i--) {
         prog_op *o = transfer(s, OP_GRAD_NORM, STREAM_HOST, i, 0,
                               s->b->ps->list[i].rows);
         o->flops = 0.5 * o->bytes;

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/comm/comm.h"
 #include "runtime/math/matmul.h"
@@ -61,26 +63,87 @@ int launch_local_ranks(void)
     return number_from("OMPI_COMM_WORLD_LOCAL_SIZE");
 }
 
-static pid_t job_pid;
+/* --- a job and its signals ------------------------------------------------ */
 
-static void forward(int sig)
+/* Set before the handlers that read them may run. */
+static volatile pid_t job_pid;
+static volatile sig_atomic_t stops_asked;
+static volatile sig_atomic_t job_ended; /* by us */
+
+enum { RESEND_S = 1 };
+
+/* The first signal asks the job to save and stop; SIGUSR1 is what mpirun
+ * hands on to its ranks. It hands it to those that have been started, so it
+ * is sent again until the job has ended. A second SIGINT ends the job. */
+static void on_signal(int sig)
 {
-    (void)sig;
+    if (sig != SIGALRM) {
+        stops_asked++;
+    }
+    if (sig == SIGINT && stops_asked > 1) {
+        job_ended = 1;
+    }
     if (job_pid > 0) {
-        (void)kill(job_pid, SIGUSR1);
+        (void)kill(job_pid, job_ended ? SIGTERM : SIGUSR1);
+        (void)alarm(RESEND_S);
+    }
+}
+
+static const int handled[] = {SIGINT, SIGTERM, SIGUSR1, SIGALRM};
+enum { HANDLED = sizeof(handled) / sizeof(handled[0]) };
+
+typedef struct old_signals {
+    struct sigaction action[HANDLED];
+    sigset_t mask;
+} old_signals;
+
+/* Handlers in place, signals held back until let_signals. */
+static void take_signals(old_signals *old)
+{
+    struct sigaction sa;
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_handler = on_signal;
+    sigset_t all;
+    sigemptyset(&all);
+    for (int i = 0; i < HANDLED; i++) {
+        sigaddset(&all, handled[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &all, &old->mask);
+    for (int i = 0; i < HANDLED; i++) {
+        (void)sigaction(handled[i], &sa, &old->action[i]);
+    }
+}
+
+static void let_signals(const old_signals *old)
+{
+    (void)sigprocmask(SIG_SETMASK, &old->mask, NULL);
+}
+
+static void give_back_signals(const old_signals *old)
+{
+    (void)alarm(0);
+    for (int i = 0; i < HANDLED; i++) {
+        (void)sigaction(handled[i], &old->action[i], NULL);
     }
 }
 
 /* The child leaves the terminal's process group, so that Ctrl-C reaches it
- * only as the SIGUSR1 that we send. */
-static void become_job(char **args, bool quiet)
+ * only as the SIGUSR1 that we send; it does not read the terminal either. If
+ * this process is killed, the job must not go on unseen. */
+static void become_job(char **args, bool quiet, const old_signals *old)
 {
     (void)setpgid(0, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    give_back_signals(old);
+    let_signals(old);
     (void)setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
     (void)setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
     (void)setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
-    int null = quiet ? open("/dev/null", O_WRONLY) : -1;
+    int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
+        (void)dup2(null, STDIN_FILENO);
+    }
+    if (null >= 0 && quiet) {
         (void)dup2(null, STDOUT_FILENO);
     }
     (void)execvp(args[0], args);
@@ -100,32 +163,51 @@ static status wait_for_job(const char *name, int *code)
     return ST_OK;
 }
 
+/* A job that was ended by what we sent it has not said so itself. */
+static void explain_stop(int *code)
+{
+    bool own = *code == ST_OK || *code == ST_SIGNAL;
+    if (job_ended && !own) {
+        log_error("a second signal: the job was ended at once, without "
+                  "saving");
+        _exit(128 + SIGINT); /* as a single process does */
+    }
+    if (stops_asked > 0 && *code == 128 + SIGUSR1) {
+        log_error("stopped by a signal before the first step; nothing was "
+                  "saved");
+        *code = ST_SIGNAL;
+    }
+}
+
 static status run_job(char **args, bool quiet, int *code)
 {
-    struct sigaction sa;
-    struct sigaction old_int;
-    struct sigaction old_term;
-    memset(&sa, 0, sizeof(sa));
-    sa.sa_handler = forward;
-    job_pid = fork();
-    REQUIRE(job_pid >= 0, ST_SYSTEM, "cannot start a process: %s",
-            strerror(errno));
-    if (job_pid == 0) {
-        become_job(args, quiet);
+    old_signals old;
+    stops_asked = 0;
+    job_ended = 0;
+    job_pid = 0;
+    take_signals(&old);
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_job(args, quiet, &old);
     }
-    (void)sigaction(SIGINT, &sa, &old_int);
-    (void)sigaction(SIGTERM, &sa, &old_term);
-    status st = wait_for_job(args[0], code);
-    (void)sigaction(SIGINT, &old_int, NULL);
-    (void)sigaction(SIGTERM, &old_term, NULL);
+    job_pid = pid;
+    let_signals(&old);
+    status st =
+        pid < 0 ? FAIL(ST_SYSTEM, "cannot start a process: %s", strerror(errno))
+                : wait_for_job(args[0], code);
+    job_pid = 0;
+    give_back_signals(&old);
+    if (st == ST_OK) {
+        explain_stop(code);
+    }
     return st;
 }
 
 status launch_run(const char *const *args, int ranks, bool quiet, int *code)
 {
     static const char *const mpirun[] = {
-        "mpirun", "--quiet", "--map-by", ":OVERSUBSCRIBE", "--bind-to",
-        "none",   "-np",     NULL};
+        "mpirun",    "--quiet", "--map-by", ":OVERSUBSCRIBE",
+        "--bind-to", "none",    "-np",      NULL};
     char self[4096];
     char np[16];
     char *all[ARGS_MAX];

@@ -25,8 +25,10 @@ int launch_local_ranks(void);
 
 /* Runs `weft args...` (NULL-terminated, without the program's name) as
  * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.
- * *code is its exit code. SIGINT and SIGTERM of this process become SIGUSR1
- * of the job: save at the next step and stop. quiet: its stdout goes nowhere.
+ * *code is its exit code. SIGINT, SIGTERM and SIGUSR1 of this process become
+ * SIGUSR1 of the job: save at the next step and stop. A second SIGINT ends the
+ * job within about a second and then this process (exit code 130); the death
+ * of this process ends the job, too. quiet: its stdout goes nowhere.
  * Fails with ST_SYSTEM if it cannot be started. */
 MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
                            int *code);

@@ -111,17 +111,22 @@ static status check_files(const run_of *r)
     return ST_OK;
 }
 
-/* A rank bound to one core while more are free was not meant to be. */
+/* A rank bound to one core while more are free was not meant to be. Where
+ * --threads says how many cores are wanted, those count. */
 static void check_binding(const run_of *r)
 {
-    int usable = threads_usable();
-    int here = comm_node_size(r->world);
-    if (comm_rank(r->world) == 0 && usable < threads_online() &&
-        comm_node_cores(r->world) < threads_online() && r->a.threads == 0 &&
-        here < threads_online()) {
+    int64_t cores = comm_node_cores(r->world);
+    int64_t wanted = comm_node_size(r->world);
+    if (r->a.threads > 0) {
+        wanted *= r->a.threads;
+    } else {
+        wanted++; /* any core more would do */
+    }
+    if (comm_rank(r->world) == 0 && threads_usable() < threads_online() &&
+        cores < threads_online() && cores < wanted) {
         log_warn("ranks are bound to %d of %d cores; add --bind-to none to "
                  "mpirun",
-                 comm_node_cores(r->world), threads_online());
+                 (int)cores, threads_online());
     }
 }
 
@@ -173,6 +178,7 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
         .resume = a->resume,
         .save = a->save,
         .save_every = a->save_every,
+        .stop_after = a->stop_after,
         .out = a->out,
         .plan = r->s.streamed ? "streamed" : r->s.plan.name,
         .cmdline = strbuf_view(&r->cmdline),
@@ -303,7 +309,11 @@ status command_train(int argc, const char *const *argv)
     }
     finish(&r);
     if (r.world != NULL) {
+        /* While all ranks are there: once one has ended with a code, mpirun
+         * ends the others, and may do so before they have said why. */
+        log_error_line(st);
         comm_fini(r.world);
+        st = st != ST_OK ? status_set(st, "") : st;
     }
     return st;
 }

@@ -6,6 +6,7 @@
 #include "runtime/base/mem.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,4 +138,20 @@ int64_t mem_live_bytes(void)
 void mem_fail_after(int64_t n)
 {
     atomic_store(&fail_after, n);
+}
+
+int64_t mem_host_available(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[128];
+    long long kib = -1;
+    while (f != NULL && kib < 0 && fgets(line, sizeof(line), f) != NULL) {
+        if (sscanf(line, "MemAvailable: %lld kB", &kib) != 1) {
+            kib = -1;
+        }
+    }
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    return kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
 }

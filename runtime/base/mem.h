@@ -34,6 +34,10 @@ int64_t mem_count(void);      /* allocations since start, resize counts     */
 int64_t mem_live(void);       /* blocks not yet freed                       */
 int64_t mem_live_bytes(void); /* bytes in them                              */
 
+/* Bytes that this machine could still give out (MemAvailable), or INT64_MAX
+ * where it does not say. */
+int64_t mem_host_available(void);
+
 /* Test hook: the n-th allocation from now on fails (n = 1 is the next); 0
  * turns it off. */
 void mem_fail_after(int64_t n);

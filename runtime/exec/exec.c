@@ -11,12 +11,11 @@ static status alloc_arrays(exec *e)
     const program *p = e->p;
     int64_t rows = 1;
     for (int i = 0; i < e->c.ps->n; i++) {
-        int64_t r = param_rows(e->c.a, &e->c.ps->list[i], e->c.sh.S, 0,
-                               e->c.sh.S)
-                        .rows;
+        int64_t r =
+            param_rows(e->c.a, &e->c.ps->list[i], e->c.sh.S, 0, e->c.sh.S).rows;
         rows = r > rows ? r : rows;
     }
-    e->nslots = e->c.sh.D + (int64_t)e->c.ps->n * e->c.sh.S;
+    e->nslots = e->c.sh.D + 1 + (int64_t)e->c.ps->n * e->c.sh.S;
     TRY(mem_alloc((size_t)p->nops, sizeof(*e->done), "exec",
                   (void **)&e->done));
     TRY(MEM_NEW(&e->pending, p->nops, "exec"));
@@ -120,8 +119,7 @@ void exec_destroy(exec *e)
     mem_free(e);
 }
 
-status exec_step(exec *e, int64_t step, const exec_scalars *s,
-                 exec_result *out)
+status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
 {
     e->forward_only = false;
     e->step = step;
@@ -190,8 +188,8 @@ static bool find_update(const exec *e, int par, int which, float **rows)
 
 static param_shard own_shard(const exec *e, int par)
 {
-    return param_rows(e->c.a, &e->c.ps->list[par], e->c.sh.S,
-                      e->c.sh.tensor_lo, e->c.sh.tensor_hi);
+    return param_rows(e->c.a, &e->c.ps->list[par], e->c.sh.S, e->c.sh.tensor_lo,
+                      e->c.sh.tensor_hi);
 }
 
 bool exec_state(exec *e, int par, store_state which, float **rows,

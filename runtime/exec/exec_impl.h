@@ -48,16 +48,18 @@ struct exec {
     worker workers[WORKERS];
     int nworkers;
 
-    /* Slots that all ranks add up: each is non-zero on one rank. */
-    double *slots; /* D losses, then S + 1 norms a parameter               */
+    /* Slots that all ranks add up: each is non-zero on one rank. First D
+     * losses, then one that says that a rank failed, S norms a parameter. */
+    double *slots;
+    status late; /* of this rank; all leave at the next clip               */
     int64_t nslots;
     double *row_sums; /* of all rows of a parameter                        */
     double loss, grad_norm, clip;
 
     /* Rows of the embedding that the batch names. */
-    int32_t *seen;       /* by token id: serial of the batch that has it   */
-    int32_t *slot_of;    /* by token id                                    */
-    int32_t *unique;     /* ids, in order of first occurrence              */
+    int32_t *seen;    /* by token id: serial of the batch that has it   */
+    int32_t *slot_of; /* by token id                                    */
+    int32_t *unique;  /* ids, in order of first occurrence              */
     int64_t nunique;
     int32_t batch_serial;
 

@@ -14,7 +14,7 @@
 
 static double *norm_slots(const exec *e, int par)
 {
-    return e->slots + e->c.sh.D + (int64_t)par * e->c.sh.S;
+    return e->slots + e->c.sh.D + 1 + (int64_t)par * e->c.sh.S;
 }
 
 void exec_loss(exec *e, const prog_op *o)
@@ -74,7 +74,8 @@ status exec_clip(exec *e)
 {
     const gpt_shape *sh = &e->c.sh;
     comm_wait_ns wait = {0};
-    int64_t n = e->forward_only ? sh->D : e->nslots;
+    int64_t n = e->forward_only ? sh->D + 1 : e->nslots;
+    e->slots[sh->D] = e->late != ST_OK;
     int64_t t = clock_wall_ns();
     comm_sum_f64(e->c.world, e->slots, n, &wait);
     int64_t took = clock_wall_ns() - t;
@@ -86,6 +87,9 @@ status exec_clip(exec *e)
         e->ledger.comm += took - wait.bubble;
         e->ledger.optimizer -= took;
     }
+    if (e->slots[sh->D] > 0) {
+        return comm_agree(e->c.world, e->late);
+    }
     double loss = 0;
     for (int i = 0; i < sh->D; i++) {
         loss += e->slots[i];
@@ -95,7 +99,7 @@ status exec_clip(exec *e)
         return ST_OK;
     }
     double sum = 0;
-    for (int64_t i = sh->D; i < e->nslots; i++) {
+    for (int64_t i = sh->D + 1; i < e->nslots; i++) {
         sum += e->slots[i];
     }
     e->grad_norm = sqrt(sum);

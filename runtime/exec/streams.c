@@ -276,12 +276,30 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
     const prog_view *v = view(e, o, 0);
     int rank = o->peer < 0 ? e->place->prev : e->place->next;
     int64_t bytes = v->rows * v->ld * (int64_t)sizeof(float);
-    bound_requests(e, i);
+    bound_requests(e, i); /* which has its time in the ledger already */
+    int64_t t = clock_wall_ns();
+    note_start(e, i, t);
     e->open++;
     e->pending[i] =
         o->kind == OP_SEND
             ? comm_isend(e->c.world, rank, (int)o->arg, at(e, v), bytes)
             : comm_irecv(e->c.world, rank, (int)o->arg, at(e, v), bytes);
+    e->ledger.comm += clock_wall_ns() - t;
+}
+
+/* A rank that cannot make its batch goes on with token 0, since the others
+ * wait for it in every collective; all leave together when they clip, before
+ * any weight is changed. */
+static void make_batch(exec *e, const prog_op *o)
+{
+    status st = exec_make_batch(e, o);
+    if (st != ST_OK) {
+        e->late = st;
+        for (int i = 0; i < o->views; i++) {
+            const prog_view *v = view(e, o, i);
+            memset(at(e, v), 0, (size_t)(v->rows * v->ld) * sizeof(float));
+        }
+    }
 }
 
 /* Runs operation i here. Its time goes to one account of the ledger;
@@ -289,14 +307,13 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
 static status run_op(exec *e, int32_t i)
 {
     const prog_op *o = &e->p->ops[i];
+    if (o->kind == OP_SEND || o->kind == OP_RECV) {
+        start_message(e, o, i);
+        return ST_OK;
+    }
     int64_t cpu = clock_cpu_thread_ns();
     int64_t t = clock_wall_ns();
     note_start(e, i, t);
-    if (o->kind == OP_SEND || o->kind == OP_RECV) {
-        start_message(e, o, i);
-        e->ledger.comm += clock_wall_ns() - t;
-        return ST_OK;
-    }
     status st = ST_OK;
     int64_t *account = &e->ledger.compute;
     if (o->kind == OP_ALLREDUCE) {
@@ -304,7 +321,7 @@ static status run_op(exec *e, int32_t i)
         account = NULL;
     } else if (o->kind == OP_BATCH) {
         account = &e->ledger.load;
-        st = exec_make_batch(e, o);
+        make_batch(e, o);
     } else if (o->stream == STREAM_HOST) {
         account = &e->ledger.optimizer;
         st = run_host(e, o);
@@ -321,7 +338,7 @@ static status run_op(exec *e, int32_t i)
     return st;
 }
 
-static status run_main(exec *e)
+static status run_all(exec *e)
 {
     for (int32_t i = 0; i < e->p->nops; i++) {
         const prog_op *o = &e->p->ops[i];
@@ -337,12 +354,20 @@ static status run_main(exec *e)
         }
         TRY(run_op(e, i));
     }
+    return ST_OK;
+}
+
+/* A step fails on all ranks together and at its clip, so that every message
+ * has its partner and can be waited for, whatever came of the step. */
+static status run_main(exec *e)
+{
+    status st = run_all(e);
     for (int32_t i = 0; i < e->p->nops; i++) {
         if (e->pending[i] != NULL) {
             finish_request(e, i);
         }
     }
-    return ST_OK;
+    return st;
 }
 
 static void start_step(exec *e)
@@ -373,6 +398,7 @@ static status join_worker(exec *e, worker *w, int64_t *account)
 status exec_run(exec *e)
 {
     atomic_store(&e->failed, 0);
+    e->late = ST_OK;
     memset(&e->ledger, 0, sizeof(e->ledger));
     memset(e->slots, 0, sizeof(double) * (size_t)e->nslots);
     int64_t cpu = clock_cpu_process_ns();
@@ -385,14 +411,14 @@ status exec_run(exec *e)
     }
     for (int i = 0; i < e->nworkers; i++) {
         bool host = e->workers[i].stream == STREAM_HOST;
-        status wst = join_worker(
-            e, &e->workers[i], host ? &e->ledger.optimizer : &e->ledger.load);
+        status wst = join_worker(e, &e->workers[i],
+                                 host ? &e->ledger.optimizer : &e->ledger.load);
         st = st == ST_OK ? wst : st;
     }
     exec_ledger *l = &e->ledger;
     l->wall = clock_wall_ns() - e->begin_ns;
     l->cpu = clock_cpu_process_ns() - cpu;
-    l->other = l->wall - l->compute - l->load - l->comm - l->bubble -
-               l->optimizer;
+    l->other =
+        l->wall - l->compute - l->load - l->comm - l->bubble - l->optimizer;
     return st;
 }

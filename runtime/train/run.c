@@ -83,12 +83,24 @@ static bool due(int64_t every, int64_t done)
     return every > 0 && done % every == 0;
 }
 
-static status agree_on_stop(const train *t, bool *stop)
+/* Signals reach ranks at different times, so all ranks agree. */
+static bool must_stop(const train *t, int64_t done)
 {
-    int64_t asked = train_stop_asked();
+    int64_t asked = train_stop_asked() || done - t->first == t->job->stop_after;
     comm_max_i64(t->job->world, &asked, 1);
-    *stop = asked != 0;
-    return ST_OK;
+    return asked != 0;
+}
+
+static status stopped(const train *t, int64_t done)
+{
+    const train_job *j = t->job;
+    bool signal = done - t->first != j->stop_after;
+    return FAIL(ST_SIGNAL, "stopped %s after step %lld%s%s",
+                signal ? "by a signal" : "as --stop-after says",
+                (long long)done,
+                j->save != NULL ? "; go on with --resume "
+                                : "; nothing was saved (no --save)",
+                j->save != NULL ? j->save : "");
 }
 
 static status all_steps(train *t)
@@ -105,18 +117,13 @@ static status all_steps(train *t)
         if (due(j->val_every, done) || (j->val_every > 0 && last)) {
             TRY(validate(t, done));
         }
-        TRY(agree_on_stop(t, &stop));
+        stop = must_stop(t, done);
         if (j->save != NULL && (last || stop || due(j->save_every, done))) {
             TRY(resume_save(t, done));
         }
     }
-    REQUIRE(!stop || step == j->recipe.steps, ST_SIGNAL,
-            "stopped by a signal after step %lld%s%s", (long long)step,
-            j->save != NULL ? "; go on with --resume "
-                            : "; nothing was "
-                              "saved (no --save)",
-            j->save != NULL ? j->save : "");
-    return ST_OK;
+    status st = step < j->recipe.steps ? stopped(t, step) : ST_OK;
+    return comm_agree(j->world, st); /* one rank says it */
 }
 
 static status run_all(train *t)

@@ -58,6 +58,7 @@ typedef struct train_job {
     const char *resume; /* checkpoint to go on from, or NULL              */
     const char *save;   /* checkpoint to write, or NULL                   */
     int64_t save_every; /* 0: at the end and when stopped                 */
+    int64_t stop_after; /* steps of this start, then like a signal; 0: not */
     const char *out;    /* results file, or NULL                          */
     int64_t trace_step; /* write the operations of this step; -1: none    */
 
