@@ -170,9 +170,8 @@ static status begin(comparing *c)
     experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
     (void)snprintf(c->run_path, sizeof(c->run_path), "%s.run.h5",
                    c->config->out);
-    TRY(comparison_create(c->config->out, c->config->cmdline,
-                          host_commit(), c->e.text,
-                          &c->file));
+    TRY(comparison_create(c->config->out, c->config->cmdline, host_commit(),
+                          c->e.text, &c->file));
     /* One rate for all rows: the machine's best just now. */
     c->cores = threads_usable();
     c->matmul_rate = host_matmul_rate(c->cores, 2048, 5);

@@ -176,14 +176,13 @@ status setup_check_host(const setup *s, int local)
     }
     int64_t need = arena * local + (s->streamed ? 16 * s->ps.total : 0);
     int64_t have = mem_host_available();
-    REQUIRE(need <= have, ST_BUDGET,
-            "%s needs %s of this machine's memory (%s for %s), %s is free; "
-            "cut depth with --layers",
-            s->a.name, units_bytes((double)need).s,
-            units_bytes((double)(s->streamed ? 16 * s->ps.total
-                                             : arena * local)).s,
-            s->streamed ? "the store" : "the devices",
-            units_bytes((double)have).s);
+    REQUIRE(
+        need <= have, ST_BUDGET,
+        "%s needs %s of this machine's memory (%s for %s), %s is free; "
+        "cut depth with --layers",
+        s->a.name, units_bytes((double)need).s,
+        units_bytes((double)(s->streamed ? 16 * s->ps.total : arena * local)).s,
+        s->streamed ? "the store" : "the devices", units_bytes((double)have).s);
     return ST_OK;
 }
 

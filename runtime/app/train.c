@@ -240,6 +240,8 @@ static status prepare(run_of *r)
 {
     share_cores(r);
     TRY(setup_open(&r->so, launch_ranks(), &r->s));
+    int local = launch_local_ranks();
+    TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));
     TRY(check_files(r));
     TRY(arch_config_text(r->so.model, &r->model_config));
     json_writer w;
