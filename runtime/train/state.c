@@ -85,9 +85,12 @@ static status gather_shards(train_state *t, int par, store_state which,
     for (int r = 0; rank == 0 && r < size; r++) {
         float *to = full + all[r].row0 * q->cols;
         int64_t bytes = all[r].rows * q->cols * 4;
+        if (bytes == 0) {
+            continue;
+        }
         if (r == 0) {
             memcpy(to, rows, (size_t)bytes);
-        } else if (bytes > 0) {
+        } else {
             comm_recv(t->world, r, TAG_STATE, to, bytes);
         }
     }
