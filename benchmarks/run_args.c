@@ -123,5 +123,6 @@ void run_args_setup(const run_args *a, const char *model, setup_options *out)
         .recompute = (setup_recompute)a->recompute,
         .threads = (int)a->threads,
         .reference = a->reference,
+        .runs_here = true,
     };
 }

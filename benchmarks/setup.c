@@ -60,6 +60,12 @@ static status open_streamed(setup *s, const setup_options *o)
             s->a.name, (long long)(s->sh.N * s->sh.T),
             units_bytes((double)least).s,
             units_bytes((double)o->device_memory).s);
+    int64_t state = 16 * s->ps.total;
+    REQUIRE(!o->runs_here || state <= mem_host_available(), ST_BUDGET,
+            "the store of %s needs %s of this machine's memory, %s is free; "
+            "cut depth with --layers",
+            s->a.name, units_bytes((double)state).s,
+            units_bytes((double)mem_host_available()).s);
     ws_config c = {.budget_bytes = o->device_memory,
                    .micro_batch = o->micro_batch,
                    .recompute = (ws_recompute)o->recompute};

@@ -47,6 +47,7 @@ typedef struct setup_options {
     setup_recompute recompute;
     int threads;    /* 0: usable cores, shared by the ranks of the node */
     bool reference; /* plain kernels */
+    bool runs_here; /* a store that this machine cannot hold is refused      */
 } setup_options;
 
 typedef struct setup {

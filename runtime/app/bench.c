@@ -2,6 +2,7 @@
 
 #include "benchmarks/figures.h"
 #include "runtime/app/commands.h"
+#include "runtime/app/launch.h"
 #include "runtime/base/log.h"
 #include "runtime/base/opt.h"
 
@@ -66,7 +67,9 @@ status command_bench(int argc, const char *const *argv)
     TRY(opt_parse(&bench_command, argc, argv, &a, sizeof(a), &parsed));
     status st = ST_OK;
     if (!command_helped(&bench_command, parsed)) {
-        st = measure(parsed, &a);
+        st = launch_is_rank() ? FAIL(ST_USAGE, "bench runs in one process: "
+                                               "run it without mpirun")
+                              : measure(parsed, &a);
     }
     opt_destroy(parsed);
     return st;

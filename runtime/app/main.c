@@ -15,7 +15,7 @@ static const command commands[] = {
     {"convert", "turn a Hugging Face folder into a checkpoint", command_convert,
      false},
     {"bench", "figures that claims rest on, as ratios in one run",
-     command_bench, true},
+     command_bench, false},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 

@@ -43,6 +43,27 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
     }
 }
 
+/* An option that would do nothing was not meant so. */
+static status check_options(const run_of *r)
+{
+    static const char *const stream[] = {"store", "link-rate", "link-latency"};
+    for (int i = 0; r->a.plan != NULL && i < 3; i++) {
+        REQUIRE(!opt_given(r->parsed, stream[i]), ST_USAGE,
+                "train: --%s is for streaming, a plan has no store; leave it "
+                "or --plan out",
+                stream[i]);
+    }
+    bool leaves = opt_given(r->parsed, "data-leaves") ||
+                  opt_given(r->parsed, "tensor-leaves");
+    REQUIRE(r->a.sums == 0 || !leaves || r->a.launched_at > 0, ST_USAGE,
+            "train: --sums fast has no leaves; leave --data-leaves and "
+            "--tensor-leaves out");
+    REQUIRE(r->a.val_every == 0 || r->a.val_fraction > 0, ST_USAGE,
+            "train: --val-every needs tokens to validate on; "
+            "--val-fraction is 0");
+    return ST_OK;
+}
+
 static status parse(run_of *r, int argc, const char *const *argv)
 {
     TRY(opt_parse(&train_command, argc, argv, &r->a, sizeof(r->a), &r->parsed));
@@ -54,6 +75,7 @@ static status parse(run_of *r, int argc, const char *const *argv)
     REQUIRE(r->a.init == NULL || r->a.resume == NULL, ST_USAGE,
             "train: --init starts a new run, --resume goes on with one; give "
             "one of them");
+    TRY(check_options(r));
     run_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
     join_words(argc, argv, &r->cmdline);
     return ST_OK;

@@ -76,6 +76,7 @@ static status create_local(exec *e)
 status exec_create(const exec_config *config, exec **out)
 {
     exec *e = NULL;
+    ASSERT(comm_size(config->world) == config->set->nranks);
     TRY(MEM_NEW(&e, 1, "exec"));
     e->c = *config;
     e->place = &config->set->places[comm_rank(config->world)];
@@ -168,9 +169,26 @@ int64_t exec_arena_bytes(const exec *e)
 
 void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv)
 {
-    const comm *c = e->group[g == GROUP_NONE ? GROUP_WORLD : g];
-    *sent = c != NULL ? comm_bytes_sent(c) : 0;
-    *recv = c != NULL ? comm_bytes_recv(c) : 0;
+    *sent = e->pipe_sent;
+    *recv = e->pipe_recv;
+    if (g != GROUP_NONE) {
+        /* Messages between stages go through the world's communicator. */
+        bool world = g == GROUP_WORLD;
+        const comm *c = e->group[g];
+        *sent = c != NULL ? comm_bytes_sent(c) - (world ? *sent : 0) : 0;
+        *recv = c != NULL ? comm_bytes_recv(c) - (world ? *recv : 0) : 0;
+    }
+}
+
+void exec_store_bytes(const exec *e, int64_t *loaded, int64_t *drained)
+{
+    *loaded = 0;
+    *drained = 0;
+    for (int i = 0; i < e->nworkers; i++) {
+        const worker *w = &e->workers[i];
+        *loaded += w->stream == STREAM_LOAD ? w->moved : 0;
+        *drained += w->stream == STREAM_DRAIN ? w->moved : 0;
+    }
 }
 
 /* The view of a parameter's state in the update that changes it. */

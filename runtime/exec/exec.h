@@ -104,6 +104,8 @@ const exec_trace *exec_last_trace(const exec *e);
 int64_t exec_arena_bytes(const exec *e);
 /* Bytes sent and received so far over a group, GROUP_NONE: pipe. */
 void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv);
+/* Bytes that came from and went to the store so far. */
+void exec_store_bytes(const exec *e, int64_t *loaded, int64_t *drained);
 
 /* State between steps, where it is resident (no store): rows of this rank's
  * shard of a parameter, false if this rank has none. `which` as in store. */

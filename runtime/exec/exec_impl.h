@@ -18,6 +18,7 @@ typedef struct worker {
     status st;
     char text[STATUS_TEXT_MAX];
     link_dir link;
+    int64_t moved; /* bytes since creation */
 } worker;
 
 enum { WORKERS = 3 };
@@ -35,6 +36,7 @@ struct exec {
     atomic_int *done;
     comm_req **pending; /* started sends and receives                      */
     int open;           /* how many of them                                */
+    int64_t pipe_sent, pipe_recv; /* bytes of messages between stages     */
     int serial;
     bool forward_only;
     int64_t step;

@@ -53,12 +53,18 @@ static bool sleep_until_done(exec *e, int32_t op)
 
 static void note_start(exec *e, int32_t i, int64_t now)
 {
-    e->trace[i].start = now - e->begin_ns;
+    if (!e->forward_only) {
+        e->trace[i].start = now - e->begin_ns;
+    }
 }
 
-static void note_end(exec *e, int32_t i)
+/* The trace is the last training step's; validation leaves it alone. */
+static void note_end(exec *e, int32_t i, int64_t now, int64_t cpu)
 {
-    e->trace[i].end = clock_wall_ns() - e->begin_ns;
+    if (!e->forward_only) {
+        e->trace[i].end = now - e->begin_ns;
+        e->trace[i].cpu = cpu;
+    }
 }
 
 /* --- worker threads ------------------------------------------------------- */
@@ -88,6 +94,7 @@ static status move_data(exec *e, worker *w, const prog_op *o)
     if (o->kind == OP_LOAD_ROWS || o->kind == OP_DRAIN_ROWS) {
         bytes = e->nunique * e->c.ps->list[o->param].cols * 4;
     }
+    w->moved += bytes;
     int64_t until = link_book(&w->link, bytes);
     int64_t rows = real_rows(e, o);
     int64_t cols = e->c.ps->list[o->param].cols;
@@ -152,8 +159,7 @@ static status worker_step(exec *e, worker *w)
         int64_t cpu = clock_cpu_thread_ns();
         note_start(e, i, clock_wall_ns());
         TRY(worker_op(e, w, i));
-        note_end(e, i);
-        e->trace[i].cpu = clock_cpu_thread_ns() - cpu;
+        note_end(e, i, clock_wall_ns(), clock_cpu_thread_ns() - cpu);
         set_done(e, i);
     }
     return ST_OK;
@@ -226,7 +232,7 @@ static void finish_request(exec *e, int32_t op)
     e->ledger.bubble += wait.bubble;
     e->ledger.comm += clock_wall_ns() - t - wait.bubble;
     e->open--;
-    note_end(e, op);
+    note_end(e, op, clock_wall_ns(), 0);
     set_done(e, op);
 }
 
@@ -280,6 +286,7 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
     int64_t t = clock_wall_ns();
     note_start(e, i, t);
     e->open++;
+    *(o->kind == OP_SEND ? &e->pipe_sent : &e->pipe_recv) += bytes;
     e->pending[i] =
         o->kind == OP_SEND
             ? comm_isend(e->c.world, rank, (int)o->arg, at(e, v), bytes)
@@ -332,8 +339,7 @@ static status run_op(exec *e, int32_t i)
     if (account != NULL) {
         *account += now - t;
     }
-    e->trace[i].end = now - e->begin_ns;
-    e->trace[i].cpu = clock_cpu_thread_ns() - cpu;
+    note_end(e, i, now, clock_cpu_thread_ns() - cpu);
     set_done(e, i);
     return st;
 }

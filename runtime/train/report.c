@@ -8,6 +8,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/base/threads.h"
 #include "runtime/base/units.h"
 #include "runtime/math/matmul.h"
@@ -60,6 +61,9 @@ static void print_head(const train *t)
 
 static status begin_file(train *t)
 {
+    if (t->first > 0 && text_path_exists(t->job->out)) {
+        return runfile_resume(t->job->out, t->first, &t->file);
+    }
     run_info info = describe(t);
     run_host host;
     TRY(runfile_create(t->job->out, &info, &t->file));
@@ -175,15 +179,11 @@ static run_rank describe_rank(const train *t)
     r.threads = j->sh.threads;
     r.arena_bytes = exec_arena_bytes(t->e);
     host_name(r.host, sizeof(r.host));
-    prog_totals totals;
-    prog_count(exec_program(t->e), &totals);
-    int64_t steps = t->timed + 1;
+    exec_store_bytes(t->e, &r.loaded_bytes, &r.drained_bytes);
     if (j->store != NULL) {
-        r.loaded_bytes = (int64_t)totals.load_bytes * steps;
-        r.drained_bytes = (int64_t)totals.drain_bytes * steps;
         r.store_bytes = j->store->ops->bytes(j->store);
     }
-    for (int g = 1; g < GROUP_COUNT; g++) {
+    for (int g = 0; g < GROUP_COUNT; g++) {
         exec_comm_bytes(t->e, (op_group)g, &r.sent_bytes[g],
                         &r.received_bytes[g]);
     }
