@@ -232,15 +232,3 @@ status setup_store_create(const setup *s, const setup_options *o, int threads,
     mem_free(list);
     return st;
 }
-
-void setup_name(const setup_options *o, char *out, int size)
-{
-    if (o->plan != NULL) {
-        (void)snprintf(out, (size_t)size, "%s", o->plan);
-    } else if (o->device_memory > 0) {
-        (void)snprintf(out, (size_t)size, "streamed %s",
-                       units_bytes((double)o->device_memory).s);
-    } else {
-        (void)snprintf(out, (size_t)size, "streamed");
-    }
-}

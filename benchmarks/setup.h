@@ -80,7 +80,4 @@ MUST_USE status setup_share(setup *s, int rank);
 MUST_USE status setup_store_create(const setup *s, const setup_options *o,
                                    int threads, store **out);
 
-/* "streamed 192 MiB", "dp2.tp2". */
-void setup_name(const setup_options *o, char *out, int size);
-
 #endif

@@ -98,11 +98,9 @@ MUST_USE status json_get_str(json_val obj, const char *key, const char **out);
 MUST_USE status json_get_str_opt(json_val obj, const char *key,
                                  const char **out);
 MUST_USE status json_get_bool(json_val obj, const char *key, bool *out);
-MUST_USE status json_get_bool_opt(json_val obj, const char *key, bool *out);
 MUST_USE status json_get_obj(json_val obj, const char *key, json_val *out);
 MUST_USE status json_get_obj_opt(json_val obj, const char *key, json_val *out);
 MUST_USE status json_get_arr(json_val obj, const char *key, json_val *out);
-MUST_USE status json_get_arr_opt(json_val obj, const char *key, json_val *out);
 /* A value of any kind. */
 MUST_USE status json_get(json_val obj, const char *key, json_val *out);
 /* A string that is one of a NULL-terminated list; *out is its index. */
@@ -113,16 +111,10 @@ MUST_USE status json_get_choice_opt(json_val obj, const char *key,
 /* A number, or text with a unit as in units.h: bytes, bytes/s, seconds. */
 MUST_USE status json_get_size(json_val obj, const char *key, int64_t min,
                               int64_t max, int64_t *out);
-MUST_USE status json_get_size_opt(json_val obj, const char *key, int64_t min,
-                                  int64_t max, int64_t *out);
 MUST_USE status json_get_rate(json_val obj, const char *key, double min,
                               double max, double *out);
-MUST_USE status json_get_rate_opt(json_val obj, const char *key, double min,
-                                  double max, double *out);
 MUST_USE status json_get_seconds(json_val obj, const char *key, double min,
                                  double max, double *out);
-MUST_USE status json_get_seconds_opt(json_val obj, const char *key, double min,
-                                     double max, double *out);
 
 /* Fails with ST_CONFIG if obj has a key that is not in the NULL-terminated
  * list, naming it and the nearest known one. Keys that start with "_" are

@@ -105,11 +105,6 @@ status json_get_bool(json_val obj, const char *key, bool *out)
     GET(obj, key, json_as_bool(v, out));
 }
 
-status json_get_bool_opt(json_val obj, const char *key, bool *out)
-{
-    GET_OPT(obj, key, json_as_bool(v, out));
-}
-
 /* Outputs are set only on success, so the check comes first. */
 static status take_obj(json_val v, json_val *out)
 {
@@ -140,11 +135,6 @@ status json_get_arr(json_val obj, const char *key, json_val *out)
     GET(obj, key, take_arr(v, out));
 }
 
-status json_get_arr_opt(json_val obj, const char *key, json_val *out)
-{
-    GET_OPT(obj, key, take_arr(v, out));
-}
-
 status json_get_choice(json_val obj, const char *key,
                        const char *const *choices, int *out)
 {
@@ -163,34 +153,16 @@ status json_get_size(json_val obj, const char *key, int64_t min, int64_t max,
     GET(obj, key, json_as_size(v, min, max, out));
 }
 
-status json_get_size_opt(json_val obj, const char *key, int64_t min,
-                         int64_t max, int64_t *out)
-{
-    GET_OPT(obj, key, json_as_size(v, min, max, out));
-}
-
 status json_get_rate(json_val obj, const char *key, double min, double max,
                      double *out)
 {
     GET(obj, key, json_as_rate(v, min, max, out));
 }
 
-status json_get_rate_opt(json_val obj, const char *key, double min, double max,
-                         double *out)
-{
-    GET_OPT(obj, key, json_as_rate(v, min, max, out));
-}
-
 status json_get_seconds(json_val obj, const char *key, double min, double max,
                         double *out)
 {
     GET(obj, key, json_as_seconds(v, min, max, out));
-}
-
-status json_get_seconds_opt(json_val obj, const char *key, double min,
-                            double max, double *out)
-{
-    GET_OPT(obj, key, json_as_seconds(v, min, max, out));
 }
 
 static bool in_list(const char *word, const char *const *list)

@@ -16,9 +16,6 @@ static log_level level_now = LOG_INFO;
 static bool terminal = false;
 static atomic_bool progress_shown = false;
 
-static const char *const level_names[] = {"error", "warn", "info", "debug",
-                                          NULL};
-
 void log_init(int rank, log_level level)
 {
     log_rank = rank;
@@ -26,16 +23,6 @@ void log_init(int rank, log_level level)
     terminal = rank == 0 && isatty(STDERR_FILENO) == 1;
     /* A pipe gets every step line when it is printed, not 4 kB later. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-}
-
-log_level log_get_level(void)
-{
-    return level_now;
-}
-
-const char *const *log_level_names(void)
-{
-    return level_names;
 }
 
 /* Wipes a progress line, so that the next line does not stand behind it. */

@@ -25,9 +25,6 @@ typedef enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG } log_level;
 #define LOG_PRINTF __attribute__((format(printf, 1, 2)))
 
 void log_init(int rank, log_level level);
-log_level log_get_level(void);
-/* NULL-terminated {"error", "warn", "info", "debug"}, in enum order. */
-const char *const *log_level_names(void);
 
 void log_out(const char *fmt, ...) LOG_PRINTF;
 void log_error(const char *fmt, ...) LOG_PRINTF;

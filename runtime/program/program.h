@@ -4,8 +4,8 @@
  * A compiler (ws/, partition/) builds a program with the prog_* calls below:
  * it adds buffers and operations in issue order and calls prog_finish, which
  * derives live ranges, places the buffers in the device arena, and derives
- * the waits between streams. exec runs the result, sim times it, the checks
- * and the report read it. Nothing else describes a step.
+ * the waits between streams. exec runs the result; checks, results and what
+ * is shown of a plan read it. Nothing else describes a step.
  *
  * Operations are as small as anything that somebody may stream, overlap or
  * communicate around. Each names the buffers it reads and writes as views;
