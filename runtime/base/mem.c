@@ -5,6 +5,7 @@
  */
 #include "runtime/base/mem.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,4 +155,11 @@ int64_t mem_host_available(void)
         (void)fclose(f);
     }
     return kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
+}
+
+int64_t mem_library_bytes(void)
+{
+    struct mallinfo2 all = mallinfo2();
+    int64_t others = (int64_t)(all.uordblks + all.hblkhd) - mem_live_bytes();
+    return others > 0 ? others : 0;
 }

@@ -38,6 +38,9 @@ int64_t mem_live_bytes(void); /* bytes in them                              */
  * where it does not say. */
 int64_t mem_host_available(void);
 
+/* Bytes of the process's heap that are not ours: what libraries hold. */
+int64_t mem_library_bytes(void);
+
 /* Test hook: the n-th allocation from now on fails (n = 1 is the next); 0
  * turns it off. */
 void mem_fail_after(int64_t n);

@@ -108,8 +108,10 @@ typedef struct run_rank {
     int64_t loaded_bytes, drained_bytes;
     int64_t sent_bytes[GROUP_COUNT]; /* by op_group; GROUP_NONE: pipe      */
     int64_t received_bytes[GROUP_COUNT];
-    int64_t store_bytes; /* state held by its store, 0: none               */
-    int64_t step_allocs; /* our allocations during steps: must be 0        */
+    int64_t store_bytes;   /* state held by its store, 0: none               */
+    int64_t step_allocs;   /* our allocations during steps: must be 0        */
+    int64_t library_bytes; /* heap that libraries hold at the end: packing
+                            * buffers, MPI, HDF5                           */
 } run_rank;
 
 /* A decision that a person had to make, and the rules it takes part in. */

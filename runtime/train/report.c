@@ -188,6 +188,7 @@ static run_rank describe_rank(const train *t)
                         &r.received_bytes[g]);
     }
     r.step_allocs = t->step_allocs;
+    r.library_bytes = mem_library_bytes();
     return r;
 }
 

@@ -1,0 +1,59 @@
+#!/bin/bash
+# What a results file says of bytes, operations and steps: messages between
+# stages are counted, the store's bytes are those that moved, validation
+# leaves the trace alone, a resumed run goes on in its file.
+#
+# timeout: 120
+set -u
+. "$(dirname "$0")/../common/train.sh"
+
+data=$work/text.txt
+make_text "$data"
+python=python3
+"$python" -c 'import h5py' 2>/dev/null || python=/usr/bin/python3
+
+# read FILE EXPRESSION: of f, the open file; prints True or what it is.
+holds() {
+    local got
+    got=$("$python" -c "
+import h5py, sys
+f = h5py.File(sys.argv[1])
+print($2)" "$1") && [ "$got" = True ]
+}
+
+run() {
+    "$WEFT" train gpt-neo-tiny --data "$data" --batch 4 --seq 16 --steps 4 \
+        --quiet "$@"
+}
+
+check 'pp2' run --plan pp2 --out "$work/pp2.h5"
+# 4 steps, 64 tokens of 128 floats, one way.
+check 'bytes of a pipe' holds "$work/pp2.h5" \
+    "list(f['ranks']['sent_pipe']) == [4 * 64 * 128 * 4] * 2"
+check 'the world has its own' holds "$work/pp2.h5" \
+    "0 < max(f['ranks']['sent_world']) < 4 * 64 * 128 * 4"
+check 'two ranks, six accounts, four steps' holds "$work/pp2.h5" \
+    "f['ledger'].shape == (4, 2, 6)"
+
+check 'streamed' run --out "$work/streamed.h5" --val-every 4
+# Each matrix crosses twice, the gradient of each once.
+check 'bytes of a stream' holds "$work/streamed.h5" \
+    "f['ranks']['loaded_bytes'][0] > 1.9 * f['ranks']['drained_bytes'][0] > 0"
+check 'no allocation in a step' holds "$work/streamed.h5" \
+    "f['ranks']['step_allocs'][0] == 0"
+check 'what libraries hold' holds "$work/streamed.h5" \
+    "1e4 < f['ranks']['library_bytes'][0] < 1e9"
+check 'the trace is one training step' holds "$work/streamed.h5" \
+    "(lambda t: max(t['end_ns'][t['kind'] == b'grad_norm']) <=
+      min(t['start_ns'][t['kind'] == b'clip']))(f['trace'][:])"
+
+check_code 85 'stopped' run --out "$work/part.h5" --save "$work/part.ckpt" \
+    --stop-after 2
+check 'resumed' run --out "$work/part.h5" --resume "$work/part.ckpt"
+check 'one file, all steps' holds "$work/part.h5" \
+    "list(f['steps/step']) == [0, 1, 2, 3]"
+
+check_code 64 'a link needs a store' run --plan dp1 --link-rate 1GB/s
+check_code 64 'fast sums have no leaves' run --sums fast --data-leaves 4
+check_code 64 'bench is one process' $MPIRUN -np 2 "$WEFT" bench
+finish

@@ -1,0 +1,150 @@
+#!/bin/bash
+# Experiments that are wrong are refused before anything is launched, and
+# weft compare overwrites none of its inputs. The work folder is compared by
+# checksums after each refusal (common.sh).
+# timeout: 60
+. "${0%/*}/common.sh"
+make_text data.txt
+cp "$root/configs/models/gpt-neo-tiny.json" my-model.json
+mkdir model
+cp my-model.json model/config.json
+echo '{"data": 2}' >plan.json
+
+# experiment SETUPS [COMMON [MODELS [DATA]]] >FILE
+experiment() {
+    printf '{"models": [%s], "data": "%s",\n "common": {%s},\n' \
+        "${3-\"gpt-neo-tiny\"}" "${4-data.txt}" \
+        "${2-\"steps\": 1, \"batch\": 4, \"seq\": 16}"
+    printf ' "setups": [%s]}\n' "$1"
+}
+
+# bad CODE WORDS SETUPS [COMMON [MODELS [DATA]]]
+bad() {
+    local code=$1 words=$2
+    shift 2
+    experiment "$@" >e.json
+    refused "$code" "e.json|$words" compare e.json -o new.h5
+}
+
+# --- the output is no input ---------------------------------------------------
+
+experiment '{"plan": "plan.json"}, {"name": "s"}' '"steps": 1, "seq": 16' \
+    '"my-model.json", "model"' >own.json
+ln -s own.json link.json
+lost='would be lost; give another name'
+for out in own.json ./own.json "$work/own.json" link.json; do
+    refused $USAGE "--out $out is the experiment own.json|$lost" \
+        compare own.json -o "$out"
+done
+refused $USAGE "data.txt is the data|$lost" compare own.json -o data.txt
+refused $USAGE "my-model.json|model|$lost" compare own.json -o my-model.json
+refused $USAGE "model/config.json|model|$lost" \
+    compare own.json -o model/config.json
+refused $USAGE "plan.json is the plan|$lost" compare own.json -o plan.json
+refused $CANTCREATE 'there is no folder none|create it' \
+    compare own.json -o none/x.h5
+refused $CANTCREATE 'model: is a folder' compare own.json -o model
+refused $CANTCREATE 'empty name' compare own.json -o ''
+rm link.json
+
+# --- inputs are looked at first; an older result stays ------------------------
+
+echo 'an older result' >new.h5
+refused $NOINPUT 'none.json' compare none.json -o new.h5
+one='{"plan": "dp1"}'
+common='"steps": 1, "batch": 4, "seq": 16'
+tiny='"gpt-neo-tiny"'
+missing() {
+    local code=$1 words=$2
+    shift 2
+    experiment "$@" >e.json
+    refused "$code" "$words" compare e.json -o new.h5
+}
+missing $NOINPUT 'gpt-neo-tinny|gpt-neo-tiny' "$one" "$common" \
+    '"gpt-neo-tiny", "gpt-neo-tinny"'
+missing $NOINPUT 'none.txt' "$one" "$common" "$tiny" none.txt
+missing $BADFILE 'model: ' "$one" "$common" "$tiny" model
+missing $CONFIG 'data.txt: ' "$one" '"seq": 1000000' "$tiny"
+missing $NOINPUT 'none.json' "$one, {\"plan\": \"none.json\"}"
+missing $CONFIG 'dq2' "$one, {\"plan\": \"dq2\"}"
+
+# --- keys ---------------------------------------------------------------------
+
+bad $CONFIG 'setups[2].stor: unknown key|did you mean "store"' \
+    "$one, {\"plan\": \"dp2\"}, {\"stor\": \"ram\"}"
+bad $CONFIG 'setups[0].stepz: unknown key|known are' '{"stepz": 3}'
+bad $CONFIG 'common.stepz: unknown key|did you mean "steps"' "$one" '"stepz": 1'
+for key in steps batch seq layers lr min_lr warmup beta1 beta2 eps \
+    weight_decay grad_clip seed val_fraction val_every val_batches; do
+    bad $CONFIG "setups[1].$key: must be the same|\"common\"" \
+        "$one, {\"$key\": 1}"
+done
+for key in data out save save_every resume init stop_after launched_at quiet \
+    log_every; do
+    case $key in
+    data) words='key of its own at the top' ;;
+    *) words='belongs ' ;;
+    esac
+    [ $key = stop_after ] && words='"steps" in "common"'
+    bad $CONFIG "setups[0].$key: |$words" "{\"$key\": \"x.h5\"}"
+    bad $CONFIG "common.$key: |$words" "$one" "\"$key\": \"x.h5\""
+done
+bad $CONFIG 'common.name: belongs in an object of "setups"' "$one" '"name": "a"'
+cat >e.json <<'END'
+{"models": ["gpt-neo-tiny"], "data": "data.txt", "setup": [{"plan": "dp1"}]}
+END
+refused $CONFIG 'e.json: setup: unknown key|"setups"' compare e.json -o new.h5
+cat >e.json <<'END'
+{"models": ["gpt-neo-tiny"], "data": "data.txt", "steps": 5, "setups": [{}]}
+END
+refused $CONFIG 'e.json: steps: |"common"' compare e.json -o new.h5
+
+# --- values -------------------------------------------------------------------
+
+bad $CONFIG 'setups[1].threads: ' "$one, {\"threads\": [1]}"
+bad $CONFIG 'setups[1].plan: ' "$one, {\"plan\": 2}"
+bad $CONFIG 'setups[1].sums: ' "$one, {\"sums\": \"exakt\"}"
+bad $CONFIG 'setups[1].name: ' "$one, {\"name\": 2}"
+bad $CONFIG 'setups[1]: ' "$one, 3"
+bad $CONFIG 'common.steps: ' "$one" '"steps": "many"'
+bad $CONFIG 'common.lr: ' "$one" '"lr": -1'
+for part in state/8x state/0 state/ state/-1 state state/99999999; do
+    bad $CONFIG "setups[1].device_memory: '$part' is not possible|state/8" \
+        "$one, {\"device_memory\": \"$part\"}"
+done
+bad $CONFIG "common.device_memory: 'state/8x'" "$one" \
+    '"device_memory": "state/8x"'
+
+# --- names and lists ----------------------------------------------------------
+
+bad $CONFIG "setups[2]: a second set-up named 'dp1'|\"name\"" "$one, {}, $one"
+bad $CONFIG "setups[1]: a second set-up named 'a b'" \
+    '{"name": "a b"}, {"name": "a_b", "plan": "dp1"}'
+bad $CONFIG "setups[0]: 'judge'" '{"name": "judge"}'
+bad $CONFIG 'setups[0]: |0 characters' '{"name": ""}'
+bad $CONFIG 'setups[0]: |64 characters' \
+    "{\"name\": \"$(printf '%064d' 0)\"}"
+bad $CONFIG 'setups: needs 1 to|has 0' ''
+bad $CONFIG 'models: needs 1 to|has 0' "$one" "$common" ''
+bad $CONFIG "models[1]: 'gpt-neo-tiny' is there twice" "$one" "$common" \
+    "$tiny, $tiny"
+bad $CONFIG 'models[0]: ' "$one" "$common" '7'
+printf '{"models": ["gpt-neo-tiny"],\n "data": "data.txt"\n "setups": []}\n' \
+    >e.json
+refused $BADFILE 'e.json:3:' compare e.json -o new.h5
+printf '[]\n' >e.json
+refused $CONFIG 'e.json' compare e.json -o new.h5
+
+# --- and what is right runs ---------------------------------------------------
+
+# A file of somebody else's beside the output stays.
+echo mine >new.h5.run.h5
+experiment "$one, {\"device_memory\": \"state/1\"},
+    {\"name\": \"fast\", \"sums\": \"fast\"}" >e.json
+accepted compare e.json -o new.h5
+grep -q '^1 set-up agrees with the judge bit for bit, 1 with fast sums differ' \
+    "$TMPDIR/out" || complain "closing line: $(tail -n 1 "$TMPDIR/out")"
+[ "$(cat new.h5.run.h5)" = mine ] || complain 'a foreign file was removed'
+[ "$(echo new.h5*)" = 'new.h5 new.h5.run.h5' ] ||
+    complain "left over: $(echo new.h5*)"
+finish
