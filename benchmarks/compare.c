@@ -10,8 +10,11 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/base/threads.h"
 #include "runtime/base/units.h"
+#include "runtime/io/newfile.h"
+#include "runtime/io/tokens.h"
 #include "runtime/train/host.h"
 
 enum { WORDS_MAX = 150 };
@@ -40,7 +43,8 @@ static status resolve_memory(const comparing *c, int index, const char *model,
             TRY(arch_cut(&a, (int)o->layers));
         }
         TRY(params_init(&a, &ps));
-        o->device_memory = 16 * ps.total / part;
+        int64_t bytes = 16 * ps.total / part;
+        o->device_memory = bytes > 0 ? bytes : 1; /* 0 would be: no limit */
         params_fini(&ps);
     }
     return ST_OK;
@@ -119,6 +123,20 @@ static status launch(const comparing *c, int index, const char *model,
     return st;
 }
 
+/* For the closing line; what disagrees was counted when it was measured. */
+static void count_agreement(comparing *c, int index, const comparison_row *row)
+{
+    if (experiment_is_fast(&c->e.setups[index])) {
+        c->fast++;
+        /* Negated so that a NaN is taken too. */
+        if (!(row->loss_difference <= c->fast_differs)) {
+            c->fast_differs = row->loss_difference;
+        }
+    } else if (index != c->e.judge && strcmp(row->agreement, "bitwise") == 0) {
+        c->agree++;
+    }
+}
+
 /* One set-up of one model: a row, and what is kept for the judge. */
 static status run_one(comparing *c, int model, int index)
 {
@@ -131,6 +149,12 @@ static status run_one(comparing *c, int model, int index)
     (void)snprintf(row.name, sizeof(row.name), "%s", c->e.setups[index].name);
     (void)snprintf(row.model, sizeof(row.model), "%s", name);
     TRY(admit(c, index, name, &o, &row, &refused));
+    REQUIRE(refused || index == c->e.judge || c->judge_steps > 0,
+            c->failed > 0 ? ST_INTERNAL : ST_CONFIG,
+            "%s: the set-up '%s', which the others must agree with, did not "
+            "run for %s; its reasons are in %s",
+            c->config->experiment, c->e.setups[c->e.judge].name, name,
+            c->config->out);
     row.switch_distance = compare_switch_distance(c, model, index);
     if (!refused) {
         log_progress("%s %s ...", name, row.name);
@@ -146,9 +170,10 @@ static status run_one(comparing *c, int model, int index)
     } else if (!refused) {
         run = c->run_path;
         TRY(compare_measure(c, index, &row));
+        count_agreement(c, index, &row);
     }
     TRY(comparison_add(c->file, &row, run));
-    compare_print_row(c, &row);
+    compare_print_row(c, index, &row);
     return compare_keep(c, &row);
 }
 
@@ -164,12 +189,108 @@ static status run_model(comparing *c, int model)
     return compare_print_model(c, model);
 }
 
+/* --- before anything is written ------------------------------------------- */
+
+static status fail_same(const comparing *c, const char *what, const char *name)
+{
+    return FAIL(ST_USAGE,
+                "compare: --out %s is %s %s and would be lost; give another "
+                "name",
+                c->config->out, what, name);
+}
+
+/* Models have names and are found in several places: the output is one of
+ * their files if it says the same. */
+static status check_model(const comparing *c, const char *model)
+{
+    arch a;
+    char *config = NULL;
+    char *there = NULL;
+    if (text_path_same(c->config->out, model)) {
+        return fail_same(c, "the model", model);
+    }
+    TRY(arch_open(model, &a));
+    TRY(arch_config_text(model, &config));
+    bool same =
+        text_path_exists(c->config->out) &&
+        text_read_file(c->config->out, JSON_BYTES_MAX, &there, NULL) == ST_OK &&
+        strcmp(there, config) == 0;
+    mem_free(config);
+    mem_free(there);
+    return same ? fail_same(c, "the file of the model", model) : ST_OK;
+}
+
+static status check_plan(const comparing *c, const experiment_setup *s)
+{
+    plan p;
+    if (s->args.plan == NULL) {
+        return ST_OK;
+    }
+    if (text_path_exists(s->args.plan) &&
+        text_path_same(c->config->out, s->args.plan)) {
+        return fail_same(c, "the plan", s->args.plan);
+    }
+    return plan_open(s->args.plan, &p);
+}
+
+static status check_data(const comparing *c)
+{
+    tokens *data = NULL;
+    tokens_split split;
+    const run_args *a = &c->e.setups[c->e.judge].args;
+    TRY(tokens_open(c->e.data, &data));
+    status st =
+        tokens_split_make(tokens_count(data), a->seq, a->val_fraction, &split);
+    tokens_close(data);
+    return st == ST_OK ? ST_OK : FAIL(st, "%s: %s", c->e.data, status_text());
+}
+
+/* A comparison takes long and replaces its output: what can be known to be
+ * wrong is said before it starts. */
+static status check_files(const comparing *c)
+{
+    const char *out = c->config->out;
+    TRY(newfile_check(out));
+    if (text_path_same(out, c->config->experiment)) {
+        return fail_same(c, "the experiment", c->config->experiment);
+    }
+    if (text_path_same(out, c->e.data)) {
+        return fail_same(c, "the data", c->e.data);
+    }
+    for (int i = 0; i < c->e.nmodels; i++) {
+        TRY(check_model(c, c->e.models[i]));
+    }
+    for (int i = 0; i < c->e.nsetups; i++) {
+        TRY(check_plan(c, &c->e.setups[i]));
+    }
+    return check_data(c);
+}
+
+/* Beside the output: that folder can be written to. */
+static status choose_run_path(comparing *c)
+{
+    const int size = (int)sizeof(c->run_path);
+    for (int i = 0; i < 1000; i++) {
+        int n = snprintf(c->run_path, sizeof(c->run_path), "%s.run-%d%s%.0d.h5",
+                         c->config->out, (int)getpid(), i > 0 ? "-" : "", i);
+        if (n < 0 || n >= size) {
+            break;
+        }
+        if (!text_path_exists(c->run_path)) {
+            return ST_OK;
+        }
+    }
+    c->run_path[0] = '\0'; /* it is not ours to remove */
+    return FAIL(ST_CANTCREATE, "%s: there is no free name beside it",
+                c->config->out);
+}
+
 static status begin(comparing *c)
 {
     TRY(experiment_open(c->config->experiment, &c->e));
+    TRY(check_files(c));
     experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
-    (void)snprintf(c->run_path, sizeof(c->run_path), "%s.run.h5",
-                   c->config->out);
+    TRY(choose_run_path(c));
     TRY(comparison_create(c->config->out, c->config->cmdline, host_commit(),
                           c->e.text, &c->file));
     /* One rate for all rows: the machine's best just now. */
@@ -182,6 +303,17 @@ static status begin(comparing *c)
     return ST_OK;
 }
 
+static void print_end(const comparing *c)
+{
+    log_out("%d set-up%s with the judge bit for bit", c->agree,
+            c->agree == 1 ? " agrees" : "s agree");
+    if (c->fast > 0) {
+        log_out(", %d with fast sums differ%s by at most %.3g", c->fast,
+                c->fast == 1 ? "s" : "", c->fast_differs);
+    }
+    log_out("; wrote %s\n", c->config->out);
+}
+
 status compare_run(const compare_config *config)
 {
     comparing *c = NULL;
@@ -191,7 +323,9 @@ status compare_run(const compare_config *config)
     for (int m = 0; st == ST_OK && m < c->e.nmodels; m++) {
         st = run_model(c, m);
     }
-    (void)unlink(c->run_path);
+    if (c->run_path[0] != '\0') {
+        (void)unlink(c->run_path);
+    }
     status end = comparison_close(&c->file);
     st = st == ST_OK ? end : st;
     if (st == ST_OK && (c->failed > 0 || c->disagree > 0)) {
@@ -201,9 +335,7 @@ status compare_run(const compare_config *config)
                   c->failed, c->disagree);
     }
     if (st == ST_OK) {
-        log_out("all set-ups that ran agree with the judge bit for bit; "
-                "wrote %s\n",
-                config->out);
+        print_end(c);
     }
     compare_forget_judge(c);
     experiment_close(&c->e);

@@ -12,15 +12,18 @@ typedef struct comparing {
     experiment e;
     comparison *file;
     int data_leaves, tensor_leaves;
-    char run_path[512];
+    char run_path[4096]; /* a name that nobody else has; "": none yet      */
     int64_t judge_steps;
     double *judge_loss; /* of the model at hand */
     double *judge_norm;
     comparison_row *rows;
     int nrows;
     int failed, disagree;
-    int cores;          /* of this host                                   */
-    double matmul_rate; /* best with all of them, flop/s                  */
+    int agree;           /* exact ones, the judge apart                    */
+    int fast;            /* ran with fast sums                             */
+    double fast_differs; /* their largest loss difference                  */
+    int cores;           /* of this host                                   */
+    double matmul_rate;  /* best with all of them, flop/s                  */
 } comparing;
 
 /* Reads the run file into the row and compares with the judge; of the judge
@@ -37,7 +40,8 @@ int64_t compare_switch_distance(const comparing *c, int model, int index);
 /* Adds the row to those that tables are printed from. */
 MUST_USE status compare_keep(comparing *c, const comparison_row *row);
 /* One line as soon as a set-up has been through. */
-void compare_print_row(const comparing *c, const comparison_row *row);
+void compare_print_row(const comparing *c, int index,
+                       const comparison_row *row);
 MUST_USE status compare_print_model(const comparing *c, int model);
 
 #endif

@@ -27,16 +27,20 @@ static bool ran(const comparison_row *r)
     return strcmp(r->status, "ok") == 0;
 }
 
-void compare_print_row(const comparing *c, const comparison_row *row)
+void compare_print_row(const comparing *c, int index, const comparison_row *row)
 {
-    (void)c;
-    if (ran(row)) {
-        log_out("%s %s: loss %.6f -> %.6f, %s\n", row->model, row->name,
-                row->loss_first, row->loss_last,
-                strcmp(row->agreement, "no") == 0 ? "NOT the judge's"
-                                                  : "the judge's bits");
-    } else {
+    if (!ran(row)) {
         log_out("%s %s: %s\n", row->model, row->name, row->status);
+        return;
+    }
+    log_out("%s %s: loss %.6f -> %.6f, ", row->model, row->name,
+            row->loss_first, row->loss_last);
+    if (strcmp(row->agreement, "no") != 0) {
+        log_out("the judge's bits\n");
+    } else if (experiment_is_fast(&c->e.setups[index])) {
+        log_out("fast sums, differs by at most %.2g\n", row->loss_difference);
+    } else {
+        log_out("NOT the judge's\n");
     }
 }
 

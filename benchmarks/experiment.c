@@ -1,5 +1,6 @@
 #include "benchmarks/experiment.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +9,87 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 
+/* --- which keys may stand where ------------------------------------------- */
+
 static const char *const top_keys[] = {"models", "data", "common", "setups",
                                        NULL};
+
+/* What makes a set-up; in "common": the default of all set-ups. */
+#define SETUP_KEYS                                                             \
+    "plan", "store", "device_memory", "link_rate", "link_latency",             \
+        "micro_batch", "recompute", "sums", "data_leaves", "tensor_leaves",    \
+        "threads", "reference_kernels"
+/* What must be the same for all, or there would be nothing to compare. */
+#define RUN_KEYS                                                               \
+    "steps", "batch", "seq", "layers", "lr", "min_lr", "warmup", "beta1",      \
+        "beta2", "eps", "weight_decay", "grad_clip", "seed", "val_fraction",   \
+        "val_every", "val_batches"
+
+static const char *const setup_keys[] = {"name", SETUP_KEYS, NULL};
+static const char *const common_keys[] = {SETUP_KEYS, RUN_KEYS, NULL};
+static const char *const run_keys[] = {RUN_KEYS, NULL};
+
+/* Options of `weft train` that an experiment cannot have. */
+static const struct {
+    const char *key, *where;
+} elsewhere[] = {
+    {"data", "has a key of its own at the top of the file"},
+    {"out", "belongs on the command line: weft compare --out FILE"},
+    {"save", "belongs to weft train; a comparison keeps no checkpoints"},
+    {"save_every", "belongs to weft train; a comparison keeps no checkpoints"},
+    {"resume", "belongs to weft train; a comparison starts from the seed"},
+    {"init", "belongs to weft train; a comparison starts from the seed"},
+    {"stop_after", "belongs to weft train; use \"steps\" in \"common\""},
+    {"launched_at", "belongs to Weft itself; leave it out"},
+    {"quiet", "belongs to weft train; a comparison prints its own lines"},
+    {"log_every", "belongs to weft train; a comparison prints its own lines"},
+};
+
+static bool in_list(const char *key, const char *const *list)
+{
+    for (int i = 0; list[i] != NULL; i++) {
+        if (strcmp(key, list[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A key that exists, but not here. */
+static status check_place(json_val v, const char *key, const char *const *known)
+{
+    if (in_list(key, known)) {
+        return ST_OK;
+    }
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+        if (strcmp(key, elsewhere[i].key) == 0) {
+            return json_fail(v, ST_CONFIG, "%s", elsewhere[i].where);
+        }
+    }
+    if (in_list(key, run_keys)) {
+        return json_fail(v, ST_CONFIG,
+                         "must be the same for all set-ups: it belongs in "
+                         "\"common\"");
+    }
+    if (in_list(key, setup_keys)) {
+        return json_fail(v, ST_CONFIG, "belongs in an object of \"setups\"");
+    }
+    return ST_OK;
+}
+
+static status check_keys(json_val obj, const char *const *known)
+{
+    json_iter it = {0};
+    const char *key;
+    json_val v;
+    TRY(json_as_obj(obj));
+    while (json_next(obj, &it, &key, &v)) {
+        TRY(check_place(v, key, known));
+    }
+    return json_done(obj, known);
+}
+
+/* --- values --------------------------------------------------------------- */
 
 static status read_models(experiment *e, json_val root)
 {
@@ -21,101 +101,179 @@ static status read_models(experiment *e, json_val root)
                          EXPERIMENT_MODELS_MAX, (int)n);
     }
     for (size_t i = 0; i < n; i++) {
-        TRY(json_as_str(json_at(list, i), &e->models[i]));
-        e->nmodels++;
+        const char *name = NULL;
+        TRY(json_as_str(json_at(list, i), &name));
+        if (name[0] == '\0' || strlen(name) >= EXPERIMENT_NAME_SIZE) {
+            return json_fail(json_at(list, i), ST_CONFIG,
+                             "has %d characters, allowed is 1 to %d",
+                             (int)strlen(name), EXPERIMENT_NAME_SIZE - 1);
+        }
+        for (int k = 0; k < e->nmodels; k++) {
+            if (strcmp(e->models[k], name) == 0) {
+                return json_fail(json_at(list, i), ST_CONFIG,
+                                 "'%s' is there twice; take one out", name);
+            }
+        }
+        e->models[e->nmodels++] = name;
     }
     return ST_OK;
 }
 
-/* "state/8" -> 8; anything else is an ordinary size. */
+/* "state/8" -> 8; *part stays 0 for an ordinary size. */
 static status read_state_part(json_val obj, int64_t *part)
 {
+    enum { PART_MAX = 1000000 };
     json_val v;
     const char *text = NULL;
-    *part = 0;
     if (!json_has(obj, "device_memory")) {
         return ST_OK;
     }
+    *part = 0;
     TRY(json_get(obj, "device_memory", &v));
     if (json_kind(v) != JSON_KIND_STR) {
         return ST_OK;
     }
     TRY(json_as_str(v, &text));
-    if (strncmp(text, "state/", 6) == 0) {
-        *part = atoll(text + 6);
-        if (*part < 1) {
-            return json_fail(v, ST_CONFIG,
-                             "'%s' is not possible; write "
-                             "\"state/8\" for an eighth of the model state",
-                             text);
-        }
+    if (!text_starts(text, "state")) {
+        return ST_OK;
     }
+    int64_t n = 0;
+    const char *digits = text_starts(text, "state/") ? text + 6 : "";
+    size_t len = strlen(digits);
+    if (len <= 7 && strspn(digits, "0123456789") == len) {
+        n = strtoll(digits, NULL, 10); /* 0 for an empty text */
+    }
+    if (n < 1 || n > PART_MAX) {
+        return json_fail(v, ST_CONFIG,
+                         "'%s' is not possible; write \"state/8\" for an "
+                         "eighth of the model state, up to state/%d",
+                         text, PART_MAX);
+    }
+    *part = n;
     return ST_OK;
 }
 
-/* Keys that are not options of a run, and those that are but cannot be read
- * as an option (state/n), are taken out of the way by a writer. */
-static status read_options(json_val obj, int64_t part, run_args *args)
+/* The options of obj without what no option can read (name, state/n), at the
+ * same place of a document of its own, so that errors say where. */
+static void rewrite(json_val obj, int index, bool has_part, json_writer *w)
 {
-    json_writer w;
-    json_writer_init(&w);
-    json_write_obj(&w, NULL);
     json_iter it = {0};
     const char *key;
     json_val v;
-    while (json_next(obj, &it, &key, &v)) {
-        bool skip = strcmp(key, "name") == 0 ||
-                    (part > 0 && strcmp(key, "device_memory") == 0);
-        if (!skip) {
-            json_write_val(&w, key, v);
+    json_write_obj(w, NULL);
+    if (index >= 0) {
+        json_write_arr(w, "setups");
+        for (int i = 0; i < index; i++) {
+            json_write_null(w, NULL);
         }
     }
-    json_write_end(&w);
+    json_write_obj(w, index >= 0 ? NULL : "common");
+    while (json_next(obj, &it, &key, &v)) {
+        if (strcmp(key, "name") != 0 &&
+            !(has_part && strcmp(key, "device_memory") == 0)) {
+            json_write_val(w, key, v);
+        }
+    }
+    json_write_end(w);
+    if (index >= 0) {
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
+static status read_rewritten(const json_doc *doc, int index, run_args *args)
+{
+    json_val v;
+    json_val root = json_root(doc);
+    if (index < 0) {
+        TRY(json_get_obj(root, "common", &v));
+    } else {
+        TRY(json_get_arr(root, "setups", &v));
+        v = json_at(v, (size_t)index);
+    }
+    return opt_read_json(&train_command, v, NULL, args);
+}
+
+/* index -1: obj is "common". */
+static status read_options(json_val obj, int index, experiment_setup *s)
+{
+    json_writer w;
+    char *text = NULL;
     json_doc *doc = NULL;
-    status st = json_parse(strbuf_view(&w.out), strlen(strbuf_view(&w.out)),
-                           json_name(obj.doc), &doc);
-    if (st == ST_OK) {
-        st = opt_read_json(&train_command, json_root(doc), NULL, args);
-    }
+    const char *plan_text = s->args.plan;
+    TRY(check_keys(obj, index < 0 ? common_keys : setup_keys));
+    TRY(json_get_str_opt(obj, "plan", &plan_text));
+    TRY(read_state_part(obj, &s->state_part));
+    json_writer_init(&w);
+    rewrite(obj, index, s->state_part > 0, &w);
+    status st = json_writer_take(&w, &text);
     json_writer_fini(&w);
-    /* Strings in args are lent by the document: take them from the original,
-     * which lives as long as the experiment. */
     if (st == ST_OK) {
-        st = json_get_str_opt(obj, "plan", &args->plan);
+        st = json_parse(text, strlen(text), json_name(obj.doc), &doc);
     }
+    if (st == ST_OK) {
+        st = read_rewritten(doc, index, &s->args);
+    }
+    /* Strings of args are lent by the document that was parsed: the one that
+     * stays has the plan, the only one, too. */
+    s->args.plan = plan_text;
     json_close(doc);
+    mem_free(text);
     return st;
 }
 
-static void default_name(experiment_setup *s)
+bool experiment_is_fast(const experiment_setup *s)
 {
-    (void)snprintf(s->name, sizeof(s->name), "%s",
-                   s->args.plan != NULL ? s->args.plan : "streamed");
+    return s->args.sums == 1;
+}
+
+/* In the results a name is a group, where other characters become '_'. */
+static bool same_name(const char *a, const char *b)
+{
+    for (; *a != '\0' && *b != '\0'; a++, b++) {
+        bool plain = isalnum((unsigned char)*a) || strchr("._-+", *a) != NULL;
+        bool plain_b = isalnum((unsigned char)*b) || strchr("._-+", *b) != NULL;
+        if ((plain ? *a : '_') != (plain_b ? *b : '_')) {
+            return false;
+        }
+    }
+    return *a == *b;
+}
+
+static status check_name(const experiment *e, json_val obj, const char *name)
+{
+    if (name[0] == '\0' || strlen(name) >= EXPERIMENT_NAME_SIZE) {
+        return json_fail(obj, ST_CONFIG,
+                         "its name has %d characters, allowed is 1 to %d; "
+                         "give it another \"name\"",
+                         (int)strlen(name), EXPERIMENT_NAME_SIZE - 1);
+    }
+    for (int i = 0; i < e->nsetups; i++) {
+        if (same_name(e->setups[i].name, name)) {
+            return json_fail(obj, ST_CONFIG,
+                             "a second set-up named '%s'; give it a \"name\" "
+                             "of its own",
+                             e->setups[i].name);
+        }
+    }
+    return ST_OK;
 }
 
 static status read_setup(experiment *e, json_val obj)
 {
     experiment_setup *s = &e->setups[e->nsetups];
     const char *name = NULL;
-    TRY(json_as_obj(obj));
+    *s = e->setups[EXPERIMENT_SETUPS_MAX - 1];
     s->keys = obj;
-    s->args = e->setups[EXPERIMENT_SETUPS_MAX - 1].args;
-    TRY(read_state_part(obj, &s->state_part));
-    TRY(read_options(obj, s->state_part, &s->args));
+    TRY(read_options(obj, e->nsetups, s));
     TRY(json_get_str_opt(obj, "name", &name));
-    default_name(s);
-    if (name != NULL) {
-        (void)snprintf(s->name, sizeof(s->name), "%s", name);
+    if (name == NULL) {
+        name = s->args.plan != NULL ? s->args.plan : "streamed";
     }
-    for (int i = 0; i < e->nsetups; i++) {
-        if (strcmp(e->setups[i].name, s->name) == 0) {
-            return json_fail(obj, ST_CONFIG,
-                             "a second set-up named '%s'; give it a \"name\"",
-                             s->name);
-        }
-    }
+    TRY(check_name(e, obj, name));
+    (void)snprintf(s->name, sizeof(s->name), "%s", name);
     if (s->args.plan != NULL && strcmp(s->args.plan, "dp1") == 0 &&
-        e->judge < 0) {
+        !experiment_is_fast(s) && e->judge < 0) {
         e->judge = e->nsetups;
     }
     e->nsetups++;
@@ -123,13 +281,24 @@ static status read_setup(experiment *e, json_val obj)
 }
 
 /* Somebody has to be agreed with. */
-static status add_judge(experiment *e)
+static status add_judge(experiment *e, json_val list)
 {
     REQUIRE(e->nsetups + 1 < EXPERIMENT_SETUPS_MAX, ST_CONFIG,
-            "no room for the judge: take one set-up out");
+            "%s: no room for the judge: take one set-up out",
+            json_name(e->doc));
     experiment_setup *s = &e->setups[e->nsetups];
-    s->args = e->setups[EXPERIMENT_SETUPS_MAX - 1].args;
+    for (int i = 0; i < e->nsetups; i++) {
+        if (same_name(e->setups[i].name, "judge")) {
+            return json_fail(json_at(list, (size_t)i), ST_CONFIG,
+                             "'judge' is the name of the set-up with plan "
+                             "dp1 that Weft adds; give another \"name\"");
+        }
+    }
+    *s = e->setups[EXPERIMENT_SETUPS_MAX - 1];
     s->args.plan = "dp1";
+    s->args.sums = 0;
+    s->args.device_memory = 0;
+    s->state_part = 0;
     (void)snprintf(s->name, sizeof(s->name), "judge");
     e->judge = e->nsetups++;
     return ST_OK;
@@ -148,11 +317,11 @@ static status read_setups(experiment *e, json_val root)
 {
     json_val list;
     /* The last slot holds defaults and common options while reading. */
-    run_args *common = &e->setups[EXPERIMENT_SETUPS_MAX - 1].args;
-    TRY(default_args(common));
+    experiment_setup *common = &e->setups[EXPERIMENT_SETUPS_MAX - 1];
+    TRY(default_args(&common->args));
     TRY(json_get_obj_opt(root, "common", &e->common));
     if (json_kind(e->common) == JSON_KIND_OBJ) {
-        TRY(read_options(e->common, 0, common));
+        TRY(read_options(e->common, -1, common));
     }
     TRY(json_get_arr(root, "setups", &list));
     size_t n = json_len(list);
@@ -163,7 +332,7 @@ static status read_setups(experiment *e, json_val root)
     for (size_t i = 0; i < n; i++) {
         TRY(read_setup(e, json_at(list, i)));
     }
-    return e->judge < 0 ? add_judge(e) : ST_OK;
+    return e->judge < 0 ? add_judge(e, list) : ST_OK;
 }
 
 status experiment_open(const char *path, experiment *e)
@@ -172,10 +341,7 @@ status experiment_open(const char *path, experiment *e)
     e->judge = -1;
     TRY(json_open(path, &e->doc));
     json_val root = json_root(e->doc);
-    status st = json_as_obj(root);
-    if (st == ST_OK) {
-        st = json_done(root, top_keys);
-    }
+    status st = check_keys(root, top_keys);
     if (st == ST_OK) {
         st = read_models(e, root);
     }
@@ -309,6 +475,8 @@ status experiment_words(const experiment *e, int index, const char *model,
     if (json_kind(s->keys) != JSON_KIND_OBJ) {
         add_word(words, count, "--plan");
         add_word(words, count, s->args.plan);
+        add_word(words, count, "--sums");
+        add_word(words, count, "exact");
     }
     if (device_memory > 0) {
         (void)snprintf(bytes, sizeof(bytes), "%lld", (long long)device_memory);

@@ -8,10 +8,15 @@
  *                 { "name": "streamed", "device_memory": "state/8" },
  *                 { "plan": "tp2.pp2" } ] }
  *
- * Keys of "common" and of a set-up are the options of `weft train` with '_'
- * for '-'. "state/8" is an eighth of the model's state (16 bytes a
- * parameter). A set-up's name is its plan, or "streamed", unless given.
- * Unknown keys and wrong values are errors that name file and key. Local.
+ * Keys of "common" and of a set-up are options of `weft train` with '_' for
+ * '-'. A set-up has those that describe a set-up (plan, store, device_memory,
+ * sums, ...); what must be the same for all (steps, batch, lr, seed, ...) is
+ * in "common", which may also have defaults for set-ups. "state/8" is an
+ * eighth of the model's state (16 bytes a parameter). A set-up's name is its
+ * plan, or "streamed", unless given. Unknown or misplaced keys and wrong
+ * values are errors (ST_CONFIG) that name file and key. The judge is the
+ * first set-up with plan "dp1" and exact sums; there being none, one named
+ * "judge" is added. Local.
  */
 #ifndef WEFT_BENCHMARKS_EXPERIMENT_H
 #define WEFT_BENCHMARKS_EXPERIMENT_H
@@ -23,11 +28,15 @@
 #include "runtime/base/json.h"
 #include "runtime/base/status.h"
 
-enum { EXPERIMENT_SETUPS_MAX = 64, EXPERIMENT_MODELS_MAX = 16 };
+enum {
+    EXPERIMENT_SETUPS_MAX = 64,
+    EXPERIMENT_MODELS_MAX = 16,
+    EXPERIMENT_NAME_SIZE = 64 /* of a model or set-up, with the NUL */
+};
 
 /* One set-up; device memory of "state/n" is 0 until a model is known. */
 typedef struct experiment_setup {
-    char name[64];
+    char name[EXPERIMENT_NAME_SIZE];
     run_args args;
     int64_t state_part; /* n of "state/n", 0: not given so                */
     json_val keys;
@@ -41,13 +50,16 @@ typedef struct experiment {
     json_val common;
     experiment_setup setups[EXPERIMENT_SETUPS_MAX];
     int nsetups;
-    int judge;  /* the set-up with plan "dp1", -1: none                    */
+    int judge;  /* index of the set-up that all others must agree with     */
     char *text; /* the whole file                                         */
 } experiment;
 
 /* Owns: *out, experiment_close. */
 MUST_USE status experiment_open(const char *path, experiment *out);
 void experiment_close(experiment *e);
+
+/* Its sums are fast: it need not agree with the judge. */
+bool experiment_is_fast(const experiment_setup *s);
 
 /* Leaves that serve every plan of the experiment: the least common multiple
  * of the degrees where that is at most 8, else the largest; at least 4. */

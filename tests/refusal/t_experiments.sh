@@ -6,6 +6,7 @@
 . "${0%/*}/common.sh"
 make_text data.txt
 cp "$root/configs/models/gpt-neo-tiny.json" my-model.json
+ln -s "$root/configs" configs # wherever the program is
 mkdir model
 cp my-model.json model/config.json
 echo '{"data": 2}' >plan.json
