@@ -2,6 +2,7 @@
 
 static const char *const stores[] = {"ram", "null", "check", NULL};
 static const char *const recomputes[] = {"auto", "none", "full", NULL};
+static const char *const on_nans[] = {"stop", "skip", NULL};
 static const char *const sums[] = {"exact", "fast", NULL};
 
 #define A run_args
@@ -63,6 +64,8 @@ static const opt_row rows[] = {
             .help = "of matrices and embeddings"),
     OPT_F64(A, grad_clip, "grad-clip", .value = "NORM", .def = "1", .min = 0,
             .max = 1e9, .help = "largest gradient norm; 0: no clipping"),
+    OPT_CHOICE(A, on_nan, "on-nan", on_nans, .def = "stop",
+               .help = "a step that is not finite: stop, or skip its update"),
     OPT_I64(A, seed, "seed", .value = "N", .def = "1", .min = 0, .max = 9e18,
             .help = "of weights and of the order of data"),
     OPT_F64(A, val_fraction, "val-fraction", .def = "0.1", .min = 0, .max = 0.9,

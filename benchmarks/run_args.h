@@ -36,6 +36,7 @@ typedef struct run_args {
     double beta1, beta2, eps;
     double weight_decay;
     double grad_clip;
+    int on_nan;
     int64_t seed;
     double val_fraction;
     int64_t val_every;

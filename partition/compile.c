@@ -275,6 +275,7 @@ static void optimizer(stage *s)
             if (s->last) { /* adds up its leaf sums */
                 prog_wait(b->p, b->p->nops - 1, s->loss_op, 0);
             }
+            prog_guard(b->p, TAIL_SOUND);
         }
     }
 }

@@ -146,6 +146,7 @@ static void optimizer(ws_source *s)
     }
     prog_add(p, OP_CLIP, STREAM_HOST, -1);
     prog_wait(p, p->nops - 1, s->loss, 0); /* adds up its leaf sums */
+    prog_guard(p, TAIL_SOUND);
     for (int i = 0; i < s->b->ps->n; i++) {
         prog_op *o =
             transfer(s, OP_UPDATE, STREAM_HOST, i, 0, s->b->ps->list[i].rows);

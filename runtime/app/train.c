@@ -190,6 +190,7 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
                    .eps = a->eps,
                    .weight_decay = a->weight_decay,
                    .grad_clip = a->grad_clip,
+                   .skip_broken = a->on_nan == 1,
                    .seed = (uint64_t)a->seed},
         .data = a->data,
         .val_fraction = a->val_fraction,

@@ -130,11 +130,18 @@ status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
         TRY(st->ops->begin(st, step));
     }
     TRY(exec_run(e));
-    if (st != NULL) {
+    bool broken = atomic_load(&e->tail) == TAIL_BROKEN;
+    REQUIRE(!broken || s->skip_broken, ST_NUMERIC,
+            "step %lld: loss %g, gradient norm %g; no weight was changed; "
+            "lower --lr or look at the data",
+            (long long)step, e->loss, e->grad_norm);
+    if (st != NULL && !broken) {
         TRY(st->ops->end(st, step));
     }
-    *out = (exec_result){
-        .loss = e->loss, .grad_norm = e->grad_norm, .ledger = e->ledger};
+    *out = (exec_result){.skipped = broken,
+                         .loss = e->loss,
+                         .grad_norm = e->grad_norm,
+                         .ledger = e->ledger};
     return ST_OK;
 }
 

@@ -54,7 +54,9 @@ typedef struct exec_config {
 /* Scalars of one step. */
 typedef struct exec_scalars {
     float lr, beta1, beta2, eps, weight_decay;
-    double grad_clip;  /* largest global norm; 0: no clipping           */
+    double grad_clip; /* largest global norm; 0: no clipping           */
+    /* A loss or norm that is not finite: go on with unchanged weights. */
+    bool skip_broken;
     int64_t adam_step; /* 1 for the first update                        */
 } exec_scalars;
 
@@ -72,6 +74,7 @@ typedef struct exec_ledger {
 
 typedef struct exec_result {
     double loss;
+    bool skipped;     /* not finite, no weight was changed                */
     double grad_norm; /* before clipping                                  */
     exec_ledger ledger;
 } exec_result;
@@ -88,8 +91,8 @@ typedef struct exec_trace {
 MUST_USE status exec_create(const exec_config *config, exec **out);
 void exec_destroy(exec *e);
 
-/* One training step. Collective. Fails with ST_NUMERIC, and changes no
- * weight, if loss or gradient norm is not finite. */
+/* One training step. Collective. If loss or gradient norm is not finite, no
+ * weight is changed: ST_NUMERIC, or `skipped` where that is wanted. */
 MUST_USE status exec_step(exec *e, int64_t step, const exec_scalars *s,
                           exec_result *out);
 /* The forward part alone: loss of batch `step` (whatever the callback makes

@@ -44,6 +44,7 @@ struct exec {
     pthread_mutex_t mutex;
     pthread_cond_t moved;
     atomic_int sleepers;
+    atomic_int tail; /* op_tail that the guard has chosen                  */
     bool quit;
     atomic_int failed; /* a thread failed in this step                     */
     int active;        /* workers that still run this step                 */

@@ -103,10 +103,8 @@ status exec_clip(exec *e)
         sum += e->slots[i];
     }
     e->grad_norm = sqrt(sum);
-    REQUIRE(isfinite(e->loss) && isfinite(e->grad_norm), ST_NUMERIC,
-            "step %lld: loss %g, gradient norm %g; no weight was changed; "
-            "lower --lr or look at the data",
-            (long long)e->step, e->loss, e->grad_norm);
+    bool sound = isfinite(e->loss) && isfinite(e->grad_norm);
+    atomic_store(&e->tail, sound ? TAIL_SOUND : TAIL_BROKEN);
     /* PyTorch's clip_grad_norm_: max_norm / (norm + 1e-6), at most 1. */
     double clip = 1;
     if (e->scalars.grad_clip > 0) {

@@ -30,6 +30,12 @@ static void wake(exec *e)
     }
 }
 
+/* Asked once the guard has run. */
+static bool chosen(const exec *e, const prog_op *o)
+{
+    return o->tail == TAIL_ALWAYS || atomic_load(&e->tail) == o->tail;
+}
+
 static void set_done(exec *e, int32_t op)
 {
     atomic_store(&e->done[op], e->serial);
@@ -147,6 +153,13 @@ static status worker_step(exec *e, worker *w)
     for (int32_t i = 0; i < e->p->nops; i++) {
         const prog_op *o = &e->p->ops[i];
         if (o->stream != w->stream || !exec_takes(e, o)) {
+            continue;
+        }
+        if (o->tail != TAIL_ALWAYS && !is_done(e, e->p->guard) &&
+            !sleep_until_done(e, e->p->guard)) {
+            return ST_OK;
+        }
+        if (!chosen(e, o)) {
             continue;
         }
         for (int32_t d = 0; d < o->deps; d++) {
@@ -351,6 +364,12 @@ static status run_all(exec *e)
         if (has_worker(e, o->stream) || !exec_takes(e, o)) {
             continue;
         }
+        if (o->tail != TAIL_ALWAYS && !wait_for(e, e->p->guard)) {
+            return ST_OK;
+        }
+        if (!chosen(e, o)) {
+            continue;
+        }
         for (int32_t d = 0; d < o->deps; d++) {
             const prog_dep *dep = &e->p->dep[o->dep0 + d];
             if (dep->distance == 0 && exec_takes(e, &e->p->ops[dep->op]) &&
@@ -404,6 +423,7 @@ static status join_worker(exec *e, worker *w, int64_t *account)
 status exec_run(exec *e)
 {
     atomic_store(&e->failed, 0);
+    atomic_store(&e->tail, TAIL_ALWAYS);
     e->late = ST_OK;
     memset(&e->ledger, 0, sizeof(e->ledger));
     memset(e->slots, 0, sizeof(double) * (size_t)e->nslots);

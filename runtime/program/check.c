@@ -428,10 +428,31 @@ static status check_sums(const program *p)
     return st;
 }
 
+/* An operation of a tail comes after the guard and nothing outside its tail
+ * waits for it: whether it runs is known when it is reached. The tails are
+ * alternatives, so each is checked with what is not guarded; of those there
+ * are now, one is empty. */
+static status check_tail(const program *p, int32_t i)
+{
+    const prog_op *o = &p->ops[i];
+    REQUIRE(o->tail == TAIL_ALWAYS || (p->guard >= 0 && p->guard < i),
+            ST_INTERNAL, "%s: a guarded operation before its guard",
+            check_op_text(p, i).s);
+    for (int32_t d = 0; d < o->deps; d++) {
+        const prog_dep *dep = &p->dep[o->dep0 + d];
+        int tail = p->ops[dep->op].tail;
+        REQUIRE(dep->distance > 0 || tail == TAIL_ALWAYS || tail == o->tail,
+                ST_INTERNAL, "%s: waits for operation %d, which may not run",
+                check_op_text(p, i).s, dep->op);
+    }
+    return ST_OK;
+}
+
 status prog_check(const program *p, int64_t budget_bytes)
 {
     for (int32_t i = 0; i < p->nops; i++) {
         TRY(check_op(p, i));
+        TRY(check_tail(p, i));
     }
     TRY(check_places(p, budget_bytes));
     TRY(check_sums(p));

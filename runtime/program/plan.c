@@ -429,6 +429,9 @@ status prog_finish(program *p)
     if (p->failed != ST_OK) {
         return p->failed;
     }
+    if (p->guard >= 0) {
+        p->ops[p->guard].awaited = 1; /* by every stream with a tail */
+    }
     planner pl;
     status st = planner_init(&pl, p);
     if (st == ST_OK) {

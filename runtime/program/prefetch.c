@@ -95,6 +95,7 @@ static void take_over(mover *m)
         p->dep[d].from = m->index[p->dep[d].from];
         p->dep[d].op = m->index[p->dep[d].op];
     }
+    p->guard = p->guard >= 0 ? m->index[p->guard] : -1;
     mem_free(p->ops);
     p->ops = m->out;
     p->cap_ops = p->nops;

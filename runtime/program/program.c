@@ -13,6 +13,7 @@ void prog_init(program *p)
 {
     memset(p, 0, sizeof(*p));
     p->work_buf = -1;
+    p->guard = -1;
 }
 
 void prog_fini(program *p)
@@ -98,6 +99,7 @@ int32_t prog_add(program *p, op_kind kind, op_stream stream, int layer)
         .kind = (uint8_t)kind,
         .stream = (uint8_t)stream,
         .phase = (uint8_t)p->phase,
+        .tail = (uint8_t)p->tail,
         .layer = (int16_t)layer,
         .param = -1,
         .view0 = p->nviews,
@@ -112,6 +114,12 @@ prog_op *prog_last(program *p)
 {
     static _Thread_local prog_op sink;
     return p->failed != ST_OK || p->nops == 0 ? &sink : &p->ops[p->nops - 1];
+}
+
+void prog_guard(program *p, op_tail tail)
+{
+    p->guard = p->nops - 1;
+    p->tail = tail;
 }
 
 void prog_use(program *p, prog_view v, view_mode mode)

@@ -102,6 +102,16 @@ typedef enum op_form { FORM_NONE, FORM_EXPAND, FORM_SUM } op_form;
  * and OP_CLIP alone (prog_is_forward). */
 typedef enum op_phase { PHASE_FORWARD, PHASE_BACKWARD, PHASE_UPDATE } op_phase;
 
+/* Guarded tails: operations that depend on a value. The guard is an operation
+ * whose outcome all ranks agree on (OP_CLIP: are loss and gradient norm
+ * finite?); it chooses a tail, and operations of other tails do not run. Only
+ * operations of a tail may wait for operations of it. */
+typedef enum op_tail {
+    TAIL_ALWAYS, /* not guarded                                           */
+    TAIL_SOUND,  /* finite: the updates                                   */
+    TAIL_BROKEN  /* not finite: nothing, weights stay as they are         */
+} op_tail;
+
 typedef enum op_group {
     GROUP_NONE,
     GROUP_TENSOR, /* same data share and stage                         */
@@ -166,6 +176,7 @@ typedef struct prog_op {
     uint8_t stream;
     uint8_t group;
     uint8_t phase;
+    uint8_t tail;
     int16_t layer; /* -1: none                                            */
     int16_t flag;  /* kind-specific switch                                */
     int32_t seq0;  /* micro-batch range: local sequences [seq0, seq0+seqs)*/
@@ -201,6 +212,8 @@ typedef struct program {
     int64_t class_bytes[BUF_CLASS_COUNT]; /* at the moment of the peak    */
     int32_t work_buf; /* scratch shared by all compute operations        */
     op_phase phase;   /* given to operations that are added              */
+    op_tail tail;     /* the same                                        */
+    int32_t guard;    /* the operation that chooses the tail, -1: none   */
     int32_t cap_ops, cap_bufs, cap_views, cap_segs, cap_stacks, cap_deps;
     status failed; /* first allocation failure while building              */
 } program;
@@ -236,6 +249,8 @@ prog_view prog_sub(prog_view v, int64_t r0, int64_t rows, int64_t c0,
  * and waits are then added to it, before the next operation. */
 int32_t prog_add(program *p, op_kind kind, op_stream stream, int layer);
 prog_op *prog_last(program *p);
+/* The last operation is the guard; those added from now on are of `tail`. */
+void prog_guard(program *p, op_tail tail);
 void prog_use(program *p, prog_view v, view_mode mode);
 void prog_segments(program *p, const tree_seg *segs, int n);
 void prog_accumulate(program *p, const prog_stack *s);

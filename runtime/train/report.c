@@ -97,18 +97,19 @@ static run_ledger seconds_of(const exec_ledger *l)
                         .other = (double)l->other * 1e-9};
 }
 
-static void print_step(const train *t, const run_step *s)
+static void print_step(const train *t, const run_step *s, bool skipped)
 {
     const train_job *j = t->job;
     double flops = arch_flops_per_token(j->a, j->sh.T) * s->tokens_per_s;
     int64_t left = j->recipe.steps - s->step - 1;
     double each = t->timed > 0 ? t->wall_done / (double)t->timed : s->wall_s;
     log_out("step %5lld/%lld | loss %.6f | gnorm %.4f | lr %.2e | %s | "
-            "%s tok/s | %.1f GF/s | left %s\n",
+            "%s tok/s | %.1f GF/s | left %s%s\n",
             (long long)s->step + 1, (long long)j->recipe.steps, s->loss,
             s->grad_norm, s->lr, units_seconds(s->wall_s).s,
             units_count(s->tokens_per_s).s, flops * 1e-9,
-            units_clock(each * (double)left).s);
+            units_clock(each * (double)left).s,
+            skipped ? " | skipped: not finite, no weight changed" : "");
 }
 
 status report_step(train *t, int64_t step, const exec_result *r)
@@ -130,8 +131,8 @@ status report_step(train *t, int64_t step, const exec_result *r)
         s.tokens_per_s = (double)(j->sh.N * j->sh.T) / s.wall_s;
         bool last = step + 1 == j->recipe.steps;
         if (!j->quiet && j->log_every > 0 &&
-            (last || step % j->log_every == 0)) {
-            print_step(t, &s);
+            (last || r->skipped || step % j->log_every == 0)) {
+            print_step(t, &s, r->skipped);
         }
         if (t->file != NULL) {
             st = runfile_step(t->file, &s, t->ledgers, size);

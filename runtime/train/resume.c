@@ -59,6 +59,7 @@ static status resume_from(train *t)
     TRY(ckpt_peek(t->job->resume, &info));
     status st = check_same_run(t, t->job->resume, &info);
     t->first = info.step;
+    t->updates = info.adam_step;
     ckpt_info_fini(&info);
     TRY(st);
     REQUIRE(t->first < t->job->recipe.steps, ST_CONFIG,
@@ -86,7 +87,7 @@ status resume_save(train *t, int64_t done)
     const train_job *j = t->job;
     ckpt_info info = {
         .step = done,
-        .adam_step = done,
+        .adam_step = t->updates,
         .seed = j->recipe.seed,
         .data_leaves = j->sh.D,
         .tensor_leaves = j->sh.S,

@@ -51,11 +51,13 @@ static status one_step(train *t, int64_t step, exec_result *r)
                       .eps = (float)rc->eps,
                       .weight_decay = (float)rc->weight_decay,
                       .grad_clip = rc->grad_clip,
-                      .adam_step = step + 1};
+                      .skip_broken = rc->skip_broken,
+                      .adam_step = t->updates + 1};
     int64_t allocs = mem_count();
     int64_t begin = clock_wall_ns();
     TRY(exec_step(t->e, step, &s, r));
     t->step_allocs += mem_count() - allocs;
+    t->updates += !r->skipped;
     double seconds = (double)(clock_wall_ns() - begin) * 1e-9;
     if (step == t->first) {
         return report_first_step(t, seconds);

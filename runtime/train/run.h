@@ -31,6 +31,7 @@ typedef struct train_recipe {
     int64_t warmup;    /* lr rises as (s + 1) / warmup                    */
     double beta1, beta2, eps, weight_decay;
     double grad_clip;
+    bool skip_broken; /* steps that are not finite change nothing         */
     uint64_t seed;
 } train_recipe;
 

@@ -13,8 +13,9 @@ typedef struct train {
     exec *e;
     train_data data;
     train_state state;
-    runfile *file; /* rank 0 */
-    int64_t first; /* step to begin with                                  */
+    runfile *file;   /* rank 0 */
+    int64_t updates; /* steps that changed weights                        */
+    int64_t first;   /* step to begin with                                  */
     int64_t step_allocs;
     run_ledger *ledgers; /* rank 0: one a rank                            */
     exec_ledger *gathered;

@@ -86,6 +86,7 @@ status rig_step(rig *r, int64_t step, exec_result *out)
                        .eps = 1e-8F,
                        .weight_decay = 0.1F,
                        .grad_clip = 1.0,
+                       .skip_broken = r->skip_broken,
                        .adam_step = step + 1};
     return exec_step(r->e, step, &sc, out);
 }

@@ -25,6 +25,7 @@ typedef struct rig {
     comm *world;
     /* A test may have the batch fail on this rank. */
     bool batch_fails;
+    bool skip_broken; /* see exec_scalars */
 } rig;
 
 /* How a rig differs from the plain one. */

@@ -447,6 +447,32 @@ static void test_nan_changes_nothing(void **state)
     }
 }
 
+/* The guard chooses the tail without updates; the run goes on. */
+static void test_nan_is_skipped(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SETUPS; i++) {
+        rig r;
+        exec_result res;
+        setup_options o = option_of(i);
+        open_ok(&o, NULL, &r);
+        r.skip_broken = true;
+        exec_result first = step_ok(&r, 0);
+        assert_false(first.skipped);
+        assert_int_equal(rig_poke(&r, r.s.ps.n / 2, NAN), ST_OK);
+        uint64_t before = hash_of(&r);
+        assert_int_equal(rig_step(&r, 1, &res), ST_OK);
+        assert_true(res.skipped && !isfinite(res.grad_norm));
+        assert_true(hash_of(&r) == before);
+        const program *p = exec_program(r.e);
+        assert_int_equal(p->ops[p->guard].kind, OP_CLIP);
+        assert_int_equal(rig_poke(&r, r.s.ps.n / 2, 0), ST_OK);
+        assert_false(step_ok(&r, 1).skipped);
+        assert_true(hash_of(&r) != before);
+        rig_close(&r);
+    }
+}
+
 /* --- stores that check, or are not there ---------------------------------- */
 
 static void test_check_store(void **state)
@@ -668,6 +694,7 @@ int main(void)
         cmocka_unit_test(test_store_fails),
         cmocka_unit_test(test_step_again),
         cmocka_unit_test(test_nan_changes_nothing),
+        cmocka_unit_test(test_nan_is_skipped),
         cmocka_unit_test(test_check_store),
         cmocka_unit_test(test_check_store_sees_a_flip),
         cmocka_unit_test(test_null_store),

@@ -489,6 +489,37 @@ static void test_check_view_ends(void **state)
     prog_fini(&p);
 }
 
+/* Guarded tails: the guard comes first, and nobody outside a tail waits for
+ * what may not run. */
+static void test_check_tails(void **state)
+{
+    (void)state;
+    program p;
+    prog_init(&p);
+    (void)op(&p, OP_CLIP, STREAM_HOST);
+    prog_guard(&p, TAIL_SOUND);
+    int32_t update = op(&p, OP_UPDATE, STREAM_HOST);
+    finish(&p);
+    assert_int_equal(p.guard, 0);
+    assert_int_equal(p.ops[0].tail, TAIL_ALWAYS);
+    assert_int_equal(p.ops[update].tail, TAIL_SOUND);
+    assert_int_equal(prog_check(&p, 0), ST_OK);
+    p.guard = update;
+    assert_int_equal(prog_check(&p, 0), ST_INTERNAL);
+    assert_non_null(strstr(status_text(), "before its guard"));
+    prog_fini(&p);
+
+    (void)op(&p, OP_CLIP, STREAM_HOST);
+    prog_guard(&p, TAIL_SOUND);
+    update = op(&p, OP_UPDATE, STREAM_HOST);
+    p.tail = TAIL_ALWAYS;
+    int32_t late = op(&p, OP_LOAD, STREAM_LOAD);
+    prog_wait(&p, late, update, 0);
+    finish(&p);
+    assert_int_equal(prog_check(&p, 0), ST_INTERNAL);
+    prog_fini(&p);
+}
+
 static void test_check_waits(void **state)
 {
     (void)state;
@@ -1062,6 +1093,7 @@ int main(void)
         cmocka_unit_test(test_check_views),
         cmocka_unit_test(test_check_view_ends),
         cmocka_unit_test(test_check_waits),
+        cmocka_unit_test(test_check_tails),
         cmocka_unit_test(test_check_places),
         cmocka_unit_test(test_check_reuse),
         cmocka_unit_test(test_check_written),
