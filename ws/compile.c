@@ -237,6 +237,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     }
     if (st == ST_OK) {
         b.src = &s.src;
+        b.keep_eighths = choice->keep_eighths;
         gpt_set set = {.range = {0, (int32_t)sh->seqs}, .mbs = mbs};
         set.nmb = (int32_t)micro_batches(sh, config->micro_batch, mbs);
         b.acc_planes = gpt_acc_planes(sh, mbs, set.nmb, 0);
@@ -266,7 +267,26 @@ static status try_choice(const arch *a, const params *ps, const gpt_shape *sh,
     return ST_OK;
 }
 
-/* Panels from large to small; activations kept before recomputed. */
+/* Panels from large to small, for one way to use the rest of the budget. */
+static status try_panels(const arch *a, const params *ps, const gpt_shape *sh,
+                         const ws_config *config, program *p, ws_choice *choice,
+                         int64_t *least, bool *fits)
+{
+    int64_t big =
+        config->panel_bytes > 0 ? config->panel_bytes : (int64_t)16 << 20;
+    int64_t small = config->panel_bytes > 0 ? big : (int64_t)64 << 10;
+    *fits = false;
+    for (int64_t panel = big; panel >= small && !*fits; panel /= 2) {
+        choice->panel_bytes = panel;
+        choice->window_bytes =
+            config->window_bytes > 0 ? config->window_bytes : 2 * panel;
+        TRY(try_choice(a, ps, sh, config, choice, p, least, fits));
+    }
+    return ST_OK;
+}
+
+/* Activations kept before recomputed; many logits kept before few; panels
+ * from large to small. */
 static status search(const arch *a, const params *ps, const gpt_shape *sh,
                      const ws_config *config, program *p, ws_choice *choice)
 {
@@ -277,16 +297,9 @@ static status search(const arch *a, const params *ps, const gpt_shape *sh,
             (re == 1 && config->recompute == WS_RECOMPUTE_NONE)) {
             continue;
         }
-        int64_t big =
-            config->panel_bytes > 0 ? config->panel_bytes : (int64_t)16 << 20;
-        int64_t small = config->panel_bytes > 0 ? big : (int64_t)64 << 10;
-        for (int64_t panel = big; panel >= small; panel /= 2) {
-            *choice = (ws_choice){.panel_bytes = panel,
-                                  .window_bytes = config->window_bytes > 0
-                                                      ? config->window_bytes
-                                                      : 2 * panel,
-                                  .recompute = re == 1};
-            TRY(try_choice(a, ps, sh, config, choice, p, &least, &fits));
+        for (int keep = 4; keep >= 0; keep--) {
+            *choice = (ws_choice){.recompute = re == 1, .keep_eighths = keep};
+            TRY(try_panels(a, ps, sh, config, p, choice, &least, &fits));
             if (fits) {
                 return ST_OK;
             }

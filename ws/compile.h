@@ -45,6 +45,7 @@ typedef struct ws_choice {
     int64_t panel_bytes;
     int64_t window_bytes;
     bool recompute;
+    int32_t keep_eighths; /* of the logits, see gpt_build                 */
 } ws_choice;
 
 /* sh: N, T, D, S, threads, kblock are used; dp and tp are 1. One program, one

@@ -96,6 +96,7 @@ typedef struct gpt_build {
     prog_view slots;             /* row of ids[t] in the loaded table     */
     int32_t acc_planes;          /* gradients: planes over micro-batches  */
     int32_t head_planes;         /* the same over chunks of the head      */
+    int32_t keep_eighths;        /* of the vocabulary's logits, panels    */
 } gpt_build;
 
 /* A set of sequences whose activations lie in one buffer each, worked on in

@@ -8,6 +8,8 @@
  * the gradients, making each panel's logits again; so the head's weights
  * cross the link twice a step, like every other weight, and its memory does
  * not grow with the vocabulary.
+ * Where the budget has room, logits of a part of the vocabulary (at most
+ * half) stay between the passes and are not made again.
  */
 #include "runtime/gpt/build_internal.h"
 
@@ -317,6 +319,19 @@ static void head_whole(const head *k, int64_t tokens, int64_t chunk,
     bias_grad_done(k, db, pn.rows, NULL, 0);
 }
 
+/* True if this panel's logits stay from the first pass to the second: those
+ * of the last keep_eighths eighths of the vocabulary, never all. */
+static bool keeps_logits(const head *k, gpt_panel pn)
+{
+    const gpt_build *b = k->b;
+    const param *q = &b->ps->list[k->weight];
+    int64_t rows =
+        param_rows(b->a, q, b->sh.S, b->sh.tensor_lo, b->sh.tensor_hi).rows;
+    return pn.row0 > 0 && 8 * pn.row0 >= rows * (8 - b->keep_eighths);
+}
+
+enum { KEPT_MAX = 512 }; /* panels; more are made again */
+
 /* All panels of the vocabulary past all tokens, twice. */
 static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
 {
@@ -326,10 +341,15 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
     if (k->bias >= 0) {
         bias = build_vector(b, k->bias);
     }
+    prog_view kept[KEPT_MAX];
+    int nkept = 0;
     head_begin(k, r);
     for (gpt_panel pn = {0}; gpt_next_panel(b, k->weight, &pn);) {
         prog_view w = b->src->weights(b->src, k->weight, pn.row0, pn.rows);
         prog_view logits = logits_buffer(k, tokens, pn.rows);
+        if (keeps_logits(k, pn) && nkept < KEPT_MAX) {
+            kept[nkept++] = logits;
+        }
         head_logits(k, pn, w, prog_sub(bias, 0, 1, pn.row0, pn.rows), r,
                     logits);
         head_stats(k, pn, r, logits);
@@ -341,13 +361,19 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
     }
     int64_t all = bias.cols;
     gpt_acc *db = bias_grad(k, all, b->acc_planes);
+    int used = 0;
     for (gpt_panel pn = {0}; gpt_next_panel(b, k->weight, &pn);) {
         prog_view w = b->src->weights(b->src, k->weight, pn.row0, pn.rows);
         gpt_acc *dw = b->src->grad(b->src, k->weight, GRAD_MAIN, pn.row0,
                                    pn.rows, b->acc_planes);
-        prog_view logits = logits_buffer(k, tokens, pn.rows);
-        head_logits(k, pn, w, prog_sub(bias, 0, 1, pn.row0, pn.rows), r,
-                    logits);
+        prog_view logits;
+        if (keeps_logits(k, pn) && used < nkept) {
+            logits = kept[used++];
+        } else {
+            logits = logits_buffer(k, tokens, pn.rows);
+            head_logits(k, pn, w, prog_sub(bias, 0, 1, pn.row0, pn.rows), r,
+                        logits);
+        }
         head_backward(k, pn, w, r, logits, dw, db);
         b->src->grad_done(b->src, k->weight, GRAD_MAIN, pn.row0, pn.rows);
         tree_seg segs[TREE_LEAVES_MAX];
