@@ -115,10 +115,9 @@ static status times(const comparing *c, int model, strbuf *out)
         percent(&t, 6, r->other_share);
         table_set(&t, 7, "%s",
                   units_bytes(r->loaded_bytes + r->drained_bytes).s);
-        /* Pipe messages and sums of all ranks go through the world. */
         table_set(&t, 8, "%s",
-                  units_bytes(r->world_bytes + r->tensor_bytes + r->data_bytes +
-                              r->tie_bytes)
+                  units_bytes(r->world_bytes + r->pipe_bytes + r->tensor_bytes +
+                              r->data_bytes + r->tie_bytes)
                       .s);
     }
     table_print(&t, out);
