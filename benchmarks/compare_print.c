@@ -58,34 +58,21 @@ static void curve(const comparing *c, strbuf *out)
     strbuf_add(out, "\n\n");
 }
 
-static status results(const comparing *c, int model, strbuf *out)
+static const char *const results_heads[] = {
+    "set-up",   "devices", "memory each", "first loss", "last loss", "agrees",
+    "tokens/s", "clock",   "GF/s",        "of matmul",  NULL};
+
+static void fill_results(table *t, const comparison_row *r)
 {
-    static const char *const heads[] = {
-        "set-up",    "devices",   "memory each", "first loss",
-        "last loss", "agrees",    "tokens/s",    "clock",
-        "GF/s",      "of matmul", NULL};
-    table t;
-    TRY(table_init(&t, heads));
-    for (int i = 0; i < c->nrows; i++) {
-        const comparison_row *r = &c->rows[i];
-        if (!of_model(c, r, model) || !ran(r)) {
-            continue;
-        }
-        table_row(&t);
-        table_set(&t, 0, "%s", r->name);
-        table_set(&t, 1, "%d", r->devices);
-        table_set(&t, 2, "%s", units_bytes((double)r->peak_bytes).s);
-        table_set(&t, 3, "%.6f", r->loss_first);
-        table_set(&t, 4, "%.6f", r->loss_last);
-        table_set(&t, 5, "%s", r->agreement);
-        table_set(&t, 6, "%s", units_count(r->tokens_per_s).s);
-        table_set(&t, 7, "%s", r->clock);
-        table_set(&t, 8, "%.1f", r->flop_per_s * 1e-9);
-        table_set(&t, 9, "%.0f %%", 100 * r->host_matmul_share);
-    }
-    table_print(&t, out);
-    table_fini(&t);
-    return ST_OK;
+    table_set(t, 1, "%d", r->devices);
+    table_set(t, 2, "%s", units_bytes((double)r->peak_bytes).s);
+    table_set(t, 3, "%.6f", r->loss_first);
+    table_set(t, 4, "%.6f", r->loss_last);
+    table_set(t, 5, "%s", r->agreement);
+    table_set(t, 6, "%s", units_count(r->tokens_per_s).s);
+    table_set(t, 7, "%s", r->clock);
+    table_set(t, 8, "%.1f", r->flop_per_s * 1e-9);
+    table_set(t, 9, "%.0f %%", 100 * r->host_matmul_share);
 }
 
 static void percent(table *t, int col, double share)
@@ -93,65 +80,61 @@ static void percent(table *t, int col, double share)
     table_set(t, col, "%.1f", 100 * share);
 }
 
-static status times(const comparing *c, int model, strbuf *out)
+static const char *const times_heads[] = {
+    "% of step time", "compute", "load",          "comm",      "bubble",
+    "optimizer",      "other",   "streamed/step", "sent/step", NULL};
+
+static void fill_times(table *t, const comparison_row *r)
 {
-    static const char *const heads[] = {
-        "% of step time", "compute", "load",          "comm",      "bubble",
-        "optimizer",      "other",   "streamed/step", "sent/step", NULL};
-    table t;
-    TRY(table_init(&t, heads));
-    for (int i = 0; i < c->nrows; i++) {
-        const comparison_row *r = &c->rows[i];
-        if (!of_model(c, r, model) || !ran(r)) {
-            continue;
-        }
-        table_row(&t);
-        table_set(&t, 0, "%s", r->name);
-        percent(&t, 1, r->compute_share);
-        percent(&t, 2, r->load_share);
-        percent(&t, 3, r->comm_share);
-        percent(&t, 4, r->bubble_share);
-        percent(&t, 5, r->optimizer_share);
-        percent(&t, 6, r->other_share);
-        table_set(&t, 7, "%s",
-                  units_bytes(r->loaded_bytes + r->drained_bytes).s);
-        table_set(&t, 8, "%s",
-                  units_bytes(r->world_bytes + r->pipe_bytes + r->tensor_bytes +
-                              r->data_bytes + r->tie_bytes)
-                      .s);
-    }
-    table_print(&t, out);
-    table_fini(&t);
-    return ST_OK;
+    percent(t, 1, r->compute_share);
+    percent(t, 2, r->load_share);
+    percent(t, 3, r->comm_share);
+    percent(t, 4, r->bubble_share);
+    percent(t, 5, r->optimizer_share);
+    percent(t, 6, r->other_share);
+    table_set(t, 7, "%s", units_bytes(r->loaded_bytes + r->drained_bytes).s);
+    table_set(t, 8, "%s",
+              units_bytes(r->world_bytes + r->pipe_bytes + r->tensor_bytes +
+                          r->data_bytes + r->tie_bytes)
+                  .s);
 }
 
-static status measures(const comparing *c, int model, strbuf *out)
+static const char *const measures_heads[] = {
+    "set-up measures", "decisions",  "programs",       "groups",
+    "messages/step",   "first step", "switch to next", NULL};
+
+static void fill_measures(table *t, const comparison_row *r)
 {
-    static const char *const heads[] = {
-        "set-up measures", "decisions",  "programs",       "groups",
-        "messages/step",   "first step", "switch to next", NULL};
+    table_set(t, 1, "%lld", (long long)r->decisions);
+    table_set(t, 2, "%lld", (long long)r->programs);
+    table_set(t, 3, "%lld", (long long)r->communicators);
+    table_set(t, 4, "%lld", (long long)r->messages);
+    table_set(t, 5, "%.2f s", r->first_step_s);
+    if (r->switch_distance >= 0) {
+        table_set(t, 6, "%lld chars", (long long)r->switch_distance);
+    } else {
+        table_set(t, 6, "-");
+    }
+}
+
+/* A table of the model's set-ups that ran: name first, the rest by `fill`. */
+static status add_table(const comparing *c, int model, const char *const *heads,
+                        void (*fill)(table *, const comparison_row *),
+                        strbuf *out)
+{
     table t;
     TRY(table_init(&t, heads));
     for (int i = 0; i < c->nrows; i++) {
         const comparison_row *r = &c->rows[i];
-        if (!of_model(c, r, model) || !ran(r)) {
-            continue;
-        }
-        table_row(&t);
-        table_set(&t, 0, "%s", r->name);
-        table_set(&t, 1, "%lld", (long long)r->decisions);
-        table_set(&t, 2, "%lld", (long long)r->programs);
-        table_set(&t, 3, "%lld", (long long)r->communicators);
-        table_set(&t, 4, "%lld", (long long)r->messages);
-        table_set(&t, 5, "%.2f s", r->first_step_s);
-        if (r->switch_distance >= 0) {
-            table_set(&t, 6, "%lld chars", (long long)r->switch_distance);
-        } else {
-            table_set(&t, 6, "-");
+        if (of_model(c, r, model) && ran(r)) {
+            table_row(&t);
+            table_set(&t, 0, "%s", r->name);
+            fill(&t, r);
         }
     }
     table_print(&t, out);
     table_fini(&t);
+    strbuf_add(out, "\n");
     return ST_OK;
 }
 
@@ -170,16 +153,13 @@ status compare_print_model(const comparing *c, int model)
     strbuf out = {0};
     strbuf_printf(&out, "\n%s\n\n", c->e.models[model]);
     curve(c, &out);
-    status st = results(c, model, &out);
-    strbuf_add(&out, "\n");
+    status st = add_table(c, model, results_heads, fill_results, &out);
     if (st == ST_OK) {
-        st = times(c, model, &out);
+        st = add_table(c, model, times_heads, fill_times, &out);
     }
-    strbuf_add(&out, "\n");
     if (st == ST_OK) {
-        st = measures(c, model, &out);
+        st = add_table(c, model, measures_heads, fill_measures, &out);
     }
-    strbuf_add(&out, "\n");
     refusals(c, model, &out);
     if (st == ST_OK) {
         st = strbuf_check(&out);

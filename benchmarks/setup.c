@@ -72,6 +72,17 @@ static status open_streamed(setup *s, const setup_options *o)
     return ws_compile(&s->a, &s->ps, s->sh, &c, &s->set, &s->choice);
 }
 
+/* Arena bytes of the fullest rank. */
+static int64_t largest_arena(const program_set *set)
+{
+    int64_t most = 0;
+    for (int i = 0; i < set->nclasses; i++) {
+        int64_t peak = set->classes[i].peak_bytes;
+        most = peak > most ? peak : most;
+    }
+    return most;
+}
+
 /* What a plan in place of the one asked for would need. */
 typedef struct trial {
     const setup *s;
@@ -87,11 +98,7 @@ static int64_t compiled_peak(const plan *p, void *self)
         ST_OK) {
         return INT64_MAX;
     }
-    int64_t most = 0;
-    for (int i = 0; i < other.set.nclasses; i++) {
-        int64_t peak = other.set.classes[i].peak_bytes;
-        most = peak > most ? peak : most;
-    }
+    int64_t most = largest_arena(&other.set);
     program_set_fini(&other.set);
     return most;
 }
@@ -175,11 +182,7 @@ int setup_ranks(const setup *s)
 
 status setup_check_host(const setup *s, int local)
 {
-    int64_t arena = 0;
-    for (int i = 0; i < s->set.nclasses; i++) {
-        int64_t peak = s->set.classes[i].peak_bytes;
-        arena = peak > arena ? peak : arena;
-    }
+    int64_t arena = largest_arena(&s->set);
     int64_t need = arena * local + (s->streamed ? 16 * s->ps.total : 0);
     int64_t have = mem_host_available();
     REQUIRE(

@@ -6,6 +6,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/io/safetensors.h"
+#include "runtime/train/state.h"
 
 static status read_numbers(golden *g)
 {
@@ -89,29 +90,13 @@ static status read_param(const golden_run *r, const safetensors *f, int par,
     return ST_OK;
 }
 
-static status put_param(golden_run *r, int par, const float *full)
-{
-    const param *q = &r->s.ps.list[par];
-    if (r->store != NULL) {
-        return r->store->ops->write(r->store, par, STORE_WEIGHT, 0, q->rows,
-                                    full);
-    }
-    float *rows;
-    param_shard sh;
-    if (exec_state(r->e, par, STORE_WEIGHT, &rows, &sh)) {
-        memset(rows, 0, (size_t)(sh.rows * q->cols) * 4);
-        memcpy(rows, full + sh.row0 * q->cols,
-               (size_t)(sh.valid * q->cols) * 4);
-    }
-    return ST_OK;
-}
-
 static status load_weights(golden_run *r)
 {
     char path[300];
     safetensors *f = NULL;
     (void)snprintf(path, sizeof(path), "%s/model.safetensors", r->g->dir);
     TRY(safetensors_open(path, &f));
+    train_state state = {r->e, &r->s.a, &r->s.ps, r->store, NULL};
     status st = ST_OK;
     for (int i = 0; st == ST_OK && i < r->s.ps.n; i++) {
         const param *q = &r->s.ps.list[i];
@@ -121,7 +106,7 @@ static status load_weights(golden_run *r)
             st = read_param(r, f, i, full);
         }
         if (st == ST_OK) {
-            st = put_param(r, i, full);
+            st = train_state_put(&state, i, STORE_WEIGHT, full);
         }
         mem_free(full);
     }
