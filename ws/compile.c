@@ -16,11 +16,22 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/units.h"
 
+/* A panel that stays from a layer's second forward to its backward. */
+typedef struct held_panel {
+    int par;
+    int64_t row0;
+    prog_view view;
+} held_panel;
+
+enum { HELD_MAX = 256 };
+
 typedef struct ws_source {
     gpt_source src;
     gpt_build *b;
-    int64_t panel_bytes;
-    gpt_acc *acc[2];     /* by parameter: main, embedding part            */
+    const ws_choice *choice;
+    gpt_acc *acc[2];  /* by parameter: main, embedding part            */
+    held_panel *held; /* of the layer whose backward is being made     */
+    int nheld;
     int32_t *last_drain; /* by parameter, -1: none                        */
     int32_t loss;        /* operation                                     */
 } ws_source;
@@ -42,7 +53,22 @@ static prog_op *transfer(ws_source *s, op_kind kind, op_stream stream, int par,
 static int64_t panel_rows(gpt_source *src, int par)
 {
     const ws_source *s = (const ws_source *)src;
-    return s->panel_bytes / (4 * s->b->ps->list[par].cols);
+    const param *q = &s->b->ps->list[par];
+    int64_t bytes =
+        q->layer < 0 ? s->choice->head_panel_bytes : s->choice->panel_bytes;
+    return bytes / (4 * q->cols);
+}
+
+static const held_panel *find_held(const ws_source *s, int par, int64_t row0,
+                                   int64_t rows)
+{
+    for (int i = 0; i < s->nheld; i++) {
+        const held_panel *h = &s->held[i];
+        if (h->par == par && h->row0 == row0 && h->view.rows == rows) {
+            return h;
+        }
+    }
+    return NULL;
 }
 
 static prog_view weights(gpt_source *src, int par, int64_t row0, int64_t rows)
@@ -50,11 +76,19 @@ static prog_view weights(gpt_source *src, int par, int64_t row0, int64_t rows)
     ws_source *s = (ws_source *)src;
     gpt_build *b = s->b;
     const param *q = &b->ps->list[par];
+    const held_panel *held = find_held(s, par, row0, rows);
+    if (held != NULL) {
+        return held->view;
+    }
     int32_t buf = prog_buffer(b->p, param_role_name(q->role), BUF_WEIGHT,
                               q->layer, rows * q->cols, false);
     prog_view v = prog_whole(b->p, buf, rows, q->cols, q->cols);
     transfer(s, OP_LOAD, STREAM_LOAD, par, row0, rows);
     prog_use(b->p, v, VIEW_W);
+    if (s->choice->hold && b->p->phase == PHASE_BACKWARD && q->layer >= 0 &&
+        s->nheld < HELD_MAX) {
+        s->held[s->nheld++] = (held_panel){par, row0, v};
+    }
     return v;
 }
 
@@ -93,7 +127,7 @@ static void grad_done(gpt_source *src, int par, int which, int64_t row0,
 
 /* --- the step ------------------------------------------------------------- */
 
-static status source_init(ws_source *s, gpt_build *b, int64_t panel_bytes)
+static status source_init(ws_source *s, gpt_build *b, const ws_choice *choice)
 {
     memset(s, 0, sizeof(*s));
     s->src = (gpt_source){.whole = false,
@@ -102,9 +136,10 @@ static status source_init(ws_source *s, gpt_build *b, int64_t panel_bytes)
                           .grad = grad,
                           .grad_done = grad_done};
     s->b = b;
-    s->panel_bytes = panel_bytes;
+    s->choice = choice;
     TRY(MEM_NEW(&s->acc[0], b->ps->n, "compile"));
     TRY(MEM_NEW(&s->acc[1], b->ps->n, "compile"));
+    TRY(MEM_NEW(&s->held, HELD_MAX, "compile"));
     TRY(MEM_NEW(&s->last_drain, b->ps->n, "compile"));
     memset(s->last_drain, -1, sizeof(int32_t) * (size_t)b->ps->n);
     return ST_OK;
@@ -114,6 +149,7 @@ static void source_fini(ws_source *s)
 {
     mem_free(s->acc[0]);
     mem_free(s->acc[1]);
+    mem_free(s->held);
     mem_free(s->last_drain);
 }
 
@@ -201,6 +237,7 @@ static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
     prog_use(b->p, loss, VIEW_R);
     b->p->phase = PHASE_BACKWARD;
     for (int l = L - 1; l >= 0; l--) {
+        s->nheld = 0;
         gpt_emit_backward(b, l, set, &layers->acts[l], recompute, dx);
     }
     gpt_emit_embed_backward(b, dx);
@@ -220,6 +257,14 @@ static int64_t micro_batches(const gpt_shape *sh, int64_t size, gpt_range *out)
     return n;
 }
 
+static void prefetch(program *p, const ws_config *config,
+                     const ws_choice *choice)
+{
+    int64_t given = config->window_bytes;
+    prog_prefetch(p, (double)(given > 0 ? given : 2 * choice->panel_bytes),
+                  (double)(given > 0 ? given : 2 * choice->head_panel_bytes));
+}
+
 static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
                            const ws_config *config, const ws_choice *choice,
                            program *p)
@@ -228,7 +273,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     ws_source s;
     gpt_range *mbs = NULL;
     layer_set *layers = NULL;
-    status st = source_init(&s, &b, choice->panel_bytes);
+    status st = source_init(&s, &b, choice);
     if (st == ST_OK) {
         st = MEM_NEW(&mbs, sh->seqs, "compile");
     }
@@ -243,7 +288,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
         b.acc_planes = gpt_acc_planes(sh, mbs, set.nmb, 0);
         emit_step(&s, &set, choice->recompute, layers);
         gpt_emit_work(&b);
-        prog_prefetch(p, (double)choice->window_bytes);
+        prefetch(p, config, choice);
         add_next_step_waits(p);
         st = prog_finish(p);
     }
@@ -253,65 +298,107 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     return st;
 }
 
-/* One compile into *out; *fits says whether it keeps the budget. */
-static status try_choice(const arch *a, const params *ps, const gpt_shape *sh,
-                         const ws_config *config, const ws_choice *choice,
-                         program *p, int64_t *least, bool *fits)
+/* A search for the choice that uses the budget best. */
+typedef struct ws_search {
+    const arch *a;
+    const params *ps;
+    const gpt_shape *sh;
+    const ws_config *config;
+    program *p;
+    int64_t least; /* smallest peak seen */
+} ws_search;
+
+enum { PANEL_MOST = 16 << 20, PANEL_LEAST = 64 << 10, HEAD_LEAST = 4 << 20 };
+
+/* Compiles; *fits says whether the program keeps the budget. */
+static status try_choice(ws_search *s, const ws_choice *choice, bool *fits)
 {
-    prog_fini(p);
-    TRY(compile_with(a, ps, sh, config, choice, p));
-    if (*least == 0 || p->peak_bytes < *least) {
-        *least = p->peak_bytes;
+    int64_t budget = s->config->budget_bytes;
+    prog_fini(s->p);
+    TRY(compile_with(s->a, s->ps, s->sh, s->config, choice, s->p));
+    if (s->least == 0 || s->p->peak_bytes < s->least) {
+        s->least = s->p->peak_bytes;
     }
-    *fits = config->budget_bytes == 0 || p->peak_bytes <= config->budget_bytes;
+    *fits = budget == 0 || s->p->peak_bytes <= budget;
     return ST_OK;
 }
 
-/* Panels from large to small, for one way to use the rest of the budget. */
-static status try_panels(const arch *a, const params *ps, const gpt_shape *sh,
-                         const ws_config *config, program *p, ws_choice *choice,
-                         int64_t *least, bool *fits)
+/* Panels from large to small, layers and head alike, no logits kept. */
+static status try_panels(ws_search *s, ws_choice *choice, bool *fits)
 {
-    int64_t big =
-        config->panel_bytes > 0 ? config->panel_bytes : (int64_t)16 << 20;
-    int64_t small = config->panel_bytes > 0 ? big : (int64_t)64 << 10;
+    int64_t given = s->config->panel_bytes;
+    int64_t big = given > 0 ? given : PANEL_MOST;
+    int64_t small = given > 0 ? given : PANEL_LEAST;
     *fits = false;
     for (int64_t panel = big; panel >= small && !*fits; panel /= 2) {
         choice->panel_bytes = panel;
-        choice->window_bytes =
-            config->window_bytes > 0 ? config->window_bytes : 2 * panel;
-        TRY(try_choice(a, ps, sh, config, choice, p, least, fits));
+        choice->head_panel_bytes = panel;
+        TRY(try_choice(s, choice, fits));
     }
     return ST_OK;
 }
 
-/* Activations kept before recomputed; many logits kept before few; panels
- * from large to small. */
-static status search(const arch *a, const params *ps, const gpt_shape *sh,
-                     const ws_config *config, program *p, ws_choice *choice)
+/* Weights of a layer stay from its second forward to its backward, which
+ * saves one of three passes over the link, if the layer fits. */
+static status try_hold(ws_search *s, ws_choice *choice)
 {
-    int64_t least = 0;
     bool fits = false;
-    for (int re = 0; re < 2; re++) {
-        if ((re == 0 && config->recompute == WS_RECOMPUTE_FULL) ||
-            (re == 1 && config->recompute == WS_RECOMPUTE_NONE)) {
-            continue;
-        }
-        for (int keep = 4; keep >= 0; keep--) {
-            *choice = (ws_choice){.recompute = re == 1, .keep_eighths = keep};
-            TRY(try_panels(a, ps, sh, config, p, choice, &least, &fits));
-            if (fits) {
+    choice->hold = choice->recompute;
+    if (choice->hold) {
+        TRY(try_choice(s, choice, &fits));
+        choice->hold = fits;
+    }
+    return ST_OK;
+}
+
+/* What is left goes to the head. Each eighth of the logits kept saves a
+ * 24th of the head's flops; smaller panels cost less than that down to
+ * HEAD_LEAST, so many logits are tried before large panels. */
+static status try_heads(ws_search *s, ws_choice *choice, bool *fits)
+{
+    int64_t big = choice->panel_bytes;
+    int64_t small = big < HEAD_LEAST || s->config->panel_bytes > 0
+                        ? big
+                        : (int64_t)HEAD_LEAST;
+    for (int keep = 4; keep > 0; keep--) {
+        for (int64_t panel = big; panel >= small; panel /= 2) {
+            choice->keep_eighths = keep;
+            choice->head_panel_bytes = panel;
+            TRY(try_choice(s, choice, fits));
+            if (*fits) {
                 return ST_OK;
             }
+        }
+    }
+    choice->keep_eighths = 0;
+    choice->head_panel_bytes = big;
+    return try_choice(s, choice, fits);
+}
+
+/* Activations kept before recomputed; then the largest panels of layers;
+ * then the head. */
+static status search(ws_search *s, ws_choice *choice)
+{
+    bool fits = false;
+    for (int re = 0; re < 2; re++) {
+        if ((re == 0 && s->config->recompute == WS_RECOMPUTE_FULL) ||
+            (re == 1 && s->config->recompute == WS_RECOMPUTE_NONE)) {
+            continue;
+        }
+        *choice = (ws_choice){.recompute = re == 1};
+        TRY(try_panels(s, choice, &fits));
+        if (fits) {
+            TRY(try_hold(s, choice));
+            return try_heads(s, choice, &fits);
         }
     }
     return FAIL(ST_BUDGET,
                 "streaming %s with %lld tokens a step needs %s of device "
                 "memory, --device-memory is %s; raise it, or lower --batch "
                 "or --seq",
-                a->name, (long long)(sh->N * sh->T),
-                units_bytes((double)least).s,
-                units_bytes((double)config->budget_bytes).s);
+                s->a->name, (long long)(s->sh->N * s->sh->T),
+                units_bytes((double)s->least).s,
+                units_bytes((double)s->config->budget_bytes).s);
 }
 
 int64_t ws_least_bytes(const arch *a, const gpt_shape *sh)
@@ -336,7 +423,12 @@ status ws_compile(const arch *a, const params *ps, gpt_shape sh,
         out->nranks = 1;
         out->places[0] = (prog_place){.prev = -1, .next = -1};
         prog_init(&out->classes[0]);
-        st = search(a, ps, &sh, config, &out->classes[0], choice);
+        ws_search s = {.a = a,
+                       .ps = ps,
+                       .sh = &sh,
+                       .config = config,
+                       .p = &out->classes[0]};
+        st = search(&s, choice);
     }
     if (st != ST_OK) {
         program_set_fini(out);

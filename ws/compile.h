@@ -5,13 +5,14 @@
  * of the batch, layer by layer, forward and backward; finished gradient
  * panels stream back; the store sums squares, clips and updates. Weights
  * cross the link twice a step however many micro-batches there are (three
- * times if activations are recomputed), embedding rows only for the tokens
- * of the batch.
+ * times if activations are recomputed and a layer does not fit the device),
+ * embedding rows only for the tokens of the batch.
  *
  * The arena holds: activations kept for backward (of every layer, or only
  * the inputs of the layers with recompute), the working set of one layer, and
  * a window of panels on their way in and out. Given a budget, the compiler
- * tries panels from large to small until the plan fits.
+ * takes the largest panels of layers that fit, then as many of the head's
+ * logits and as large panels of the head as the rest holds.
  *
  * Pure. Local.
  */
@@ -37,14 +38,15 @@ typedef struct ws_config {
     int64_t micro_batch;  /* sequences; 0: all                            */
     ws_recompute recompute;
     int64_t panel_bytes;  /* largest panel; 0: chosen                     */
-    int64_t window_bytes; /* loaded ahead; 0: chosen                      */
+    int64_t window_bytes; /* loaded ahead; 0: two panels                  */
 } ws_config;
 
 /* What the compiler chose. */
 typedef struct ws_choice {
-    int64_t panel_bytes;
-    int64_t window_bytes;
+    int64_t panel_bytes; /* of a layer's matrices; the window is twice that */
+    int64_t head_panel_bytes; /* of embedding and head, the same          */
     bool recompute;
+    bool hold; /* a layer's weights, from recompute to its backward       */
     int32_t keep_eighths; /* of the logits, see gpt_build                 */
 } ws_choice;
 

@@ -164,12 +164,11 @@ void gpt_emit_work(gpt_build *b);
 int gpt_acc_planes(const gpt_shape *sh, const gpt_range *mbs, int nmb,
                    int64_t chunk_tokens);
 
-/* Panels of a parameter: rows of panel k; 0 past the last. Panels never span
- * leaves unless the source is whole, and cut leaves at whole k blocks. */
+/* Panels of a parameter, one after the other; false past the last. A panel
+ * holds whole leaves, or a piece of one, cut at whole k blocks. */
 typedef struct gpt_panel {
     int64_t row0;
     int64_t rows;
-    int32_t leaf; /* first leaf                                          */
 } gpt_panel;
 bool gpt_next_panel(const gpt_build *b, int par, gpt_panel *it);
 

@@ -5,7 +5,9 @@
  * a drain right after the last that adds to it. Issued like that, the next
  * panel would lie where the last one is still in use, and nothing would
  * overlap. The distance is bounded by bytes, not by a count: a window of
- * 8 MiB holds two large panels or all norm vectors of a layer.
+ * 8 MiB holds two large panels or all norm vectors of a layer. Embedding and
+ * head have a window of their own, since their panels and what else is in
+ * memory then differ from a layer's.
  */
 #include "runtime/base/mem.h"
 #include "runtime/program/program.h"
@@ -16,6 +18,15 @@ typedef struct mover {
     int32_t *index; /* old index -> new index */
     int32_t n;
 } mover;
+
+typedef struct windows {
+    double layer, outer; /* bytes */
+} windows;
+
+static double window_of(const windows *w, const prog_op *o)
+{
+    return o->layer < 0 ? w->outer : w->layer;
+}
 
 static void put(mover *m, int32_t old)
 {
@@ -42,14 +53,15 @@ static int32_t next_of(const program *p, int32_t i, bool (*is)(const prog_op *))
 }
 
 /* `ahead` loads are out before their place in the old order. */
-static void move_loads(mover *m, double window)
+static void move_loads(mover *m, const windows *w)
 {
     const program *p = m->p;
     int32_t next = next_of(p, 0, is_load);
     double out = 0;
     for (int32_t i = 0; i < p->nops; i++) {
         while (next < p->nops &&
-               (next <= i || out + p->ops[next].bytes <= window)) {
+               (next <= i ||
+                out + p->ops[next].bytes <= window_of(w, &p->ops[next]))) {
             out += p->ops[next].bytes;
             put(m, next);
             next = next_of(p, next + 1, is_load);
@@ -62,9 +74,9 @@ static void move_loads(mover *m, double window)
     }
 }
 
-/* A drain is put off while less than `window` waits; what is left is put
+/* A drain is put off while less than a window waits; what is left is put
  * before the first operation of the host stream that may wait for it. */
-static void move_drains(mover *m, double window)
+static void move_drains(mover *m, const windows *w)
 {
     const program *p = m->p;
     int32_t next = next_of(p, 0, is_drain);
@@ -74,7 +86,8 @@ static void move_drains(mover *m, double window)
         if (is_drain(&p->ops[i])) {
             held += p->ops[i].bytes;
         }
-        while (next < p->nops && next <= i && (held > window || flush)) {
+        while (next < p->nops && next <= i &&
+               (flush || held > window_of(w, &p->ops[next]))) {
             held -= p->ops[next].bytes;
             put(m, next);
             next = next_of(p, next + 1, is_drain);
@@ -102,7 +115,8 @@ static void take_over(mover *m)
     m->out = NULL;
 }
 
-static status move(program *p, double window, void (*how)(mover *, double))
+static status move(program *p, const windows *w,
+                   void (*how)(mover *, const windows *))
 {
     mover m = {.p = p};
     status st = MEM_NEW(&m.out, p->nops + 1, "program");
@@ -110,7 +124,7 @@ static status move(program *p, double window, void (*how)(mover *, double))
         st = MEM_NEW(&m.index, p->nops + 1, "program");
     }
     if (st == ST_OK) {
-        how(&m, window);
+        how(&m, w);
         ASSERT(m.n == p->nops);
         take_over(&m);
     }
@@ -119,12 +133,13 @@ static status move(program *p, double window, void (*how)(mover *, double))
     return st;
 }
 
-void prog_prefetch(program *p, double window_bytes)
+void prog_prefetch(program *p, double layer_bytes, double outer_bytes)
 {
+    windows w = {.layer = layer_bytes, .outer = outer_bytes};
     if (p->failed == ST_OK) {
-        p->failed = move(p, window_bytes, move_loads);
+        p->failed = move(p, &w, move_loads);
     }
     if (p->failed == ST_OK) {
-        p->failed = move(p, window_bytes, move_drains);
+        p->failed = move(p, &w, move_drains);
     }
 }

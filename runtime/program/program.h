@@ -261,10 +261,11 @@ void prog_wait(program *p, int32_t from, int32_t op, int distance);
  * adds up the loss. */
 bool prog_is_forward(const prog_op *o);
 
-/* Moves loads up in the issue order, so that up to window_bytes of loaded
- * data lie in the arena before they are used, and drains down, so that as
- * much may wait to leave. Before prog_finish. */
-void prog_prefetch(program *p, double window_bytes);
+/* Moves loads up in the issue order, so that a window of loaded data lies in
+ * the arena before it is used, and drains down, so that as much may wait to
+ * leave: layer_bytes in layers, outer_bytes in embedding and head. Before
+ * prog_finish. */
+void prog_prefetch(program *p, double layer_bytes, double outer_bytes);
 
 /* Derives live ranges, offsets, waits. Fails with ST_SYSTEM only. The plan
  * may be larger than any budget: compare peak_bytes. */

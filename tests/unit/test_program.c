@@ -161,7 +161,7 @@ static void test_build_fails(void **state)
             prog_accumulate(&p, &st);
             prog_wait(&p, i, 0, 1);
         }
-        prog_prefetch(&p, 1000);
+        prog_prefetch(&p, 1000, 1000);
         status st = prog_finish(&p);
         if (st == ST_OK) {
             st = prog_check(&p, 0);
@@ -386,7 +386,7 @@ static void test_prefetch(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         program p;
         streamed(&p);
-        prog_prefetch(&p, cases[i].window);
+        prog_prefetch(&p, cases[i].window, cases[i].window);
         finish_ok(&p);
         assert_sequence(&p, cases[i].want);
         /* The wait that was asked for went along. */
@@ -403,7 +403,7 @@ static void test_prefetch_memory(void **state)
     for (int w = 0; w < 5; w++) {
         program p;
         streamed(&p);
-        prog_prefetch(&p, 4.0 * N * w);
+        prog_prefetch(&p, 4.0 * N * w, 4.0 * N * w);
         finish_ok(&p);
         assert_true(p.peak_bytes >= before);
         before = p.peak_bytes;

@@ -3,6 +3,9 @@
  * an embedding are sparse: rows that were added to in the last step are
  * cleared when the next one begins, unless a drain replaces them all (the
  * head's part of a tied embedding).
+ *
+ * Squares are summed as rows arrive, while they are in the cache: the norm
+ * then reads no gradient (a fifth of a streamed step's store traffic).
  */
 #include "ws/store/ram.h"
 
@@ -14,7 +17,8 @@ typedef struct ram_param {
     store_param shape;
     float *state[3]; /* by store_state */
     float *grad;
-    uint8_t *dirty; /* rows that may hold an old gradient */
+    double *squares; /* sum of squares of each gradient row */
+    uint8_t *dirty;  /* rows that may hold an old gradient */
     int64_t ndirty;
 } ram_param;
 
@@ -46,6 +50,7 @@ static status ram_begin(store *s, int64_t step)
         for (int64_t row = 0; p->ndirty > 0 && row < p->shape.rows; row++) {
             if (p->dirty[row]) {
                 memset(row_of(p, p->grad, row), 0, row_bytes(p));
+                p->squares[row] = 0;
                 p->dirty[row] = 0;
                 p->ndirty--;
             }
@@ -73,11 +78,27 @@ static status ram_load_rows(store *s, int par, const int32_t *ids, int64_t n,
     return ST_OK;
 }
 
+/* One thread: it runs beside the device's compute. */
+static void sum_squares(const ram *r, ram_param *p, int64_t row0, int64_t rows)
+{
+    const math_ctx one = {.threads = 1};
+    r->math->row_sumsq(&one, rows, p->shape.cols, row_of(p, p->grad, row0),
+                       p->shape.cols, p->squares + row0);
+}
+
 static status ram_drain(store *s, int par, int64_t row0, int64_t rows,
                         const float *from)
 {
-    ram_param *p = &((ram *)s)->list[par];
-    memcpy(row_of(p, p->grad, row0), from, (size_t)rows * row_bytes(p));
+    ram *r = (ram *)s;
+    ram_param *p = &r->list[par];
+    /* As many rows at a time as the second-level cache holds twice. */
+    int64_t some = ((int64_t)64 << 10) / (int64_t)row_bytes(p) + 1;
+    for (int64_t at = 0; at < rows; at += some) {
+        int64_t n = rows - at < some ? rows - at : some;
+        float *to = row_of(p, p->grad, row0 + at);
+        memcpy(to, from + at * p->shape.cols, (size_t)n * row_bytes(p));
+        sum_squares(r, p, row0 + at, n);
+    }
     return ST_OK;
 }
 
@@ -90,6 +111,7 @@ static status ram_drain_rows(store *s, int par, const int32_t *ids, int64_t n,
     for (int64_t i = 0; i < n; i++) {
         r->math->add(&one, 1, p->shape.cols, row_of(p, p->grad, ids[i]),
                      p->shape.cols, from + i * p->shape.cols, p->shape.cols);
+        sum_squares(r, p, ids[i], 1);
         p->ndirty += !p->dirty[ids[i]];
         p->dirty[ids[i]] = 1;
     }
@@ -98,12 +120,8 @@ static status ram_drain_rows(store *s, int par, const int32_t *ids, int64_t n,
 
 static status ram_norm(store *s, int par, double *rows)
 {
-    ram *r = (ram *)s;
-    const ram_param *p = &r->list[par];
-    /* One thread: it runs beside the device's compute. */
-    const math_ctx one = {.threads = 1};
-    r->math->row_sumsq(&one, p->shape.rows, p->shape.cols, p->grad,
-                       p->shape.cols, rows);
+    const ram_param *p = &((ram *)s)->list[par];
+    memcpy(rows, p->squares, (size_t)p->shape.rows * sizeof(*rows));
     return ST_OK;
 }
 
@@ -165,6 +183,7 @@ static void ram_destroy(store *s)
             mem_free(r->list[i].state[k]);
         }
         mem_free(r->list[i].grad);
+        mem_free(r->list[i].squares);
         mem_free(r->list[i].dirty);
     }
     mem_free(r->list);
@@ -195,6 +214,7 @@ static status param_alloc(ram_param *p, const store_param *shape)
         TRY(MEM_NEW(&p->state[k], n, "store"));
     }
     TRY(MEM_NEW(&p->grad, n, "store"));
+    TRY(MEM_NEW(&p->squares, shape->rows, "store"));
     return MEM_NEW(&p->dirty, shape->rows, "store");
 }
 
