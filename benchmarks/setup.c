@@ -83,6 +83,24 @@ static int64_t largest_arena(const program_set *set)
     return most;
 }
 
+/* A micro-batch that is left open becomes smaller until the plan fits. */
+static status compile_plan(setup *s, int64_t budget)
+{
+    plan *p = &s->plan;
+    bool open = p->micro_batch == 0;
+    gpt_shape most = s->sh;
+    TRY(partition_shape(p, 0, 0, &most));
+    int64_t each = plan_micro_batch(p, most.seqs);
+    status st = partition_compile(&s->a, &s->ps, p, s->sh, budget, &s->set);
+    while (st == ST_BUDGET && open && each > 1) {
+        each /= 2;
+        p->micro_batch = each;
+        p->micro_batch_chosen = true;
+        st = partition_compile(&s->a, &s->ps, p, s->sh, budget, &s->set);
+    }
+    return st;
+}
+
 /* What a plan in place of the one asked for would need. */
 typedef struct trial {
     const setup *s;
@@ -94,11 +112,11 @@ static int64_t compiled_peak(const plan *p, void *self)
     const trial *t = self;
     setup other = {.a = t->s->a, .ps = t->s->ps, .plan = *p};
     other.sh = make_shape(&other, t->o);
-    if (partition_compile(&other.a, &other.ps, p, other.sh, 0, &other.set) !=
-        ST_OK) {
-        return INT64_MAX;
+    status st = compile_plan(&other, t->o->device_memory);
+    if (st == ST_BUDGET) {
+        st = partition_compile(&other.a, &other.ps, p, other.sh, 0, &other.set);
     }
-    int64_t most = largest_arena(&other.set);
+    int64_t most = st == ST_OK ? largest_arena(&other.set) : INT64_MAX;
     program_set_fini(&other.set);
     return most;
 }
@@ -135,8 +153,7 @@ static status open_partitioned(setup *s, const setup_options *o, int ranks)
                     .peak = compiled_peak,
                     .self = &t};
     TRY(plan_admit(&s->plan, &job));
-    status st = partition_compile(&s->a, &s->ps, &s->plan, s->sh,
-                                  o->device_memory, &s->set);
+    status st = compile_plan(s, o->device_memory);
     return st == ST_BUDGET ? fail_with_way_out(&s->plan, &job) : st;
 }
 

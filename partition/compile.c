@@ -1,12 +1,16 @@
 /*
- * One stage's step, GPipe: all micro-batches forward, then all backward, in
- * the same order, so that gradients are summed in token order. 3 stages, 3
+ * One stage's step. In both schedules micro-batches go backward in their
+ * order, so that gradients are summed in token order. 3 stages, 4
  * micro-batches (F forward, B backward; the last stage's F ends with the
  * loss):
  *
- *   stage 0   F0 F1 F2 .  .  .  .  B0 B1 B2
- *   stage 1   .  F0 F1 F2 .  .  B0 B1 B2 .
- *   stage 2   .  .  F0 F1 F2 B0 B1 B2 .  .
+ *   GPipe     F0 F1 F2 F3 .  .  .  .  B0 B1 B2 B3
+ *             .  F0 F1 F2 F3 .  .  B0 B1 B2 B3 .
+ *             .  .  F0 F1 F2 F3 B0 B1 B2 B3 .  .
+ *
+ *   1F1B      F0 F1 F2 .  .  B0 F3 B1 .  B2 .  B3
+ *             .  F0 F1 .  B0 F2 B1 F3 B2 .  B3 .
+ *             .  .  F0 B0 F1 B1 F2 B2 F3 B3 .  .
  */
 #include "partition/compile.h"
 
@@ -95,8 +99,8 @@ int partition_rank(const plan *p, int d, int k, int t)
 
 void partition_stage(const arch *a, const plan *p, int k, int *l0, int *l1)
 {
-    *l0 = (int)leaf_start(a->L, p->pipe, k);
-    *l1 = (int)leaf_start(a->L, p->pipe, k + 1);
+    *l0 = plan_stage_start(p, a->L, k);
+    *l1 = plan_stage_start(p, a->L, k + 1);
 }
 
 status partition_shape(const plan *p, int d, int t, gpt_shape *sh)
@@ -118,7 +122,8 @@ typedef struct stage {
     gpt_range *mbs;
     int nmb;
     gpt_acts *acts; /* [micro-batch][layer - l0]                           */
-    prog_view *out; /* by micro-batch: residual stream that leaves         */
+    prog_view *in;  /* by micro-batch: residual stream that enters,        */
+    prog_view *out; /* and that leaves                                     */
     prog_view *dx;  /* by micro-batch                                      */
     prog_view dx_all;
     prog_view loss;
@@ -155,26 +160,26 @@ static void forward(stage *s, int mb)
 {
     gpt_build *b = &s->b;
     gpt_set set = set_of(s, mb);
-    int64_t C = b->a->C;
-    prog_view x = gpt_tokens(b, "x", BUF_ACTIVATION, s->l0, &set, C);
+    prog_view x = s->in[mb];
     if (s->first) {
         int wte = params_find(b->ps, -1, PARAM_WTE);
         prog_view table = get(&s->src, wte)->w;
         gpt_emit_embed(b, &set, table, x);
-    } else {
-        transfer(s, OP_RECV, -1, mb, x);
     }
     for (int l = s->l0; l < s->l1; l++) {
         acts_of(s, mb, l)->x = x;
-        x = gpt_tokens(b, "x", BUF_ACTIVATION, l + 1, &set, C);
+        x = gpt_tokens(b, "x", BUF_ACTIVATION, l + 1, &set, b->a->C);
         gpt_emit_forward(b, l, &set, acts_of(s, mb, l), !s->plan->recompute, x);
     }
-    if (s->last) {
-        prog_view loss =
-            prog_sub(s->loss, 0, 1, s->mbs[mb].seq0 * b->sh.T, x.rows);
-        gpt_emit_head(b, &set, x, s->dx[mb], loss, s->chunk);
-    } else {
-        transfer(s, OP_SEND, 1, mb, x);
+    s->out[mb] = x;
+    if (!s->last) {
+        return;
+    }
+    prog_view loss = prog_sub(s->loss, 0, 1, s->mbs[mb].seq0 * b->sh.T, x.rows);
+    gpt_emit_head(b, &set, x, s->dx[mb], loss, s->chunk);
+    if (mb + 1 == s->nmb) {
+        s->loss_op = prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
+        prog_use(b->p, s->loss, VIEW_R);
     }
 }
 
@@ -193,9 +198,6 @@ static void backward(stage *s, int mb)
 {
     gpt_build *b = &s->b;
     gpt_set set = set_of(s, mb);
-    if (!s->last) {
-        transfer(s, OP_RECV, 1, mb, s->dx[mb]);
-    }
     for (int l = s->l1 - 1; l >= s->l0; l--) {
         gpt_emit_backward(b, l, &set, acts_of(s, mb, l), s->plan->recompute,
                           s->dx[mb]);
@@ -206,8 +208,81 @@ static void backward(stage *s, int mb)
             }
         }
     }
-    if (!s->first) {
-        transfer(s, OP_SEND, -1, mb, s->dx[mb]);
+}
+
+/* --- the order of a stage's micro-batches ----------------------------------
+ */
+
+/* Turn i of 2 * nmb: as many forward as may be in flight, then a backward
+ * before each. */
+typedef struct turn {
+    int mb;
+    bool back;
+} turn;
+
+static turn turn_at(const stage *s, int i)
+{
+    int flight = (int)plan_in_flight(s->plan, s->index, s->nmb);
+    int pairs = s->nmb - flight;
+    if (i < flight) {
+        return (turn){i, false};
+    }
+    if (i < flight + 2 * pairs) {
+        int k = i - flight;
+        return (turn){k % 2 == 0 ? k / 2 : flight + k / 2, k % 2 == 0};
+    }
+    return (turn){i - s->nmb, true};
+}
+
+static void receive(stage *s, turn t)
+{
+    gpt_set set = set_of(s, t.mb);
+    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+    if (t.back && !s->last) {
+        transfer(s, OP_RECV, 1, t.mb, s->dx[t.mb]);
+    }
+    if (!t.back) {
+        s->in[t.mb] =
+            gpt_tokens(&s->b, "x", BUF_ACTIVATION, s->l0, &set, s->b.a->C);
+    }
+    if (!t.back && !s->first) {
+        transfer(s, OP_RECV, -1, t.mb, s->in[t.mb]);
+    }
+}
+
+static void compute(stage *s, turn t)
+{
+    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+    if (t.back) {
+        backward(s, t.mb);
+    } else {
+        forward(s, t.mb);
+    }
+}
+
+static void send(stage *s, turn t)
+{
+    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+    if (t.back && !s->first) {
+        transfer(s, OP_SEND, -1, t.mb, s->dx[t.mb]);
+    }
+    if (!t.back && !s->last) {
+        transfer(s, OP_SEND, 1, t.mb, s->out[t.mb]);
+    }
+}
+
+/* What the next turn receives is posted before this turn's result is sent:
+ * else the place of what comes in could be that of what goes out, on both
+ * sides, and each would wait for the other. */
+static void emit_turns(stage *s)
+{
+    receive(s, turn_at(s, 0));
+    for (int i = 0; i < 2 * s->nmb; i++) {
+        compute(s, turn_at(s, i));
+        if (i + 1 < 2 * s->nmb) {
+            receive(s, turn_at(s, i + 1));
+        }
+        send(s, turn_at(s, i));
     }
 }
 
@@ -302,17 +377,8 @@ static void emit_step(stage *s)
                                   s->mbs[i].seqs * b->sh.T, 0, b->a->C)
                        : gpt_tokens(b, "dx", BUF_ACTIVATION, -1, &set, b->a->C);
     }
-    for (int i = 0; i < s->nmb; i++) {
-        forward(s, i);
-    }
-    if (s->last) {
-        s->loss_op = prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
-        prog_use(b->p, s->loss, VIEW_R);
-    }
+    emit_turns(s);
     b->p->phase = PHASE_BACKWARD;
-    for (int i = 0; i < s->nmb; i++) {
-        backward(s, i);
-    }
     if (s->first) {
         gpt_emit_embed_backward(b, s->dx_all);
     }
@@ -351,6 +417,8 @@ static status stage_init(stage *s)
     s->nmb = (int)((b->sh.seqs + each - 1) / each);
     TRY(MEM_NEW(&s->mbs, s->nmb, "compile"));
     TRY(MEM_NEW(&s->acts, s->nmb * (s->l1 - s->l0), "compile"));
+    TRY(MEM_NEW(&s->in, s->nmb, "compile"));
+    TRY(MEM_NEW(&s->out, s->nmb, "compile"));
     TRY(MEM_NEW(&s->dx, s->nmb, "compile"));
     TRY(MEM_NEW(&s->src.list, b->ps->n, "compile"));
     for (int i = 0; i < s->nmb; i++) {
@@ -385,6 +453,8 @@ static status compile_stage(const arch *a, const params *ps, const plan *p,
     }
     mem_free(s.mbs);
     mem_free(s.acts);
+    mem_free(s.in);
+    mem_free(s.out);
     mem_free(s.dx);
     mem_free(s.src.list);
     return st;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/base/json.h"
+#include "runtime/base/tree.h"
 
 static const plan trivial = {.data = 1, .pipe = 1, .tensor = 1};
 
@@ -24,6 +25,24 @@ int plan_ranks(const plan *p)
         ranks = ranks < INT_MAX ? ranks : INT_MAX;
     }
     return (int)ranks;
+}
+
+int plan_stage_start(const plan *p, int L, int k)
+{
+    int at = 0;
+    if (p->nstages == 0) {
+        return (int)leaf_start(L, p->pipe, k);
+    }
+    for (int i = 0; i < k && i < p->nstages; i++) {
+        at += p->stages[i];
+    }
+    return at;
+}
+
+int64_t plan_in_flight(const plan *p, int k, int64_t nmb)
+{
+    int64_t ahead = p->pipe - k;
+    return p->schedule == SCHEDULE_1F1B && ahead < nmb ? ahead : nmb;
 }
 
 int64_t plan_micro_batch(const plan *p, int64_t seqs)
@@ -56,14 +75,16 @@ static const part_kind kinds[PARTS] = {
     [PART_MICRO] = {"mb", "micro-batch"},
 };
 
+static const char *const schedules[] = {"gpipe", "1f1b", NULL};
+
 static status fail_part(const char *all, const char *at, int len,
                         const char *why)
 {
     int before = (int)(at - all);
     return FAIL(ST_CONFIG,
                 "plan \"%.64s\": %s%.*s%s\"%.*s\" %s; parts are dpN (data), "
-                "tpN (tensor), ppN (pipe) and mbN (micro-batch) joined by "
-                "dots, as in %s, or give the path of a plan file",
+                "tpN (tensor), ppN (pipe), mbN (micro-batch), gpipe and 1f1b "
+                "joined by dots, as in %s, or give the path of a plan file",
                 all, before > 0 ? "understood " : "",
                 before > 0 && before < 64 ? before - 1 : 0, all,
                 before > 0 ? ", but " : "", len < 32 ? len : 32, at, why,
@@ -93,10 +114,29 @@ static int64_t number_of(const char *at, int len)
     return value >= 1 && value <= PLAN_DEGREE_MAX ? value : -1;
 }
 
+/* A schedule by its name, or -1. */
+static int schedule_of(const char *at, int len)
+{
+    for (int i = 0; schedules[i] != NULL; i++) {
+        if ((size_t)len == strlen(schedules[i]) &&
+            strncmp(at, schedules[i], (size_t)len) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 static status parse_part(const char *all, const char *at, int len,
-                         int64_t values[PARTS])
+                         int64_t values[PARTS], int *schedule)
 {
     int kind = kind_of(at, len);
+    if (schedule_of(at, len) >= 0) {
+        if (*schedule >= 0) {
+            return fail_part(all, at, len, "is a second schedule");
+        }
+        *schedule = schedule_of(at, len);
+        return ST_OK;
+    }
     if (len == 0) {
         return fail_part(all, at, len, "is an empty part");
     }
@@ -119,10 +159,11 @@ static status parse_part(const char *all, const char *at, int len,
 status plan_parse(const char *shorthand, plan *out)
 {
     int64_t values[PARTS] = {0};
+    int schedule = -1;
     const char *at = shorthand;
     for (;;) {
         int len = (int)strcspn(at, ".");
-        TRY(parse_part(shorthand, at, len, values));
+        TRY(parse_part(shorthand, at, len, values, &schedule));
         if (at[len] == '\0') {
             break;
         }
@@ -133,6 +174,7 @@ status plan_parse(const char *shorthand, plan *out)
     p.tensor = values[PART_TENSOR] > 0 ? (int32_t)values[PART_TENSOR] : 1;
     p.pipe = values[PART_PIPE] > 0 ? (int32_t)values[PART_PIPE] : 1;
     p.micro_batch = values[PART_MICRO];
+    p.schedule = schedule > 0 ? (plan_schedule)schedule : SCHEDULE_GPIPE;
     plan_shorthand(&p, p.name, PLAN_NAME_MAX);
     *out = p;
     return ST_OK;
@@ -155,15 +197,45 @@ void plan_shorthand(const plan *p, char *out, int size)
                      len > 0 ? "." : "", kinds[i].word, (long long)values[i]);
         len += (size_t)n;
     }
-    snprintf(out, (size_t)size, "%s", text);
+    snprintf(out, (size_t)size, "%s%s%s", text,
+             p->schedule != SCHEDULE_GPIPE ? "." : "",
+             p->schedule != SCHEDULE_GPIPE ? schedules[p->schedule] : "");
 }
 
 /* --- files ------------------------------------------------------------- */
 
-static const char *const schedules[] = {"gpipe", NULL};
 static const char *const recomputes[] = {"none", "full", NULL};
-static const char *const known[] = {
-    "data", "pipe", "tensor", "micro_batch", "schedule", "recompute", NULL};
+static const char *const known[] = {"data",      "pipe",        "stages",
+                                    "tensor",    "micro_batch", "schedule",
+                                    "recompute", NULL};
+
+/* "stages": [3, 5]: layers of each stage; gives pipe, which need not be
+ * there. */
+static status read_stages(json_val root, plan *p)
+{
+    json_val list;
+    if (!json_has(root, "stages")) {
+        return ST_OK;
+    }
+    TRY(json_get_arr(root, "stages", &list));
+    size_t n = json_len(list);
+    if (n < 1 || n > ARCH_LAYERS_MAX) {
+        return json_fail(list, ST_CONFIG, "has %zu stages, allowed is 1 to %d",
+                         n, ARCH_LAYERS_MAX);
+    }
+    for (size_t i = 0; i < n; i++) {
+        TRY(json_as_int(json_at(list, i), 1, ARCH_LAYERS_MAX, &p->stages[i]));
+    }
+    if (json_has(root, "pipe") && p->pipe != (int)n) {
+        return json_fail(list, ST_CONFIG,
+                         "has %zu stages, but pipe is %d; leave pipe out, or "
+                         "give as many layer counts",
+                         n, p->pipe);
+    }
+    p->nstages = (int32_t)n;
+    p->pipe = (int32_t)n;
+    return ST_OK;
+}
 
 static status read_keys(json_val root, plan *p)
 {
@@ -175,6 +247,8 @@ static status read_keys(json_val root, plan *p)
                          &p->micro_batch));
     int schedule = 0;
     TRY(json_get_choice_opt(root, "schedule", schedules, &schedule));
+    p->schedule = (plan_schedule)schedule;
+    TRY(read_stages(root, p));
     int recompute = 0;
     TRY(json_get_choice_opt(root, "recompute", recomputes, &recompute));
     p->recompute = recompute == 1;
@@ -217,6 +291,14 @@ status plan_open(const char *text, plan *out)
     return plan_parse(text, out);
 }
 
+static void add_stages(const plan *p, strbuf *out)
+{
+    for (int i = 0; i < p->nstages; i++) {
+        strbuf_printf(out, "%s%d", i > 0 ? ", " : "[", p->stages[i]);
+    }
+    strbuf_add(out, "]");
+}
+
 /* The decisions are the keys that are not at their default. */
 void plan_json(const plan *p, strbuf *out)
 {
@@ -225,10 +307,14 @@ void plan_json(const plan *p, strbuf *out)
     strbuf_add(out, "{");
     for (int i = 0; i < n; i++) {
         bool number =
-            strspn(list[i].value, "-0123456789") == strlen(list[i].value);
+            strspn(list[i].value, "0123456789") == strlen(list[i].value);
         const char *quote = number ? "" : "\"";
-        strbuf_printf(out, "%s\"%s\": %s%s%s", i > 0 ? ", " : "", list[i].key,
-                      quote, list[i].value, quote);
+        strbuf_printf(out, "%s\"%s\": ", i > 0 ? ", " : "", list[i].key);
+        if (strcmp(list[i].key, "stages") == 0) {
+            add_stages(p, out);
+        } else {
+            strbuf_printf(out, "%s%s%s", quote, list[i].value, quote);
+        }
     }
     strbuf_add(out, "}");
 }

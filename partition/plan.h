@@ -5,10 +5,12 @@
  * that expresses a set-up is also the count of its decisions:
  *
  *   { "data": 2, "pipe": 2, "tensor": 2, "micro_batch": 1,
- *     "schedule": "gpipe", "recompute": "none" }
+ *     "schedule": "1f1b", "recompute": "none" }
  *
+ * "stages": [3, 5] in place of "pipe" says how many layers each stage holds.
  * "dp2.tp2.pp2" is shorthand for the first three (any order, any subset,
- * "mbK" for the micro-batch: "pp4.mb1"); "dp1" is the trivial plan, the judge.
+ * "mbK" for the micro-batch, "1f1b" for the schedule: "pp4.mb1.1f1b"); "dp1"
+ * is the trivial plan, the judge.
  *
  * A plain value. Pure but for plan_open. Local.
  */
@@ -25,11 +27,20 @@
 
 enum { PLAN_NAME_MAX = 96, PLAN_DEGREE_MAX = 1 << 20 };
 
+/* Order of a stage's micro-batches: all forward, then all backward; or one
+ * backward after each forward as soon as there is one, which keeps at most
+ * `pipe` micro-batches' activations (Narayanan et al., 2021). */
+typedef enum plan_schedule { SCHEDULE_GPIPE, SCHEDULE_1F1B } plan_schedule;
+
 typedef struct plan {
     char name[PLAN_NAME_MAX]; /* shorthand, or the file's name            */
     int32_t data, pipe, tensor;
+    int32_t nstages; /* 0: even stages; else pipe                         */
+    int32_t stages[ARCH_LAYERS_MAX]; /* layers of each                     */
+    plan_schedule schedule;
     int64_t micro_batch; /* sequences; 0: chosen (plan_micro_batch)        */
-    bool recompute;      /* full recompute of activations                  */
+    bool micro_batch_chosen; /* not by a person: no decision               */
+    bool recompute; /* full recompute of activations                  */
 } plan;
 
 /* What a plan is checked against. */
@@ -57,6 +68,11 @@ void plan_shorthand(const plan *p, char *out, int size);
 void plan_json(const plan *p, strbuf *out);
 
 int plan_ranks(const plan *p);
+
+/* Layers of the stages before stage k <= pipe; L: of the model. */
+int plan_stage_start(const plan *p, int L, int k);
+/* Micro-batches of `nmb` whose activations stage k keeps at most. */
+int64_t plan_in_flight(const plan *p, int k, int64_t nmb);
 
 /* Sequences in a micro-batch for a share of `seqs`: the plan's, or where it
  * leaves it open: the whole share without a pipeline, else a quarter of a
@@ -90,7 +106,7 @@ void plan_way_out(const plan *p, const plan_job *job, strbuf *b);
  * many entries. */
 typedef struct plan_decision {
     char key[32];
-    char value[32];
+    char value[64]; /* a long list of stages is cut                    */
     char rules[128];
 } plan_decision;
 enum { PLAN_DECISIONS_MAX = 8 };

@@ -5,14 +5,14 @@
  *
  * The bound. Weights and optimizer state (12 bytes a parameter) are there all
  * the time. On top of them comes the most of three moments of a stage's step,
- * drawn for three micro-batches:
+ * drawn for three micro-batches, GPipe and 1F1B (second of two stages):
  *
- *   F0 F1 F2 | B0 | B1 B2 | update
- *            a    b       c
+ *   F0 F1 F2 | B0 | B1 B2 | update        F0 | B0 F1 | B1 F2 B2 | update
+ *            a    b       c                  a       b          c
  *
- *   a  all kept activations, and gradients of the head
+ *   a  kept activations of all micro-batches in flight, gradients of the head
  *   b  gradients of all layers and the head, kept activations of the
- *      micro-batches whose backward is to come
+ *      micro-batches that are then in flight
  *   c  all gradients; of a tied embedding both parts where one rank has both
  *
  * Planes of accumulators, working buffers, logits and scratch are left out,
@@ -281,7 +281,15 @@ static void check_pipe(const plan *p, const plan_job *job, findings *f)
 {
     int L = job->a->L;
     degrees_text ok = legal_degrees(job, legal_pipe, L);
-    if (p->pipe < 1) {
+    if (p->nstages > 0) {
+        int sum = plan_stage_start(p, L, p->nstages);
+        if (sum != L) {
+            VIOLATED(f,
+                     "stages: %d stages hold %d layers together, the model "
+                     "has %d; add or take %d",
+                     p->nstages, sum, L, abs(L - sum));
+        }
+    } else if (p->pipe < 1) {
         VIOLATED(f, "pipe: %d is out of range, allowed is %s", p->pipe, ok.s);
     } else if (p->pipe > L) {
         VIOLATED(f,
@@ -291,7 +299,8 @@ static void check_pipe(const plan *p, const plan_job *job, findings *f)
     } else if (!legal_pipe(job, p->pipe)) {
         VIOLATED(f,
                  "pipe: %d does not divide %d layers, allowed is %s, because "
-                 "all stages hold equally many",
+                 "all stages hold equally many unless a plan file lists "
+                 "\"stages\"",
                  p->pipe, L, ok.s);
     }
 }
@@ -401,19 +410,40 @@ static int64_t stage_bytes(const shard *s, int64_t layers, bool first,
     return 12 * own + 4 * max64(at_a, max64(at_b, at_c));
 }
 
-/* Of all ranks; `seqs` are those of the largest share. */
+/* Of stage k, by the moments above. A micro-batch that is left open may
+ * become as small as one sequence, which only 1F1B gains from. */
+static int64_t fullest_of_stage(const plan_job *job, const shards *sh,
+                                const plan *p, int64_t seqs, int k)
+{
+    bool small = p->schedule == SCHEDULE_1F1B && p->micro_batch == 0;
+    int64_t each = small ? 1 : min64(plan_micro_batch(p, seqs), seqs);
+    int64_t nmb = (seqs + each - 1) / each;
+    int64_t flight = plan_in_flight(p, k, nmb);
+    int64_t now = min64(flight * each, seqs);
+    /* After the first backward: one fewer, unless a forward followed. */
+    int64_t ahead = min64((flight - 1) * each, seqs - each);
+    int64_t rest = seqs - (nmb - 1) * each; /* the last one, maybe smaller */
+    ahead += flight < nmb ? rest : 0;
+    int64_t layers = plan_stage_start(p, job->a->L, k + 1) -
+                     plan_stage_start(p, job->a->L, k);
+    int64_t most = 0;
+    for (int t = 0; t < sh->n; t++) {
+        most = max64(most,
+                     stage_bytes(&sh->list[t], layers, k == 0, k + 1 == p->pipe,
+                                 now * job->T, ahead * job->T));
+    }
+    return most;
+}
+
+/* Of all ranks; `seqs` are those of the largest share. Of even stages none
+ * needs more than the first or the last. */
 static int64_t fullest_bytes(const plan_job *job, const shards *sh,
                              const plan *p, int64_t seqs)
 {
-    int64_t layers = (job->a->L + (int64_t)p->pipe - 1) / p->pipe;
-    int64_t tokens = seqs * job->T;
-    int64_t ahead = (seqs - min64(plan_micro_batch(p, seqs), seqs)) * job->T;
     int64_t most = 0;
-    bool one = p->pipe == 1;
-    for (int t = 0; t < sh->n; t++) {
-        const shard *s = &sh->list[t];
-        most = max64(most, stage_bytes(s, layers, true, one, tokens, ahead));
-        most = max64(most, stage_bytes(s, layers, one, true, tokens, ahead));
+    int step = p->nstages > 0 || p->pipe < 2 ? 1 : p->pipe - 1;
+    for (int k = 0; k < p->pipe; k += step) {
+        most = max64(most, fullest_of_stage(job, sh, p, seqs, k));
     }
     return most;
 }
@@ -441,6 +471,9 @@ int64_t plan_least_bytes(const plan *p, const plan_job *job)
     q.data = clamp(p->data, job->D);
     q.tensor = clamp(p->tensor, job->S);
     q.pipe = clamp(p->pipe, job->a->L);
+    if (plan_stage_start(&q, job->a->L, q.pipe) != job->a->L) {
+        q.nstages = 0;
+    }
     data_share s = {0};
     if (share_data(job, q.data, &s) != ST_OK) {
         s.most = job->N / q.data;
@@ -477,7 +510,8 @@ static void measure(const search *s, const plan *p, int64_t far[FARS])
     far[FAR_RANKS] = llabs(ranks - s->ranks);
     far[FAR_FIELDS] =
         (p->data != w->data) + (p->pipe != w->pipe) + (p->tensor != w->tensor) +
-        (p->micro_batch != w->micro_batch) + (p->recompute != w->recompute);
+        (p->micro_batch != w->micro_batch) + (p->recompute != w->recompute) +
+        (p->schedule != w->schedule) + (w->nstages > 0);
     far[FAR_MORE] = ranks > s->ranks;
     far[FAR_SIZE] = llabs((int64_t)p->data - w->data) +
                     llabs((int64_t)p->pipe - w->pipe) +
@@ -521,7 +555,7 @@ static void consider(search *s, const plan *p, const shards *sh, int64_t seqs)
 /* All plans of one tensor degree. */
 static void consider_tensor(search *s, const params *one,
                             const data_share *shares, int tensor,
-                            bool recompute)
+                            bool recompute, plan_schedule schedule)
 {
     const plan_job *job = s->job;
     shards sh;
@@ -532,6 +566,7 @@ static void consider_tensor(search *s, const params *one,
             plan p = {.data = data,
                       .pipe = pipe,
                       .tensor = tensor,
+                      .schedule = schedule,
                       .recompute = recompute};
             p.micro_batch =
                 min64(max64(s->want->micro_batch, 0), shares[data].least);
@@ -540,6 +575,20 @@ static void consider_tensor(search *s, const params *one,
                 consider(s, &p, &sh, shares[data].most);
             }
         }
+    }
+}
+
+/* As wanted; and where memory is short, with less of it kept. */
+static void consider_modes(search *s, const params *one,
+                           const data_share *shares, int tensor)
+{
+    bool recompute = s->want->recompute;
+    plan_schedule schedule = s->want->schedule;
+    consider_tensor(s, one, shares, tensor, recompute, schedule);
+    if (s->job->device_memory > 0) {
+        consider_tensor(s, one, shares, tensor, recompute, SCHEDULE_1F1B);
+        consider_tensor(s, one, shares, tensor, true, schedule);
+        consider_tensor(s, one, shares, tensor, true, SCHEDULE_1F1B);
     }
 }
 
@@ -560,12 +609,8 @@ static void search_all(search *s)
         }
     }
     for (int tensor = 1; tensor <= job->S; tensor++) {
-        if (!legal_tensor(job, tensor)) {
-            continue;
-        }
-        consider_tensor(s, &one, shares, tensor, s->want->recompute);
-        if (!s->want->recompute && job->device_memory > 0) {
-            consider_tensor(s, &one, shares, tensor, true);
+        if (legal_tensor(job, tensor)) {
+            consider_modes(s, &one, shares, tensor);
         }
     }
     params_fini(&one);
@@ -702,30 +747,60 @@ status plan_admit(const plan *p, const plan_job *job)
 
 /* --- decisions --------------------------------------------------------- */
 
-static void decide(plan_decision *list, int *n, bool is_default,
-                   const char *key, int64_t value, const char *rules)
+static plan_decision *decide(plan_decision *list, int *n, const char *key,
+                             const char *rules)
 {
-    if (!is_default) {
-        plan_decision *d = &list[(*n)++];
-        snprintf(d->key, sizeof(d->key), "%s", key);
+    plan_decision *d = &list[(*n)++];
+    snprintf(d->key, sizeof(d->key), "%s", key);
+    snprintf(d->rules, sizeof(d->rules), "%s", rules);
+    return d;
+}
+
+static void decide_number(plan_decision *list, int *n, int64_t value,
+                          int64_t standard, const char *key, const char *rules)
+{
+    if (value != standard) {
+        plan_decision *d = decide(list, n, key, rules);
         snprintf(d->value, sizeof(d->value), "%lld", (long long)value);
-        snprintf(d->rules, sizeof(d->rules), "%s", rules);
+    }
+}
+
+static void decide_word(plan_decision *list, int *n, const char *value,
+                        const char *key, const char *rules)
+{
+    plan_decision *d = decide(list, n, key, rules);
+    snprintf(d->value, sizeof(d->value), "%s", value);
+}
+
+static void decide_stages(plan_decision *list, int *n, const plan *p)
+{
+    plan_decision *d = decide(list, n, "stages", "ranks layers memory");
+    size_t len = 0;
+    for (int i = 0; i < p->nstages && len < sizeof(d->value); i++) {
+        len += (size_t)snprintf(d->value + len, sizeof(d->value) - len, "%s%d",
+                                i > 0 ? "," : "", p->stages[i]);
     }
 }
 
 int plan_decisions(const plan *p, plan_decision *out)
 {
     int n = 0;
-    decide(out, &n, p->data == 1, "data", p->data,
-           "ranks data_leaves data_shares micro_batch memory");
-    decide(out, &n, p->pipe == 1, "pipe", p->pipe, "ranks layers memory");
-    decide(out, &n, p->tensor == 1, "tensor", p->tensor,
-           "ranks heads tensor_leaves tensor_shares memory");
-    decide(out, &n, p->micro_batch == 0, "micro_batch", p->micro_batch,
-           "micro_batch memory");
-    decide(out, &n, !p->recompute, "recompute", 1, "memory");
+    decide_number(out, &n, p->data, 1, "data",
+                  "ranks data_leaves data_shares micro_batch memory");
+    if (p->nstages > 0) {
+        decide_stages(out, &n, p);
+    } else {
+        decide_number(out, &n, p->pipe, 1, "pipe", "ranks layers memory");
+    }
+    decide_number(out, &n, p->tensor, 1, "tensor",
+                  "ranks heads tensor_leaves tensor_shares memory");
+    decide_number(out, &n, p->micro_batch_chosen ? 0 : p->micro_batch, 0,
+                  "micro_batch", "micro_batch memory");
+    if (p->schedule == SCHEDULE_1F1B) {
+        decide_word(out, &n, "1f1b", "schedule", "memory");
+    }
     if (p->recompute) {
-        snprintf(out[n - 1].value, sizeof(out->value), "full");
+        decide_word(out, &n, "full", "recompute", "memory");
     }
     return n;
 }

@@ -155,8 +155,7 @@ static void show_memory(const program_set *set)
     }
 }
 
-static status show_with_model(const plan *p, const char *what,
-                              const show_args *args)
+static status show_with_model(const char *what, const show_args *args)
 {
     setup s;
     setup_options o = {.model = args->model,
@@ -179,7 +178,10 @@ static status show_with_model(const plan *p, const char *what,
                units_seconds(s.plan_seconds).s);
     show_field("leaves", "data %d, tensor %d", s.sh.D, s.sh.S);
     show_field("micro-batch", "%lld of %lld sequences of a rank",
-               (long long)plan_micro_batch(p, s.sh.seqs), (long long)s.sh.seqs);
+               (long long)plan_micro_batch(&s.plan, s.sh.seqs),
+               (long long)s.sh.seqs);
+    show_field("schedule", "%s",
+               s.plan.schedule == SCHEDULE_1F1B ? "1f1b" : "gpipe");
     show_machinery(&s);
     show_stages(&s);
     show_programs(&s.set);
@@ -197,5 +199,5 @@ status show_plan(const char *what, const show_args *a)
             p.tensor);
     show_decisions(&p);
     show_ranks(&p);
-    return a->model != NULL ? show_with_model(&p, what, a) : ST_OK;
+    return a->model != NULL ? show_with_model(what, a) : ST_OK;
 }

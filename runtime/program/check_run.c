@@ -1,10 +1,10 @@
 /*
  * All ranks at once, nothing but messages and collectives, one issue order a
- * rank, in the strictest reading that an executor may have: a receive stops
- * its rank until the message was sent; a collective until all members are
- * there; a send stops nobody, but who waits for it (its buffer is used again)
- * stops until the receiver is at the receive. If nobody can move and somebody
- * is not at the end, that is a deadlock.
+ * rank. A collective stops its rank until all members are there. Messages stop
+ * nobody, but who waits for one does: for a receive (its buffer is read) until
+ * the message was sent, for a send (its buffer is used again) until the
+ * receiver is at the receive. If nobody can move and somebody is not at the
+ * end, that is a deadlock.
  */
 #include <string.h>
 
@@ -65,22 +65,30 @@ static void number_ops(const program *p, check_run run, int32_t *number)
     }
 }
 
-/* True if every send that operation i waits for has met its receiver. */
-static bool sends_met(const symbolic *x, int32_t r, int32_t i)
+/* True if message w of rank r has both its ends. */
+static bool is_met(const symbolic *x, int32_t r, int32_t w)
 {
     const prog_place *at = &x->g->set->places[r];
+    const prog_op *o = &check_program_of(x->g->set, r)->ops[w];
+    int dir = dir_of(o);
+    const runner *peer = &x->ranks[peer_rank(x, r, dir)];
+    int32_t there =
+        o->kind == OP_SEND ? peer->posted[1 - dir] : peer->sent[1 - dir];
+    return there >= x->number[at->class_index][w];
+}
+
+/* True if every message that operation i waits for has both its ends. */
+static bool messages_met(const symbolic *x, int32_t r, int32_t i)
+{
     const program *p = check_program_of(x->g->set, r);
     const prog_op *o = &p->ops[i];
     for (int32_t d = 0; d < o->deps; d++) {
         const prog_dep *dep = &p->dep[o->dep0 + d];
         const prog_op *w = &p->ops[dep->op];
-        if (dep->distance == 0 && w->kind == OP_SEND &&
-            check_takes(w, x->run)) {
-            int dir = dir_of(w);
-            const runner *to = &x->ranks[peer_rank(x, r, dir)];
-            if (to->posted[1 - dir] < x->number[at->class_index][dep->op]) {
-                return false;
-            }
+        bool message = w->kind == OP_SEND || w->kind == OP_RECV;
+        if (dep->distance == 0 && message && check_takes(w, x->run) &&
+            !is_met(x, r, dep->op)) {
+            return false;
         }
     }
     return true;
@@ -92,7 +100,7 @@ static bool can_pass(symbolic *x, int32_t r)
     const prog_place *at = &x->g->set->places[r];
     runner *k = &x->ranks[r];
     const prog_op *o = &check_program_of(x->g->set, r)->ops[k->at];
-    if (!k->reached && !sends_met(x, r, k->at)) {
+    if (!k->reached && !messages_met(x, r, k->at)) {
         return false;
     }
     int32_t number = x->number[at->class_index][k->at];
@@ -104,10 +112,6 @@ static bool can_pass(symbolic *x, int32_t r)
         if (is_collective(o)) {
             x->arrived[o->group][m.group]++;
         }
-    }
-    if (o->kind == OP_RECV) {
-        const runner *from = &x->ranks[peer_rank(x, r, dir_of(o))];
-        return from->sent[1 - dir_of(o)] >= number;
     }
     /* Nobody is past a call that somebody has not reached. */
     return !is_collective(o) ||

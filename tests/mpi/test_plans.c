@@ -117,9 +117,10 @@ static void all_plans(mpi_test *t, setup_options base, int heads,
                 continue;
             }
             char name[64];
-            (void)snprintf(name, sizeof(name), "dp%d.tp%d.pp%d", dp, tp, pp);
             for (int m = 0; m < 3; m++) {
                 setup_options o = base;
+                (void)snprintf(name, sizeof(name), "dp%d.tp%d.pp%d%s", dp, tp,
+                               pp, m == 1 ? ".1f1b" : "");
                 o.plan = name;
                 o.micro_batch = m == 2 && t->size > 2 ? 2 : mbs[m];
                 o.recompute =
@@ -128,6 +129,14 @@ static void all_plans(mpi_test *t, setup_options base, int heads,
                 compare(t, &o, t->world, judge, base.model);
             }
         }
+    }
+}
+
+static void uneven_plan(mpi_test *t, setup_options o, const outcome *judge)
+{
+    if (t->size == 2 && o.layers == 4) {
+        o.plan = "configs/plans/uneven.1f1b.json";
+        compare(t, &o, t->world, judge, o.model);
     }
 }
 
@@ -160,6 +169,7 @@ static void model(mpi_test *t, const char *name, int64_t batch, int64_t seq,
         compare(t, &s, self, &judge, name);
     }
     all_plans(t, o, heads, &judge);
+    uneven_plan(t, o, &judge);
     comm_destroy(self);
 }
 

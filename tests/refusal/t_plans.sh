@@ -34,6 +34,10 @@ plan $CONFIG 'p.json: data|"2"' '{"data": "2"}'
 plan $CONFIG 'p.json: data: 0|1 to' '{"data": 0}'
 plan $CONFIG 'p.json: data: 2.5' '{"data": 2.5}'
 plan $CONFIG 'p.json: schedule|"gpie"|gpipe' '{"schedule": "gpie"}'
+plan $CONFIG 'p.json: stages[1]: 0' '{"stages": [4, 0]}'
+plan $CONFIG 'stages: 2 stages hold 5 layers|has 4|take 1|nearest plan' \
+    '{"stages": [4, 1]}'
+plan $CONFIG 'p.json: stages|pipe is 3' '{"pipe": 3, "stages": [2, 2]}'
 plan $CONFIG 'p.json: recompute|true' '{"recompute": true}'
 plan $CONFIG 'p.json' '[2, 2]'
 

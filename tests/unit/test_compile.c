@@ -114,7 +114,17 @@ static void try_plan(const model *m, const job *j, const plan *p, tally *t)
     note(t, st, what);
 }
 
-/* Every `stride`-th combination of micro-batch and recompute. */
+/* Stages of unequal length: the first takes what the others leave. */
+static void uneven(plan *p, int L)
+{
+    p->nstages = p->pipe;
+    for (int i = 0; i < p->pipe; i++) {
+        p->stages[i] = i == 0 ? L - (p->pipe - 1) : 1;
+    }
+}
+
+/* Every `stride`-th combination of micro-batch, recompute, schedule and
+ * stages. */
 static void try_plans(const model *m, const job *j, int stride, tally *t)
 {
     static const int pipes[] = {1, 2, 4};
@@ -122,13 +132,17 @@ static void try_plans(const model *m, const job *j, int stride, tally *t)
     for (int data = 1; data <= 4; data++) {
         for (int tensor = 1; tensor <= 4; tensor++) {
             for (int k = 0; k < 3; k++) {
-                for (int v = (data + tensor) % stride; v < 8; v += stride) {
+                for (int v = (data + tensor) % stride; v < 16; v += stride) {
                     plan p = {.data = data,
                               .pipe = pipes[k],
                               .tensor = tensor,
-                              .micro_batch = micro[v / 2],
+                              .schedule = (plan_schedule)(v / 8),
+                              .micro_batch = micro[v / 2 % 4],
                               .recompute = v % 2 == 1};
                     plan_shorthand(&p, p.name, PLAN_NAME_MAX);
+                    if ((data + v) % 3 == 0 && p.pipe > 1) {
+                        uneven(&p, m->a.L);
+                    }
                     if (plan_ranks(&p) <= 8) {
                         try_plan(m, j, &p, t);
                     }

@@ -57,6 +57,8 @@ static void test_parse(void **state)
         {"dp1", "dp1", 1, 1, 1, 0},
         {"dp1.tp1.pp1", "dp1", 1, 1, 1, 0},
         {"mb2", "dp1.mb2", 1, 1, 1, 2},
+        {"1f1b.mb1.pp4", "pp4.mb1.1f1b", 1, 4, 1, 1},
+        {"pp2.gpipe", "pp2", 1, 2, 1, 0},
         {"dp1048576", "dp1048576", 1048576, 1, 1, 0},
     };
     (void)state;
@@ -197,6 +199,47 @@ static void test_file(void **state)
     assert_int_equal(plan_ranks(&p), 1);
     assert_int_equal(p.micro_batch, 0);
     assert_false(p.recompute);
+    assert_int_equal(p.schedule, SCHEDULE_GPIPE);
+    assert_int_equal(p.nstages, 0);
+}
+
+static void test_stages(void **state)
+{
+    static const char text[] =
+        "{\"data\": 2, \"stages\": [1, 3], \"schedule\": \"1f1b\"}";
+    plan_job job = job_of(8, 0);
+    strbuf b = {0};
+    plan p;
+    (void)state;
+
+    assert_int_equal(plan_open(put(text), &p), ST_OK);
+    assert_int_equal(p.pipe, 2);
+    assert_int_equal(plan_ranks(&p), 4);
+    assert_int_equal(p.schedule, SCHEDULE_1F1B);
+    assert_int_equal(plan_stage_start(&p, 4, 0), 0);
+    assert_int_equal(plan_stage_start(&p, 4, 1), 1);
+    assert_int_equal(plan_stage_start(&p, 4, 2), 4);
+    assert_int_equal(plan_check(&p, &job, &b), 0);
+    plan_json(&p, &b);
+    assert_string_equal(strbuf_view(&b), text);
+    strbuf_fini(&b);
+    p.stages[1] = 2;
+    assert_int_equal(plan_check(&p, &job, &b), 1);
+    assert_has(strbuf_view(&b), "stages: 2 stages hold 3 layers together, the "
+                                "model has 4; add or take 1");
+    strbuf_fini(&b);
+}
+
+static void test_in_flight(void **state)
+{
+    plan p = parsed("pp4.mb1.1f1b");
+    (void)state;
+
+    assert_int_equal(plan_in_flight(&p, 0, 8), 4);
+    assert_int_equal(plan_in_flight(&p, 3, 8), 1);
+    assert_int_equal(plan_in_flight(&p, 0, 3), 3);
+    p.schedule = SCHEDULE_GPIPE;
+    assert_int_equal(plan_in_flight(&p, 3, 8), 8);
 }
 
 static void test_file_wrong(void **state)
@@ -210,10 +253,11 @@ static void test_file_wrong(void **state)
         {"{\"pipe\": 1048577}", "allowed is 1 to 1048576", ST_CONFIG},
         {"{\"micro_batch\": 0}", "micro_batch: 0 is out", ST_CONFIG},
         {"{\"tensor\": \"2\"}", "tensor: ", ST_CONFIG},
-        {"{\"schedule\": \"1f1b\"}",
-         "\"1f1b\" is not known, allowed is one "
-         "of gpipe",
-         ST_CONFIG},
+        {"{\"schedule\": \"1f2b\"}", "did you mean \"1f1b\"?", ST_CONFIG},
+        {"{\"stages\": []}", "stages: has 0 stages", ST_CONFIG},
+        {"{\"stages\": [2, 0]}", "stages[1]: 0 is out of range", ST_CONFIG},
+        {"{\"stages\": 4}", "stages: ", ST_CONFIG},
+        {"{\"pipe\": 3, \"stages\": [2, 2]}", "but pipe is 3", ST_CONFIG},
         {"{\"recompute\": \"some\"}", "one of none, full", ST_CONFIG},
         {"[1]", "an object", ST_CONFIG},
         {"{\"data\": 2", "my.json", ST_BADFILE},
@@ -564,21 +608,29 @@ static void test_least_below_compiled(void **state)
 {
     static const char *const models[] = {"gpt-neo-tiny", "gpt-j-tiny"};
     static const char *const plans[] = {
-        "dp1",     "dp1.mb1", "dp4",         "tp4",     "pp4",     "dp3",
-        "tp2.pp2", "dp2.tp2", "dp2.tp2.pp2", "pp2.mb8", "pp4.mb1", "tp3"};
+        "dp1",     "dp1.mb1", "dp4",          "tp4",          "pp4",
+        "dp3",     "tp2.pp2", "dp2.tp2",      "dp2.tp2.pp2",  "pp2.mb8",
+        "pp4.mb1", "tp3",     "pp4.mb1.1f1b", "pp2.mb2.1f1b", "dp2.mb1.1f1b"};
+    enum { PLANS = sizeof(plans) / sizeof(plans[0]) };
     static const int64_t batches[][2] = {{8, 16}, {8, 64}, {32, 256}, {4, 4}};
     (void)state;
 
-    for (int i = 0; i < 2 * 12 * 4 * 2; i++) {
+    for (int i = 0; i < 2 * PLANS * 4 * 2; i++) {
         const int64_t *batch = batches[i / 2 % 4];
-        plan p = parsed(plans[i / 8 % 12]);
+        plan p = parsed(plans[i / 8 % PLANS]);
         arch a;
         plan_job job = job_of(batch[0], 0);
         strbuf why = {0};
         job.T = batch[1];
         job.a = &a;
         p.recompute = i % 2;
-        assert_int_equal(arch_open(models[i / 96], &a), ST_OK);
+        assert_int_equal(arch_open(models[i / (8 * PLANS)], &a), ST_OK);
+        if (i % 3 == 0 && p.pipe > 1) {
+            p.nstages = p.pipe;
+            for (int k = 0; k < p.pipe; k++) {
+                p.stages[k] = k + 1 < p.pipe ? 1 : a.L - (p.pipe - 1);
+            }
+        }
         int broken = plan_check(&p, &job, &why);
         strbuf_fini(&why);
         if (broken > 0) {
@@ -667,8 +719,9 @@ static void test_nearest_memory(void **state)
     job.device_memory--;
     assert_true(plan_nearest(&p, &job, &out)); /* one field, same ranks */
     assert_int_equal(plan_ranks(&out), 1);
-    assert_true(out.recompute);
-    out.recompute = true;
+    assert_int_equal(out.schedule, SCHEDULE_1F1B);
+    assert_false(out.recompute);
+    out.recompute = true; /* and nothing is left to give */
     job.device_memory = plan_least_bytes(&out, &job) - 1;
     assert_true(plan_nearest(&p, &job, &out));
     assert_int_equal(plan_ranks(&out), 2);
@@ -802,8 +855,7 @@ static void test_admit(void **state)
     job.device_memory--;
     refuse("dp2.tp2", job, ST_BUDGET, "the fullest rank needs at least");
     refuse("dp2.tp2", job, ST_BUDGET,
-           "; nearest plan that works: the file "
-           "{\"data\": 2, \"tensor\": 2, \"recompute\": \"full\"}");
+           "; nearest plan that works: dp2.tp2.1f1b");
     job.device_memory = 1000;
     refuse("dp1", job, ST_BUDGET, "no plan fits, the leanest needs at least");
     refuse("dp1", job, ST_BUDGET, "stream");
@@ -824,12 +876,14 @@ static void test_admit(void **state)
 static void test_admit_recompute(void **state)
 {
     plan_job job = job_of(64, 0);
-    plan p = parsed("dp1");
+    plan p = parsed("dp1.mb64.1f1b");
     (void)state;
 
     job.T = 256;
     job.device_memory = plan_least_bytes(&p, &job) - 1;
-    refuse("dp1", job, ST_BUDGET, "works: the file {\"recompute\": \"full\"}");
+    refuse("dp1.mb64.1f1b", job, ST_BUDGET,
+           "works: the file {\"micro_batch\": 64, \"schedule\": \"1f1b\", "
+           "\"recompute\": \"full\"}");
 }
 
 static void test_admit_out_of_memory(void **state)
@@ -893,6 +947,8 @@ int main(void)
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_micro_batch),
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_in_flight),
         cmocka_unit_test(test_file_wrong),
         cmocka_unit_test(test_open_shorthand),
         cmocka_unit_test(test_shipped_files),

@@ -365,8 +365,8 @@ static void test_deadlock_messages(void **state)
         assert_int_equal(prog_check(p, 0), ST_OK);
     }
     expect(&s, "deadlock: 2 of 2 ranks wait forever; rank "
-               "0 (class 0), operation 0 (recv on pipe_in); rank 1 (class 1), "
-               "operation 0 (recv on pipe_in)");
+               "0 (class 0), operation 1 (zero on compute); rank 1 (class 1), "
+               "operation 1 (zero on compute)");
     program_set_fini(&s);
 }
 
