@@ -220,6 +220,8 @@ bench: need
 bench-run: $(call exe,$(BENCH_SRC)) program
 	@for b in $(call exe,$(BENCH_SRC)); do echo "== $$b"; $$b || exit 1; done
 	@echo "== weft bench"; $(BUILD)/weft bench
+	@echo "== ranks"; $(BUILD)/weft bench --only ranks --rounds 3
+	@echo "== reference"; $(BUILD)/weft bench --only reference
 
 lint:
 	@tests/deps.sh --lint

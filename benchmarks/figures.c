@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "benchmarks/ratio.h"
 #include "benchmarks/setup.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
@@ -14,8 +15,6 @@
 #include "runtime/train/host.h"
 #include "runtime/train/state.h"
 
-enum { ROUNDS_MAX = 100 };
-
 /* A set-up ready to step. */
 typedef struct runner {
     setup s;
@@ -24,10 +23,6 @@ typedef struct runner {
     int64_t step;
     exec_result last;
 } runner;
-
-typedef struct ratio {
-    double median, least, most;
-} ratio;
 
 static status any_tokens(void *self, int64_t step, int64_t seq0, int64_t seqs,
                          int32_t *ids, int32_t *targets)
@@ -92,32 +87,11 @@ static status step(runner *r, double *seconds)
     return ST_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static ratio summarize(double *v, int64_t n)
-{
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    double mid = n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-    return (ratio){mid, v[0], v[n - 1]};
-}
-
-static void line(strbuf *out, const char *what, ratio r, double goal)
-{
-    strbuf_printf(out, "%-52s %6.1f %%  (%.1f to %.1f)  goal %.0f %%: %s\n",
-                  what, 100 * r.median, 100 * r.least, 100 * r.most, 100 * goal,
-                  r.median >= goal ? "reached" : "NOT reached");
-}
-
 /* b's steps against a's: a's time over b's, pair by pair. */
 static status pairs(runner *a, runner *b, int64_t rounds, double tolerance,
                     ratio *out)
 {
-    double v[ROUNDS_MAX];
+    double v[RATIO_MAX];
     for (int64_t i = -1; i < rounds; i++) {
         double ta;
         double tb;
@@ -131,15 +105,15 @@ static status pairs(runner *a, runner *b, int64_t rounds, double tolerance,
             v[i] = ta / tb;
         }
     }
-    *out = summarize(v, rounds);
+    *out = ratio_of(v, rounds);
     return ST_OK;
 }
 
 /* Steps and products of 2048 cubed take turns. */
 static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
 {
-    double v[ROUNDS_MAX];
-    double other[ROUNDS_MAX];
+    double v[RATIO_MAX];
+    double other[RATIO_MAX];
     double seconds;
     int threads = r->s.sh.threads;
     double flops = arch_flops_per_token(&r->s.a, c->tokens) * (double)c->tokens;
@@ -156,9 +130,9 @@ static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
                       units_seconds(seconds).s, flops / seconds * 1e-9,
                       rate * 1e-9);
     }
-    line(out, "resident step, share of the matmul rate",
-         summarize(v, c->rounds), 0.70);
-    ratio o = summarize(other, c->rounds);
+    ratio_line(out, "resident step, share of the matmul rate",
+               ratio_of(v, c->rounds), 0.70);
+    ratio o = ratio_of(other, c->rounds);
     strbuf_printf(out,
                   "%-52s %6.2f %%  (%.2f to %.2f)  goal at most 3 %%: %s\n",
                   "ledger: other", 100 * o.median, 100 * o.least, 100 * o.most,
@@ -195,26 +169,52 @@ static status two(const figures_config *c, setup_options a, setup_options b,
     return st;
 }
 
-status figures_run(const figures_config *c, strbuf *out)
+static status streamed(const figures_config *c, strbuf *out)
 {
     ratio r;
-    REQUIRE(c->rounds >= 1 && c->rounds <= ROUNDS_MAX, ST_USAGE,
-            "--rounds %lld is not possible, allowed is 1 to %d",
-            (long long)c->rounds, ROUNDS_MAX);
-    strbuf_printf(out, "%s, one sequence of %lld tokens, %lld rounds\n",
-                  c->model, (long long)c->tokens, (long long)c->rounds);
-    TRY(against_matmul(c, out));
     setup_options resident = {.plan = "dp1", .recompute = SETUP_RECOMPUTE_FULL};
-    setup_options streamed = {.device_memory = c->device_memory,
-                              .recompute = SETUP_RECOMPUTE_FULL};
-    TRY(two(c, resident, streamed, 0, &r));
+    setup_options here = {.device_memory = c->device_memory,
+                          .recompute = SETUP_RECOMPUTE_FULL};
+    TRY(two(c, resident, here, 0, &r));
     char what[80];
     (void)snprintf(what, sizeof(what), "streamed in %s against resident",
                    units_bytes((double)c->device_memory).s);
-    line(out, what, r, 0.90);
+    ratio_line(out, what, r, 0.90);
+    return ST_OK;
+}
+
+static status sums(const figures_config *c, strbuf *out)
+{
+    ratio r;
     setup_options fast = {.plan = "dp1", .fast_sums = true};
     setup_options exact = {.plan = "dp1"};
     TRY(two(c, fast, exact, 1e-5, &r));
-    line(out, "exact sums (leaves) against fast", r, 1 / 1.10);
+    ratio_line(out, "exact sums (leaves) against fast", r, 1 / 1.10);
     return ST_OK;
+}
+
+/* One pair after the one that warms up: the reference takes minutes. */
+static status reference(const figures_config *c, strbuf *out)
+{
+    ratio r;
+    setup_options plain = {.plan = "dp1", .reference = true};
+    setup_options fast = {.plan = "dp1"};
+    figures_config once = *c;
+    once.rounds = 1;
+    TRY(two(&once, plain, fast, 1e-4, &r));
+    ratio_line(out, "fast kernels against the reference", r, 10);
+    return ST_OK;
+}
+
+status figures_run(const figures_config *c, figures_which which, strbuf *out)
+{
+    static status (*const run[FIGURE_COUNT])(
+        const figures_config *, strbuf *) = {[FIGURE_STEP] = against_matmul,
+                                             [FIGURE_STREAMED] = streamed,
+                                             [FIGURE_SUMS] = sums,
+                                             [FIGURE_REFERENCE] = reference};
+    REQUIRE(c->rounds >= 1 && c->rounds <= RATIO_MAX, ST_USAGE,
+            "--rounds %lld is not possible, allowed is 1 to %d",
+            (long long)c->rounds, RATIO_MAX);
+    return run[which](c, out);
 }

@@ -4,17 +4,26 @@
  * ratio is taken pair by pair and its median reported with its range.
  *
  * Before anything is timed the two must agree: losses bit for bit where sums
- * are exact, to 1e-5 where they are fast; else the figure is INVALID.
- * Local: no MPI.
+ * are exact, to 1e-5 where they are fast, to 1e-4 between reference and fast
+ * kernels; else the figure is INVALID. Local.
  */
 #ifndef WEFT_BENCHMARKS_FIGURES_H
 #define WEFT_BENCHMARKS_FIGURES_H
 
 #include <stdint.h>
 
+#include "benchmarks/compare.h"
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
 #include "runtime/comm/comm.h"
+
+typedef enum figures_which {
+    FIGURE_STEP,      /* share of the matmul rate; ledger's `other`      */
+    FIGURE_STREAMED,  /* streamed against resident                       */
+    FIGURE_SUMS,      /* exact sums against fast                         */
+    FIGURE_REFERENCE, /* fast kernels against the reference: slow         */
+    FIGURE_COUNT
+} figures_which;
 
 typedef struct figures_config {
     const char *model;
@@ -26,9 +35,16 @@ typedef struct figures_config {
     comm *self;  /* a world of one          */
 } figures_config;
 
-/* Share of the matmul rate, streamed against resident, exact sums against
- * fast, ledger's `other`: lines appended to out. Fails with ST_INTERNAL if a
- * result is wrong; a figure below its goal is no failure, it says so. */
-MUST_USE status figures_run(const figures_config *c, strbuf *out);
+/* One figure: lines appended to out. Fails with ST_INTERNAL if a result is
+ * wrong; a figure below its goal is no failure, it says so. */
+MUST_USE status figures_run(const figures_config *c, figures_which which,
+                            strbuf *out);
+
+/* Two ranks of one thread against one rank of two, by comparing the set-ups
+ * of the experiment at `path` `rounds` times: "one" is the base; where a name
+ * begins with "pp" the pipeline's bubble is taken out. Needs no MPI in this
+ * process. */
+MUST_USE status figures_ranks(const char *path, int64_t rounds,
+                              compare_launch launch, strbuf *out);
 
 #endif

@@ -12,7 +12,13 @@ typedef struct bench_args {
     int64_t rounds;
     int64_t threads;
     int64_t device_memory;
+    int only;
 } bench_args;
+
+enum { ONLY_REFERENCE = 1 + FIGURE_REFERENCE, ONLY_RANKS };
+
+static const char *const figures[] = {"most",      "step",  "streamed", "sums",
+                                      "reference", "ranks", NULL};
 
 static const opt_row rows[] = {
     OPT_I64(bench_args, seq, "seq", .value = "N", .def = "1024", .min = 16,
@@ -25,14 +31,18 @@ static const opt_row rows[] = {
             .max = 1024, .help = "0: all usable cores"),
     OPT_SIZE(bench_args, device_memory, "device-memory", .def = "192MiB",
              .help = "of the streamed set-up"),
+    OPT_CHOICE(bench_args, only, "only", figures, .value = "FIGURE",
+               .def = "most", .help = "most: all but reference and ranks"),
 };
 
 static const opt_command bench_command = {
     .name = "bench",
     .usage = "[MODEL] [options]",
     .about = "Measures what claims rest on, as ratios in one run: the share "
-             "of the machine's matmul\nrate, streamed against resident, "
-             "exact sums against fast. MODEL: gpt-neo-125m.",
+             "of the machine's matmul\nrate (step), streamed against "
+             "resident, exact sums against fast; with --only also fast\n"
+             "kernels against the reference, and two ranks against one "
+             "(configs/experiments/ranks.json).\nMODEL: gpt-neo-125m.",
     .example = "weft bench\nweft bench gpt-j-mini --seq 256 --rounds 3 "
                "--device-memory 16MiB",
     .min_args = 0,
@@ -53,10 +63,28 @@ static status measure(const opt_parsed *parsed, const bench_args *a)
                         .device_memory = a->device_memory,
                         .threads = (int)a->threads,
                         .self = self};
-    status st = figures_run(&c, &out);
+    strbuf_printf(&out, "%s, one sequence of %lld tokens, %lld rounds\n",
+                  c.model, (long long)c.tokens, (long long)c.rounds);
+    status st = ST_OK;
+    for (int i = 0; i < FIGURE_COUNT && st == ST_OK; i++) {
+        bool most = a->only == 0 && i != FIGURE_REFERENCE;
+        if (most || a->only == i + 1) {
+            st = figures_run(&c, (figures_which)i, &out);
+        }
+    }
     log_out("%s", strbuf_view(&out));
     strbuf_fini(&out);
     comm_fini(self);
+    return st;
+}
+
+static status measure_ranks(const bench_args *a)
+{
+    strbuf out = {0};
+    status st = figures_ranks("configs/experiments/ranks.json", a->rounds,
+                              launch_run, &out);
+    log_out("\n%s", strbuf_view(&out));
+    strbuf_fini(&out);
     return st;
 }
 
@@ -69,7 +97,8 @@ status command_bench(int argc, const char *const *argv)
     if (!command_helped(&bench_command, parsed)) {
         st = launch_is_rank() ? FAIL(ST_USAGE, "bench runs in one process: "
                                                "run it without mpirun")
-                              : measure(parsed, &a);
+             : a.only == ONLY_RANKS ? measure_ranks(&a)
+                                    : measure(parsed, &a);
     }
     opt_destroy(parsed);
     return st;
