@@ -21,6 +21,7 @@ status command_train(int argc, const char *const *argv);
 status command_compare(int argc, const char *const *argv);
 status command_show(int argc, const char *const *argv);
 status command_convert(int argc, const char *const *argv);
+status command_tokenize(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
 
 /* Prints the help of a command if it was asked for; true if so. */

@@ -14,6 +14,8 @@ static const command commands[] = {
      command_show, false},
     {"convert", "turn a Hugging Face folder into a checkpoint", command_convert,
      false},
+    {"tokenize", "turn texts into a file of token ids", command_tokenize,
+     false},
     {"bench", "figures that claims rest on, as ratios in one run",
      command_bench, false},
 };

@@ -9,19 +9,13 @@
 #include "runtime/base/rng.h"
 #include "runtime/base/text.h"
 #include "runtime/io/mapfile.h"
+#include "runtime/io/tokens_format.h"
 
 /* Files are little-endian and mapped as they are. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "token files are read without swapping bytes");
 
-enum {
-    LLMC_HEADER_BYTES = 1024, /* 256 int32 */
-    LLMC_MAGIC = 20240520,
-    LLMC_VERSION = 1,
-    LLMC32_MAGIC = 20240801,
-    LLMC32_VERSION = 7,
-    BLOCK = 4096 /* tokens looked at together when scanning */
-};
+enum { BLOCK = 4096 /* tokens looked at together when scanning */ };
 
 struct tokens {
     mapfile file;
