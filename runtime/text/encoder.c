@@ -10,6 +10,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/text/merge.h"
+#include "runtime/text/nfc.h"
 #include "runtime/text/split.h"
 #include "runtime/text/tokenizer_impl.h"
 #include "runtime/text/utf8.h"
@@ -208,12 +209,26 @@ static const added_token *match(const added_set *set, const uint8_t *text,
     return NULL;
 }
 
+static status check_form(const encoder *e, const uint8_t *text, int64_t len)
+{
+    const int64_t at = nfc_check(text, len);
+
+    REQUIRE(at < 0, ST_BADFILE,
+            "%s: byte %lld: the text is not in Unicode's form NFC, which %s "
+            "asks for; convert it (uconv -x any-nfc)",
+            e->name, (long long)(text + at - e->text), e->t->name);
+    return ST_OK;
+}
+
 /* A part of the text without added tokens of the phases before `phase`. */
 static status encode_phase(encoder *e, int phase, const uint8_t *text,
                            int64_t len)
 {
     if (phase == ADDED_PHASES) {
         return encode_pieces(e, text, len);
+    }
+    if (phase == ADDED_NORMALIZED && e->t->nfc) {
+        TRY(check_form(e, text, len));
     }
     const added_set *set = &e->t->added[phase];
     int64_t begin = 0;
