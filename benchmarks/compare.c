@@ -39,9 +39,7 @@ static status resolve_memory(const comparing *c, int index, const char *model,
         arch a;
         params ps;
         TRY(arch_open(model, &a));
-        if (o->layers > 0) {
-            TRY(arch_cut(&a, (int)o->layers));
-        }
+        TRY(arch_fit(&a, o->layers, o->vocab));
         TRY(params_init(&a, &ps));
         int64_t bytes = 16 * ps.total / part;
         o->device_memory = bytes > 0 ? bytes : 1; /* 0 would be: no limit */

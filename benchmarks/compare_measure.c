@@ -183,9 +183,7 @@ static status command_text(const comparing *c, int index, const char *model,
         return strbuf_check(out);
     }
     TRY(arch_open(model, &a));
-    if (s->args.layers > 0) {
-        TRY(arch_cut(&a, (int)s->args.layers));
-    }
+    TRY(arch_fit(&a, s->args.layers, s->args.vocab));
     plan_job job = {.a = &a,
                     .N = s->args.batch,
                     .T = s->args.seq,

@@ -21,9 +21,9 @@ static const char *const top_keys[] = {"models", "data", "common", "setups",
         "threads", "reference_kernels"
 /* What must be the same for all, or there would be nothing to compare. */
 #define RUN_KEYS                                                               \
-    "steps", "batch", "seq", "layers", "lr", "min_lr", "warmup", "beta1",      \
-        "beta2", "eps", "weight_decay", "grad_clip", "on_nan", "seed",         \
-        "val_fraction", "val_every", "val_batches"
+    "steps", "batch", "seq", "layers", "vocab", "lr", "min_lr", "warmup",      \
+        "beta1", "beta2", "eps", "weight_decay", "grad_clip", "on_nan",        \
+        "seed", "val_fraction", "val_every", "val_batches"
 
 static const char *const setup_keys[] = {"name", SETUP_KEYS, NULL};
 static const char *const common_keys[] = {SETUP_KEYS, RUN_KEYS, NULL};

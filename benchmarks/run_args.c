@@ -38,7 +38,7 @@ static const opt_row rows[] = {
              .help = "the plain kernels, for comparison"),
 
     OPT_STR(A, data, "data", .value = "FILE",
-            .help = "tokens (.bin of nanoGPT, llm.c) or any text as bytes",
+            .help = "tokens (nanoGPT, llm.c, Megatron), or text as bytes",
             .group = "Training"),
     OPT_I64(A, steps, "steps", .value = "N", .def = "20", .min = 1, .max = 1e9,
             .help = "optimizer steps"),
@@ -48,6 +48,9 @@ static const opt_row rows[] = {
             .unit = "tokens", .help = "length of a sequence"),
     OPT_I64(A, layers, "layers", .value = "N", .def = "0", .min = 0, .max = 256,
             .help = "cut depth, keep width; 0: all"),
+    OPT_I64(A, vocab, "vocab", .value = "N", .def = "0", .min = 0,
+            .max = ARCH_VOCAB_MAX, .unit = "tokens",
+            .help = "another vocabulary, for a new run; 0: the model's"),
     OPT_F64(A, lr, "lr", .value = "RATE", .def = "1e-3", .min = 1e-12,
             .max = 10, .help = "learning rate after warm-up"),
     OPT_F64(A, min_lr, "min-lr", .value = "RATE", .def = "1e-4", .min = 0,
@@ -114,6 +117,7 @@ void run_args_setup(const run_args *a, const char *model, setup_options *out)
     *out = (setup_options){
         .model = model,
         .layers = a->layers,
+        .vocab = a->vocab,
         .plan = a->plan,
         .store = (setup_store)a->store,
         .device_memory = a->device_memory,

@@ -30,6 +30,7 @@ typedef struct run_args {
     int64_t batch;
     int64_t seq;
     int64_t layers;
+    int64_t vocab;
     double lr;
     double min_lr;
     int64_t warmup;

@@ -163,9 +163,7 @@ status setup_open(const setup_options *o, int ranks, setup *out)
     setup s = {.streamed = o->plan == NULL,
                .math = o->reference ? &math_ref : &math_opt};
     TRY(arch_open(o->model, &s.a));
-    if (o->layers > 0) {
-        TRY(arch_cut(&s.a, (int)o->layers));
-    }
+    TRY(arch_fit(&s.a, o->layers, o->vocab));
     if (!s.streamed) {
         TRY(plan_open(o->plan, &s.plan));
     }

@@ -37,6 +37,7 @@ typedef enum setup_store {
 typedef struct setup_options {
     const char *model;
     int64_t layers;   /* 0: all */
+    int64_t vocab;    /* 0: the model's */
     const char *plan; /* NULL: streamed */
     setup_store store;
     int64_t device_memory;

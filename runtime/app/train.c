@@ -259,6 +259,19 @@ static void share_cores(run_of *r)
     }
 }
 
+/* The config.json of the model as it is run. (Its depth is recorded apart.) */
+static status get_config(run_of *r)
+{
+    char *text = NULL;
+    if (r->so.vocab == 0) {
+        return arch_config_text(r->so.model, &r->model_config);
+    }
+    TRY(arch_config_text(r->so.model, &text));
+    status st = arch_config_with_vocab(text, r->so.vocab, &r->model_config);
+    mem_free(text);
+    return st;
+}
+
 static status prepare(run_of *r)
 {
     share_cores(r);
@@ -266,7 +279,7 @@ static status prepare(run_of *r)
     int local = launch_local_ranks();
     TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));
     TRY(check_files(r));
-    TRY(arch_config_text(r->so.model, &r->model_config));
+    TRY(get_config(r));
     json_writer w;
     json_writer_init(&w);
     json_write_obj(&w, NULL);

@@ -246,6 +246,31 @@ status arch_config_text(const char *model, char **out)
     return st;
 }
 
+status arch_config_with_vocab(const char *config, int64_t vocab, char **out)
+{
+    static const char key_vocab[] = "vocab_size";
+    json_doc *doc = NULL;
+    json_iter it = {0};
+    json_val value;
+    const char *key = NULL;
+    json_writer w;
+
+    TRY(json_parse(config, strlen(config), config_file, &doc));
+    json_writer_init(&w);
+    json_write_obj(&w, NULL);
+    while (json_next(json_root(doc), &it, &key, &value)) {
+        if (strcmp(key, key_vocab) != 0) {
+            json_write_val(&w, key, value);
+        }
+    }
+    json_write_i64(&w, key_vocab, vocab);
+    json_write_end(&w);
+    const status st = json_writer_take(&w, out);
+    json_writer_fini(&w);
+    json_close(doc);
+    return st;
+}
+
 /* --- what the fields imply --------------------------------------------- */
 
 status arch_cut(arch *a, int layers)
@@ -258,6 +283,21 @@ status arch_cut(arch *a, int layers)
     }
     a->L = layers;
     return ST_OK;
+}
+
+status arch_set_vocab(arch *a, int64_t vocab)
+{
+    REQUIRE(vocab >= 1 && vocab <= ARCH_VOCAB_MAX, ST_CONFIG,
+            "%s: cannot have a vocabulary of %lld, allowed is 1 to %d", a->name,
+            (long long)vocab, ARCH_VOCAB_MAX);
+    a->V = (int32_t)vocab;
+    return ST_OK;
+}
+
+status arch_fit(arch *a, int64_t layers, int64_t vocab)
+{
+    TRY(layers > 0 ? arch_cut(a, (int)layers) : ST_OK);
+    return vocab > 0 ? arch_set_vocab(a, vocab) : ST_OK;
 }
 
 static int64_t float_bits(float x)

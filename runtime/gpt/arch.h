@@ -17,7 +17,7 @@
 #include "runtime/base/status.h"
 #include "runtime/math/math.h"
 
-enum { ARCH_LAYERS_MAX = 256, ARCH_NAME_MAX = 96 };
+enum { ARCH_LAYERS_MAX = 256, ARCH_NAME_MAX = 96, ARCH_VOCAB_MAX = 1 << 24 };
 
 typedef enum arch_positions { POS_LEARNED, POS_ROTARY } arch_positions;
 
@@ -80,6 +80,18 @@ MUST_USE status arch_config_text(const char *model, char **out);
 
 /* Cuts depth to `layers`, keeps width. Fails if layers > L. */
 MUST_USE status arch_cut(arch *a, int layers);
+
+/* Another vocabulary, for a run from scratch: rows of the embedding and the
+ * head. Fails outside 1 to ARCH_VOCAB_MAX. */
+MUST_USE status arch_set_vocab(arch *a, int64_t vocab);
+
+/* Both as options have them: 0 keeps what the model has. */
+MUST_USE status arch_fit(arch *a, int64_t layers, int64_t vocab);
+
+/* A config.json with this vocab_size, so that what is saved with it opens as
+ * the model that was run. Owns: *out, mem_free. */
+MUST_USE status arch_config_with_vocab(const char *config, int64_t vocab,
+                                       char **out);
 
 /* The same model: everything that shapes parameters or mathematics. */
 uint64_t arch_hash(const arch *a);

@@ -15,12 +15,7 @@
 #include "runtime/base/log.h"
 
 /* Larger sizes than any model has; they keep products within 64 bits. */
-enum {
-    WIDTH_MAX = 1 << 20,
-    INNER_MAX = 1 << 22,
-    VOCAB_MAX = 1 << 24,
-    POSITIONS_MAX = 1 << 24
-};
+enum { WIDTH_MAX = 1 << 20, INNER_MAX = 1 << 22, POSITIONS_MAX = 1 << 24 };
 
 typedef struct reader {
     json_val root;
@@ -223,7 +218,7 @@ static status read_sizes(reader *rd)
     TRY(read_int(rd, HF_WIDTH, false, 1, WIDTH_MAX, &a->C));
     TRY(read_int(rd, HF_HEADS, false, 1, WIDTH_MAX, &a->H));
     TRY(read_int(rd, HF_INNER, true, 1, INNER_MAX, &a->F));
-    TRY(read_int(rd, HF_VOCAB, false, 1, VOCAB_MAX, &a->V));
+    TRY(read_int(rd, HF_VOCAB, false, 1, ARCH_VOCAB_MAX, &a->V));
     TRY(read_int(rd, HF_POSITIONS, false, 1, POSITIONS_MAX, &a->positions));
     if (a->C % a->H != 0) {
         return json_fail(rd->root, ST_CONFIG,

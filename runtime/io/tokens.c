@@ -9,6 +9,7 @@
 #include "runtime/base/rng.h"
 #include "runtime/base/text.h"
 #include "runtime/io/mapfile.h"
+#include "runtime/io/megatron.h"
 #include "runtime/io/tokens_format.h"
 
 /* Files are little-endian and mapped as they are. */
@@ -60,7 +61,7 @@ static status refuse_foreign(const mapfile *file)
         const char *what;
     } known[] = {
         {"\211HDF\r\n\032\n", 8, "an HDF5 file"},
-        {"MMIDIDX\0\0", 9, "a Megatron index"},
+        {"TNTIDX\0\0", 8, "an old index of fairseq; make it again as mmap"},
         {"PK\003\004", 4, "a zip archive or PyTorch checkpoint"},
         {"\037\213", 2, "gzip-compressed; unpack it first"},
         {"\375"
@@ -81,13 +82,13 @@ static status refuse_foreign(const mapfile *file)
             memcmp(file->data, known[i].bytes, (size_t)known[i].count) == 0) {
             return FAIL(ST_BADFILE,
                         "%s: is %s; data is plain text or a token file "
-                        "(nanoGPT or llm.c .bin)",
+                        "(of nanoGPT, llm.c or Megatron)",
                         file->path, known[i].what);
         }
     }
     REQUIRE(!is_safetensors(file), ST_BADFILE,
             "%s: is a safetensors file of weights; data is plain text or a "
-            "token file (nanoGPT or llm.c .bin)",
+            "token file (of nanoGPT, llm.c or Megatron)",
             file->path);
     return ST_OK;
 }
@@ -153,21 +154,75 @@ static status set_kind(tokens *t)
 
 /* ---- opening ------------------------------------------------------------- */
 
+/* PREFIX.idx and PREFIX.bin, whichever `path` names, if the index is there;
+ * else *idx has no data. The other file's name follows from the path. */
+static status open_index(const char *path, mapfile *idx)
+{
+    const size_t len = strlen(path);
+    char *name = NULL;
+
+    if (!text_ends(path, ".bin") && !text_ends(path, ".idx")) {
+        return ST_OK;
+    }
+    TRY(mem_strdup(path, &name));
+    memcpy(name + len - 4, ".idx", 4);
+    status st = ST_OK;
+    if (text_path_exists(name)) {
+        st = mapfile_open(name, idx);
+    }
+    mem_free(name);
+    if (st == ST_OK && idx->data != NULL && !megatron_is_index(idx)) {
+        mapfile_close(idx); /* somebody else's .idx */
+    }
+    return st;
+}
+
+static status open_megatron(tokens *t, const char *path, const mapfile *idx)
+{
+    char *name = NULL;
+    megatron_index m;
+
+    TRY(mem_strdup(path, &name));
+    memcpy(name + strlen(name) - 4, ".bin", 4);
+    status st = mapfile_open(name, &t->file);
+    mem_free(name);
+    if (st == ST_OK) {
+        st = megatron_read(idx, t->file.path, t->file.bytes, &m);
+    }
+    TRY(st);
+    t->kind = TOKENS_MEGATRON;
+    t->item_bytes = m.item_bytes;
+    t->items = t->file.data;
+    t->count = m.count;
+    return ST_OK;
+}
+
+static status open_files(tokens *t, const char *path)
+{
+    mapfile idx = {0};
+
+    TRY(open_index(path, &idx));
+    if (idx.data != NULL) {
+        const status st = open_megatron(t, path, &idx);
+        mapfile_close(&idx);
+        return st;
+    }
+    TRY(mapfile_open(path, &t->file));
+    return set_kind(t);
+}
+
 status tokens_open(const char *path, tokens **out)
 {
     tokens *t;
-    status st = ST_OK;
 
     TRY(MEM_NEW(&t, 1, "tokens"));
-    TRY_GOTO(mapfile_open(path, &t->file), free_tokens);
-    TRY_GOTO(set_kind(t), close_file);
+    const status st = open_files(t, path);
+    if (st != ST_OK) {
+        tokens_close(t);
+        return st;
+    }
     *out = t;
     return ST_OK;
-close_file:
-    mapfile_close(&t->file);
-free_tokens:
-    mem_free(t);
-    return st;
 }
 
 void tokens_close(tokens *t)
@@ -186,6 +241,9 @@ tokens_kinds tokens_kind(const tokens *t)
 
 const char *tokens_kind_name(const tokens *t)
 {
+    static const char *const megatron[] = {[1] = "Megatron uint8",
+                                           [2] = "Megatron uint16",
+                                           [4] = "Megatron int32"};
     static const char *const names[] = {
         [TOKENS_TEXT] = "text, one token a byte",
         [TOKENS_NANOGPT] = "nanoGPT uint16",
@@ -193,7 +251,8 @@ const char *tokens_kind_name(const tokens *t)
         [TOKENS_LLMC32] = "llm.c uint32",
     };
 
-    return names[t->kind];
+    return t->kind == TOKENS_MEGATRON ? megatron[t->item_bytes]
+                                      : names[t->kind];
 }
 
 const char *tokens_path(const tokens *t)
@@ -269,8 +328,8 @@ status tokens_check(const tokens *t, int64_t vocab)
     REQUIRE(at < 0, ST_CONFIG,
             "%s (%s): token %" PRIu32 " at position %" PRId64
             " is outside the vocabulary, allowed are 0 to %" PRId64
-            "; tokenize the text for this model, or choose a model with a "
-            "larger vocab_size",
+            "; tokenize the text for this model, choose one with a larger "
+            "vocab_size, or start a new run with --vocab",
             t->file.path, tokens_kind_name(t), value, at, vocab - 1);
     return ST_OK;
 }

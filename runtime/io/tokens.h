@@ -4,6 +4,8 @@
  * A tokens is one file, mapped read-only. What kind it is follows from its
  * content first and its name second:
  *
+ *   megatron PREFIX.idx or PREFIX.bin where both are there (megatron.h);
+ *            uint8, uint16 or int32 tokens, documents in order
  *   llm.c    256 int32 of header, magic 20240520 (uint16 tokens) or 20240801
  *            (uint32); the length must be exactly header + tokens
  *   nanogpt  any other name ending in .bin: uint16 tokens, no header
@@ -11,7 +13,7 @@
  *
  * (The llm.c magics read as nanoGPT tokens would be id 55432 or 55713, which
  * GPT-2's vocabulary of 50257 does not have.) Files that are surely neither
- * (HDF5, archives, model checkpoints, Megatron) are refused.
+ * (HDF5, archives, model checkpoints) are refused.
  *
  * Windows. A source is cut at the end into training and validation part;
  * each is cut into windows of seq + 1 tokens at a stride of seq, so that
@@ -42,8 +44,9 @@ typedef struct tokens tokens;
 typedef enum tokens_kinds {
     TOKENS_TEXT,
     TOKENS_NANOGPT,
-    TOKENS_LLMC,  /* uint16 */
-    TOKENS_LLMC32 /* uint32 */
+    TOKENS_LLMC,   /* uint16 */
+    TOKENS_LLMC32, /* uint32 */
+    TOKENS_MEGATRON
 } tokens_kinds;
 
 /* Owns: *out, tokens_close. Reads only the start of the file. */
@@ -68,7 +71,7 @@ int64_t tokens_max(const tokens *t);
 uint64_t tokens_hash(const tokens *t);
 
 /* out[k] = token first + k, k < n. Fails with ST_INTERNAL outside the file
- * and with ST_BADFILE for a uint32 token beyond int32. */
+ * and with ST_BADFILE for a token beyond int32. */
 MUST_USE status tokens_get(const tokens *t, int64_t first, int64_t n,
                            int32_t *out);
 
