@@ -238,11 +238,11 @@ static status run(job *j)
     TRY(check_options(j));
     TRY(get_tokenizer(j));
     TRY(write_tokens(j, &count, kind));
+    const int n = opt_args_count(j->parsed);
     log_out("wrote %s: %s tokens (%s) of %d text%s, %s bytes, %.2f bytes a "
             "token; %.1f MB/s\n",
-            j->a.out, units_int(count).s, kind, opt_args_count(j->parsed),
-            opt_args_count(j->parsed) == 1 ? "" : "s", units_int(j->bytes).s,
-            (double)j->bytes / (double)count,
+            j->a.out, units_int(count).s, kind, n, n == 1 ? "" : "s",
+            units_int(j->bytes).s, (double)j->bytes / (double)count,
             (double)j->bytes / j->encode_s * 1e-6);
     log_out("vocabulary: %lld; next: weft train MODEL --vocab %lld --data %s\n",
             (long long)vocab_of(j), (long long)vocab_of(j), j->a.out);

@@ -18,14 +18,17 @@ static status read_line(const char *path, int64_t line, const char *text,
     const char *missing = NULL;
     bool is_new;
 
-    REQUIRE(space != NULL && space > text && space < text + len - 1 &&
-                memchr(space + 1, ' ', (size_t)(text + len - space - 1)) ==
-                    NULL,
-            ST_BADFILE,
-            "%s:%lld: \"%.*s\" is no merge, which is two token strings with a "
-            "space between them; give a merges.txt, vocab.bpe or "
-            "tokenizer.json",
-            path, (long long)line, (int)(len < 60 ? len : 60), text);
+    if (space == NULL || space == text || space >= text + len - 1 ||
+        memchr(space + 1, ' ', (size_t)(text + len - space - 1)) != NULL) {
+        const int64_t blank = (int64_t)strspn(text, " \t");
+        const int64_t rest = len > blank ? len - blank : 0;
+        return FAIL(ST_BADFILE,
+                    "%s:%lld: \"%.*s\" is no merge, which is two token "
+                    "strings with a space between them; give a merges.txt, "
+                    "vocab.bpe or tokenizer.json",
+                    path, (long long)line, (int)(rest < 60 ? rest : 60),
+                    text + blank);
+    }
     const int64_t nleft = space - text;
     if (derive) {
         char both[2048];

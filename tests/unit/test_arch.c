@@ -420,6 +420,34 @@ static void test_dropout_warns(void **state)
 
 /* --- what the fields imply --------------------------------------------- */
 
+/* A model of another vocabulary, and the config.json that says so. */
+static void test_vocab(void **state)
+{
+    char *config = NULL;
+    char *changed = NULL;
+    (void)state;
+    arch a = open_ok("gpt-neo-tiny");
+    assert_int_equal(arch_set_vocab(&a, 0), ST_CONFIG);
+    assert_int_equal(arch_set_vocab(&a, ARCH_VOCAB_MAX + 1), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "allowed is 1 to 16777216"));
+    assert_int_equal(a.V, 256);
+    const uint64_t before = arch_hash(&a);
+    assert_int_equal(arch_fit(&a, 0, 0), ST_OK);
+    assert_true(arch_hash(&a) == before);
+    assert_int_equal(arch_fit(&a, 0, 1024), ST_OK);
+    assert_int_equal(a.V, 1024);
+    assert_true(arch_hash(&a) != before);
+    assert_int_equal(arch_config_text("gpt-neo-tiny", &config), ST_OK);
+    assert_int_equal(arch_config_with_vocab(config, 1024, &changed), ST_OK);
+    arch same = text_ok(changed);
+    assert_true(arch_hash(&a) == arch_hash(&same));
+    mem_free(changed);
+    mem_free(config);
+    assert_int_equal(arch_fit(&a, 2, 512), ST_OK);
+    assert_int_equal(a.L, 2);
+    assert_int_equal(a.V, 512);
+}
+
 static void test_cut(void **state)
 {
     (void)state;
@@ -488,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_mistakes_in_sizes),
         cmocka_unit_test(test_mistakes_in_attention),
         cmocka_unit_test(test_dropout_warns),
+        cmocka_unit_test(test_vocab),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_flops),

@@ -15,6 +15,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/io/tokens.h"
+#include "runtime/io/tokens_write.h"
 
 static char folder[64];
 
@@ -217,12 +218,254 @@ static void test_wrong_files(void **state)
     expect_refused(put("x.h5", "\211HDF\r\n\032\n....", 12), ST_BADFILE,
                    "HDF5");
     expect_refused(put("x.gz", "\037\213\010\0", 4), ST_BADFILE, "gzip");
-    expect_refused(put("x.idx", "MMIDIDX\0\0\1", 10), ST_BADFILE, "Megatron");
+    expect_refused(put("x.old", "TNTIDX\0\0", 8), ST_BADFILE, "fairseq");
     expect_refused(put("x.pt", "PK\003\004", 4), ST_BADFILE, "zip");
     expect_refused(put("x.npy", "\223NUMPY\1\0", 8), ST_BADFILE, "NumPy");
     expect_refused(put("x.parquet", "PAR1....", 8), ST_BADFILE, "Parquet");
     expect_refused(put("x.safetensors", "\2\0\0\0\0\0\0\0{}", 10), ST_BADFILE,
                    "safetensors");
+}
+
+/* ---- Megatron ------------------------------------------------------------ */
+
+/* A data set of two documents, sequences of 3, 0 and 2 tokens; tests change
+ * it before it is put. */
+typedef struct dataset {
+    uint8_t idx[34 + 3 * 12 + 3 * 8 + 3];
+    size_t idx_bytes;
+    uint8_t bin[5 * 4];
+    size_t bin_bytes;
+} dataset;
+
+enum {
+    AT_VERSION = 9,
+    AT_TYPE = 17,
+    AT_SEQUENCES = 18,
+    AT_DOCUMENTS = 26,
+    AT_LENGTHS = 34,
+    AT_OFFSETS = 34 + 3 * 4,
+    AT_MARKS = 34 + 3 * 12
+};
+
+static void set_i64(dataset *d, int at, int64_t value)
+{
+    memcpy(d->idx + at, &value, sizeof(value));
+}
+
+static void set_i32(dataset *d, int at, int32_t value)
+{
+    memcpy(d->idx + at, &value, sizeof(value));
+}
+
+static dataset make_dataset(uint8_t type, int item)
+{
+    static const int32_t lengths[3] = {3, 0, 2};
+    dataset d = {.idx_bytes = AT_MARKS + 24, .bin_bytes = 5 * (size_t)item};
+    int32_t at = 0;
+
+    memcpy(d.idx, "MMIDIDX\0\0", 9);
+    set_i64(&d, AT_VERSION, 1);
+    d.idx[AT_TYPE] = type;
+    set_i64(&d, AT_SEQUENCES, 3);
+    set_i64(&d, AT_DOCUMENTS, 3);
+    for (int i = 0; i < 3; i++) {
+        set_i32(&d, AT_LENGTHS + 4 * i, lengths[i]);
+        set_i64(&d, AT_OFFSETS + 8 * i, at * item);
+        at += lengths[i];
+    }
+    set_i64(&d, AT_MARKS, 0);
+    set_i64(&d, AT_MARKS + 8, 2);
+    set_i64(&d, AT_MARKS + 16, 3);
+    for (int i = 0; i < 5; i++) {
+        const int32_t token = 50 + i;
+        memcpy(d.bin + i * item, &token, (size_t)item);
+    }
+    return d;
+}
+
+/* Leaves m.bin and m.idx; the name of one of them. */
+static const char *put_dataset(const dataset *d, const char *name)
+{
+    (void)put("m.bin", d->bin, d->bin_bytes);
+    (void)put("m.idx", d->idx, d->idx_bytes);
+    return path_of(name);
+}
+
+static void test_megatron(void **state)
+{
+    static const struct {
+        uint8_t type;
+        int item;
+        const char *name, *file;
+    } kinds[] = {{1, 1, "Megatron uint8", "m.idx"},
+                 {8, 2, "Megatron uint16", "m.bin"},
+                 {4, 4, "Megatron int32", "m.idx"}};
+    (void)state;
+
+    for (int k = 0; k < 3; k++) {
+        dataset d = make_dataset(kinds[k].type, kinds[k].item);
+        tokens *t = NULL;
+        int32_t out[5];
+        d.idx_bytes += k == 1 ? 3 : 0; /* with modes */
+        assert_int_equal(tokens_open(put_dataset(&d, kinds[k].file), &t),
+                         ST_OK);
+        assert_int_equal(tokens_kind(t), TOKENS_MEGATRON);
+        assert_string_equal(tokens_kind_name(t), kinds[k].name);
+        assert_string_equal(tokens_path(t), path_of("m.bin"));
+        assert_int_equal(tokens_count(t), 5);
+        assert_int_equal(tokens_get(t, 0, 5, out), ST_OK);
+        for (int i = 0; i < 5; i++) {
+            assert_int_equal(out[i], 50 + i);
+        }
+        assert_int_equal(tokens_check(t, 54), ST_CONFIG);
+        assert_true(tokens_hash(t) == hash64(d.bin, d.bin_bytes));
+        tokens_close(t);
+    }
+}
+
+static void expect_bad(const dataset *d, const char *text)
+{
+    expect_refused(put_dataset(d, "m.idx"), ST_BADFILE, text);
+    expect_refused(path_of("m.bin"), ST_BADFILE, text);
+}
+
+static void test_megatron_numbers(void **state)
+{
+    static const struct {
+        int at;
+        int64_t value;
+        const char *text;
+    } cases[] = {
+        {AT_VERSION, 2, "version 2"},
+        {AT_SEQUENCES, 0, "says it has 0 sequences"},
+        {AT_SEQUENCES, -1, "18446744073709551615 sequences"},
+        {AT_SEQUENCES, INT64_MAX, "cannot hold"},
+        {AT_SEQUENCES, 0x1555555555555556, "cannot hold"}, /* times 12: 8 */
+        {AT_SEQUENCES, 1000, "cannot hold"},
+        {AT_SEQUENCES, 2, "bytes behind its arrays"},
+        {AT_DOCUMENTS, 0, "0 document marks"},
+        {AT_DOCUMENTS, 1, "1 document marks"},
+        {AT_DOCUMENTS, 0x2000000000000003, "cannot hold"}, /* times 8: 24 */
+        {AT_DOCUMENTS, -1, "cannot hold"},
+        {AT_OFFSETS, 2, "sequence 0 begins at byte 2"},
+        {AT_OFFSETS + 8, 0, "sequence 1 begins at byte 0"},
+        {AT_OFFSETS + 16, INT64_MAX, "one after another"},
+        {AT_OFFSETS + 16, -6, "begins at byte -6"},
+        {AT_MARKS, 1, "document mark 0 is 1"},
+        {AT_MARKS + 8, -1, "document mark 1 is -1"},
+        {AT_MARKS + 8, 4, "document mark 1 is 4"},
+        {AT_MARKS + 16, 1, "document mark 2 is 1"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        dataset d = make_dataset(8, 2);
+        set_i64(&d, cases[i].at, cases[i].value);
+        expect_bad(&d, cases[i].text);
+    }
+}
+
+static void test_megatron_files(void **state)
+{
+    static const char *const types[] = {
+        "unknown", "", "int8", "int16", "", "int64", "float64", "float32"};
+    dataset d;
+    (void)state;
+
+    for (uint8_t type = 0; type < 8; type++) {
+        if (types[type][0] != '\0') {
+            d = make_dataset(type, 2);
+            expect_bad(&d, types[type]);
+        }
+    }
+    d = make_dataset(200, 2);
+    expect_bad(&d, "type 200 (unknown)");
+    d = make_dataset(8, 2);
+    set_i32(&d, AT_LENGTHS, -3);
+    expect_bad(&d, "sequence 0 has -3 tokens");
+    d = make_dataset(8, 2);
+    set_i32(&d, AT_LENGTHS + 8, INT32_MAX);
+    expect_bad(&d, "sequence 2 has 2147483647 tokens, 2 are left");
+    d = make_dataset(8, 2);
+    d.bin_bytes = 12;
+    expect_bad(&d, "m.bin: has 12 bytes");
+    d.bin_bytes = 9;
+    expect_bad(&d, "sequence 2 has 2 tokens, 1 are left");
+    for (size_t cut = 9; cut < AT_MARKS + 24; cut++) {
+        d = make_dataset(8, 2);
+        d.idx_bytes = cut;
+        expect_bad(&d, "m.idx: ");
+    }
+    /* Without its other half. */
+    d = make_dataset(8, 2);
+    assert_int_equal(unlink(put_dataset(&d, "m.bin")), 0);
+    expect_refused(path_of("m.idx"), ST_NOINPUT, "m.bin: No such file");
+    /* Somebody else's .idx beside a nanoGPT file changes nothing. */
+    tokens *t = NULL;
+    (void)put("m.idx", "not an index", 12);
+    assert_int_equal(tokens_open(put("m.bin", d.bin, 10), &t), ST_OK);
+    assert_int_equal(tokens_kind(t), TOKENS_NANOGPT);
+    tokens_close(t);
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+static void expect_written(tokens_format format, int64_t vocab, int64_t n,
+                           tokens_kinds kind)
+{
+    const char *path = path_of("written.bin");
+    int32_t *ids = NULL, *back = NULL;
+    tokens_writer *w = NULL;
+    tokens *t = NULL;
+
+    assert_int_equal(MEM_NEW(&ids, n, "test"), ST_OK);
+    assert_int_equal(MEM_NEW(&back, n, "test"), ST_OK);
+    for (int64_t i = 0; i < n; i++) {
+        ids[i] = (int32_t)(i * 7919 % vocab);
+    }
+    assert_int_equal(tokens_writer_create(path, format, vocab, &w), ST_OK);
+    assert_int_equal(tokens_writer_add(w, ids, n / 3), ST_OK);
+    assert_int_equal(tokens_writer_add(w, ids + n / 3, n - n / 3), ST_OK);
+    assert_int_equal(tokens_writer_count(w), n);
+    assert_int_equal(tokens_writer_commit(w), ST_OK);
+    assert_int_equal(tokens_open(path_of("written.bin"), &t), ST_OK);
+    assert_int_equal(tokens_kind(t), kind);
+    assert_int_equal(tokens_count(t), n);
+    assert_int_equal(tokens_get(t, 0, n, back), ST_OK);
+    assert_memory_equal(ids, back, (size_t)n * sizeof(*ids));
+    tokens_close(t);
+    mem_free(ids);
+    mem_free(back);
+}
+
+static void test_write(void **state)
+{
+    tokens_writer *w = NULL;
+    (void)state;
+
+    expect_written(TOKENS_AS_LLMC, 50257, 200000, TOKENS_LLMC);
+    expect_written(TOKENS_AS_LLMC, 65536, 3, TOKENS_LLMC);
+    expect_written(TOKENS_AS_LLMC, 65537, 200000, TOKENS_LLMC32);
+    expect_written(TOKENS_AS_NANOGPT, 50257, 200000, TOKENS_NANOGPT);
+    assert_int_equal(
+        tokens_writer_create(path_of("w.bin"), TOKENS_AS_NANOGPT, 65537, &w),
+        ST_CONFIG);
+    assert_int_equal(
+        tokens_writer_create(path_of("w.txt"), TOKENS_AS_NANOGPT, 256, &w),
+        ST_CONFIG);
+    assert_non_null(strstr(status_text(), "must end in .bin"));
+    assert_int_equal(
+        tokens_writer_create(path_of("none/w.bin"), TOKENS_AS_LLMC, 256, &w),
+        ST_CANTCREATE);
+    assert_null(w);
+    /* Given up: nothing is left. */
+    assert_int_equal(
+        tokens_writer_create(path_of("given_up.bin"), TOKENS_AS_LLMC, 256, &w),
+        ST_OK);
+    tokens_writer_abandon(w);
+    tokens_writer_abandon(NULL);
+    assert_int_not_equal(access(path_of("given_up.bin"), F_OK), 0);
+    assert_int_not_equal(access(path_of("given_up.bin.tmp"), F_OK), 0);
 }
 
 static void test_split(void **state)
@@ -338,6 +581,10 @@ int main(void)
         cmocka_unit_test(test_huge_token),
         cmocka_unit_test(test_check_position),
         cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_megatron),
+        cmocka_unit_test(test_megatron_numbers),
+        cmocka_unit_test(test_megatron_files),
+        cmocka_unit_test(test_write),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_memory),
