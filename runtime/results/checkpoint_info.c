@@ -328,7 +328,8 @@ status ckpt_check_model(const h5_file *f, const ckpt_info *info, const arch *a)
     }
     const status st = FAIL(ST_CONFIG,
                            "%s: holds %s with %d layers, not %s: %s; name "
-                           "the model it was made with",
+                           "the model it was made with, and its --layers and "
+                           "--vocab",
                            h5_path(f), info->model, (int)info->layers, a->name,
                            b.len > 0 ? strbuf_view(&b) : "it is another model");
     strbuf_fini(&b);

@@ -17,8 +17,8 @@ typedef struct added_token {
 /*
  * Added tokens of one phase, by first byte, the longest first. A bit of
  * `starts` says that some token begins with these two bytes (any second one,
- * where a token has one byte): most of a text is passed over by it. NeoX's 23
- * runs of spaces cost 12 ns a space without it, 1 with it.
+ * where a token has one byte): most of a text is passed over by it. With NeoX's
+ * 23 runs of spaces English is encoded at 90 MB/s, and at 40 without.
  */
 typedef struct added_set {
     added_token *list;
