@@ -37,7 +37,7 @@ MUST_USE status split_pcre(splitter *s, const uint8_t *text, int64_t len,
 
 /*
  * The same. Where the piece and the character behind it are ASCII the answer
- * is found without PCRE2: some 300 MB/s of English text against 90 (bench_text).
+ * is found without PCRE2: some 300 MB/s of English against 90 (bench_text).
  */
 MUST_USE status split_next(splitter *s, const uint8_t *text, int64_t len,
                            int64_t from, int64_t *end);

@@ -525,6 +525,44 @@ static void test_bad_files(void **state)
     expect_refused(put("e.txt", "{"), ST_BADFILE, "e.txt:1");
 }
 
+/* Whatever bytes change in a file: it is refused with one line, or opens and
+ * can be used. */
+static void test_mutations(void **state)
+{
+    char *good = NULL, *text = NULL;
+    size_t len = 0;
+    int opened = 0, refused = 0;
+    (void)state;
+
+    assert_int_equal(text_read_file(GOLDEN "neox.json", 1 << 20, &good, &len),
+                     ST_OK);
+    assert_int_equal(MEM_NEW(&text, len + 1, "test"), ST_OK);
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        tokenizer *t = NULL;
+        memcpy(text, good, len + 1);
+        for (uint64_t k = 0; k < 1 + seed % 4; k++) {
+            const int64_t at = rng_below(seed, 1, k, (int64_t)len);
+            const int64_t from = rng_below(seed, 2, k, (int64_t)len);
+            text[at] = seed % 2 == 0 ? good[from]
+                                     : (char)(1 + rng_below(seed, 3, k, 255));
+        }
+        if (tokenizer_open(put("mutated.json", text), &t) != ST_OK) {
+            assert_true(strlen(status_text()) > 0);
+            assert_null(strchr(status_text(), '\n'));
+            refused++;
+            continue;
+        }
+        id_list l = encode(t, "In the beginning  \n  God's", 26);
+        expect_back(t, &l, "In the beginning  \n  God's", 26);
+        mem_free(l.ids);
+        tokenizer_close(t);
+        opened++;
+    }
+    assert_true(opened > 10 && refused > 10);
+    mem_free(text);
+    mem_free(good);
+}
+
 /* Each allocation fails once: an error, and nothing is lost. */
 static void test_memory(void **state)
 {
@@ -588,7 +626,8 @@ int main(void)
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_cache),
         cmocka_unit_test(test_merge),       cmocka_unit_test(test_long_word),
         cmocka_unit_test(test_bad_text),    cmocka_unit_test(test_bad_json),
-        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down) != 0;

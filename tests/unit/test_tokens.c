@@ -408,6 +408,30 @@ static void test_megatron_files(void **state)
     tokens_close(t);
 }
 
+/* Any bytes of an index may be anything. */
+static void test_megatron_mutations(void **state)
+{
+    int opened = 0;
+    (void)state;
+
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        dataset d = make_dataset(8, 2);
+        tokens *t = NULL;
+        for (uint64_t k = 0; k < 1 + seed % 3; k++) {
+            d.idx[9 + rng_below(seed, 1, k, (int64_t)d.idx_bytes - 9)] =
+                (uint8_t)rng_below(seed, 2, k, seed % 2 == 0 ? 256 : 4);
+        }
+        if (tokens_open(put_dataset(&d, "m.idx"), &t) == ST_OK) {
+            assert_int_equal(tokens_count(t), 5);
+            tokens_close(t);
+            opened++;
+        } else {
+            assert_null(strchr(status_text(), '\n'));
+        }
+    }
+    assert_true(opened > 0 && opened < 2000);
+}
+
 /* ---- writing ------------------------------------------------------------- */
 
 static void expect_written(tokens_format format, int64_t vocab, int64_t n,
@@ -584,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_megatron),
         cmocka_unit_test(test_megatron_numbers),
         cmocka_unit_test(test_megatron_files),
+        cmocka_unit_test(test_megatron_mutations),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_order),
