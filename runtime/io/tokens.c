@@ -63,7 +63,7 @@ static status refuse_foreign(const mapfile *file)
         {"\211HDF\r\n\032\n", 8, "an HDF5 file"},
         {"TNTIDX\0\0", 8, "an old index of fairseq; make it again as mmap"},
         {"PK\003\004", 4, "a zip archive or PyTorch checkpoint"},
-        {"\037\213", 2, "gzip-compressed; unpack it first"},
+        {"\037\213\010", 3, "gzip-compressed; unpack it first"},
         {"\375"
          "7zXZ",
          5, "xz-compressed; unpack it first"},

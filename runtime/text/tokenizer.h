@@ -11,7 +11,8 @@
  * Text must be UTF-8; where it is not, the first wrong byte is named and
  * nothing is guessed. A tokenizer that asks for Unicode's form NFC (NeoX)
  * takes text that is in NFC already; other text is refused with the place
- * (nfc.h says what is recognised).
+ * (nfc.h says what is recognised). Letters that Unicode has and PCRE2 does not
+ * know yet (later than version 14 in Debian 12) are split as symbols.
  *
  *   text  -- added tokens --> fragments -- split.h --> pieces -- cache, or
  *   merge.h --> ids

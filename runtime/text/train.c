@@ -348,8 +348,10 @@ static status drop_doubles(bpe_trainer *t, spec *s)
         *seen = 1;
     }
     s->nmerges -= kept;
-    memmove(s->merges, s->merges + kept,
-            (size_t)s->nmerges * sizeof(*s->merges));
+    if (kept > 0) {
+        memmove(s->merges, s->merges + kept,
+                (size_t)s->nmerges * sizeof(*s->merges));
+    }
     return ST_OK;
 }
 

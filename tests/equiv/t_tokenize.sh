@@ -52,6 +52,14 @@ check "a checkpoint opens as what it is" "$WEFT" show --verify "$work/own.h5"
 check "and starts a run" "$WEFT" train gpt-neo-tiny --vocab 500 \
     --data "$work/own.bin" --init "$work/own.h5" --steps 1 --batch 1 --seq 16
 
+# The same in an experiment.
+cat >"$work/exp.json" <<END
+{"models": ["gpt-neo-tiny"], "data": "$work/own.bin",
+ "common": {"steps": 2, "batch": 2, "seq": 32, "vocab": 500},
+ "setups": [{"name": "streamed", "device_memory": "state/4"}]}
+END
+check "compare" "$WEFT" compare "$work/exp.json" --out "$work/cmp.h5"
+
 # Documents: end of text behind or before each.
 head -c 1000 LICENSE >"$work/1.txt"
 head -c 500 LICENSE >"$work/2.txt"
