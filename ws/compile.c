@@ -6,8 +6,8 @@
  *   drain                              | H H' 2b 2a 1b 1a 0b 0a E'
  *   host                                 squares of each ... clip, update
  *
- * The source below turns "weights of rows r" into a buffer and a load, and
- * "gradient rows are done" into a drain.
+ * The source (compile_source.c) turns "weights of rows r" into a buffer and a
+ * load, and "gradient rows are done" into a drain.
  */
 #include "ws/compile.h"
 
@@ -15,156 +15,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/base/units.h"
-
-/* A panel that stays from a layer's second forward to its backward. */
-typedef struct held_panel {
-    int par;
-    int64_t row0;
-    prog_view view;
-} held_panel;
-
-enum { HELD_MAX = 256 };
-
-typedef struct ws_source {
-    gpt_source src;
-    gpt_build *b;
-    const ws_choice *choice;
-    gpt_acc *acc[2];  /* by parameter: main, embedding part            */
-    held_panel *held; /* of the layer whose backward is being made     */
-    int nheld;
-    int32_t *last_drain; /* by parameter, -1: none                        */
-    int32_t loss;        /* operation                                     */
-} ws_source;
-
-static prog_op *transfer(ws_source *s, op_kind kind, op_stream stream, int par,
-                         int64_t row0, int64_t rows)
-{
-    gpt_build *b = s->b;
-    const param *q = &b->ps->list[par];
-    prog_add(b->p, kind, stream, q->layer);
-    prog_op *o = prog_last(b->p);
-    o->param = par;
-    o->row0 = row0;
-    o->rows = rows;
-    o->bytes = 4.0 * (double)(rows * q->cols);
-    return o;
-}
-
-static int64_t panel_rows(gpt_source *src, int par)
-{
-    const ws_source *s = (const ws_source *)src;
-    const param *q = &s->b->ps->list[par];
-    int64_t bytes =
-        q->layer < 0 ? s->choice->head_panel_bytes : s->choice->panel_bytes;
-    return bytes / (4 * q->cols);
-}
-
-static const held_panel *find_held(const ws_source *s, int par, int64_t row0,
-                                   int64_t rows)
-{
-    for (int i = 0; i < s->nheld; i++) {
-        const held_panel *h = &s->held[i];
-        if (h->par == par && h->row0 == row0 && h->view.rows == rows) {
-            return h;
-        }
-    }
-    return NULL;
-}
-
-static prog_view weights(gpt_source *src, int par, int64_t row0, int64_t rows)
-{
-    ws_source *s = (ws_source *)src;
-    gpt_build *b = s->b;
-    const param *q = &b->ps->list[par];
-    const held_panel *held = find_held(s, par, row0, rows);
-    if (held != NULL) {
-        return held->view;
-    }
-    int32_t buf = prog_buffer(b->p, param_role_name(q->role), BUF_WEIGHT,
-                              q->layer, rows * q->cols, false);
-    prog_view v = prog_whole(b->p, buf, rows, q->cols, q->cols);
-    transfer(s, OP_LOAD, STREAM_LOAD, par, row0, rows);
-    prog_use(b->p, v, VIEW_W);
-    if (s->choice->hold && b->p->phase == PHASE_BACKWARD && q->layer >= 0 &&
-        s->nheld < HELD_MAX) {
-        s->held[s->nheld++] = (held_panel){par, row0, v};
-    }
-    return v;
-}
-
-static gpt_acc *grad(gpt_source *src, int par, int which, int64_t row0,
-                     int64_t rows, int planes)
-{
-    ws_source *s = (ws_source *)src;
-    gpt_build *b = s->b;
-    const param *q = &b->ps->list[par];
-    (void)row0;
-    int32_t buf = prog_buffer(b->p, "gradient", BUF_GRADIENT, q->layer,
-                              planes * rows * q->cols, false);
-    s->acc[which][par] = (gpt_acc){
-        .plane0 = prog_whole(b->p, buf, rows, q->cols, q->cols),
-        .plane = rows * q->cols,
-        .planes = planes,
-        .state = {.leaves = b->sh.data_tree},
-    };
-    return &s->acc[which][par];
-}
-
-/* Embedding rows of the batch are added in the store, after the head's
- * gradient of a tied embedding has arrived. */
-static void grad_done(gpt_source *src, int par, int which, int64_t row0,
-                      int64_t rows)
-{
-    ws_source *s = (ws_source *)src;
-    const gpt_build *b = s->b;
-    bool embedding = b->ps->list[par].role == PARAM_WTE &&
-                     (which == GRAD_EMBED || !b->a->tied);
-    transfer(s, embedding ? OP_DRAIN_ROWS : OP_DRAIN, STREAM_DRAIN, par, row0,
-             rows);
-    prog_use(b->p, s->acc[which][par].plane0, VIEW_R);
-    s->last_drain[par] = b->p->nops - 1;
-}
-
-/* --- the step ------------------------------------------------------------- */
-
-static status source_init(ws_source *s, gpt_build *b, const ws_choice *choice)
-{
-    memset(s, 0, sizeof(*s));
-    s->src = (gpt_source){.whole = false,
-                          .panel_rows = panel_rows,
-                          .weights = weights,
-                          .grad = grad,
-                          .grad_done = grad_done};
-    s->b = b;
-    s->choice = choice;
-    TRY(MEM_NEW(&s->acc[0], b->ps->n, "compile"));
-    TRY(MEM_NEW(&s->acc[1], b->ps->n, "compile"));
-    TRY(MEM_NEW(&s->held, HELD_MAX, "compile"));
-    TRY(MEM_NEW(&s->last_drain, b->ps->n, "compile"));
-    memset(s->last_drain, -1, sizeof(int32_t) * (size_t)b->ps->n);
-    return ST_OK;
-}
-
-static void source_fini(ws_source *s)
-{
-    mem_free(s->acc[0]);
-    mem_free(s->acc[1]);
-    mem_free(s->held);
-    mem_free(s->last_drain);
-}
-
-/* The rows of the embedding that the batch names, once each. */
-static prog_view load_table(ws_source *s, const gpt_set *set)
-{
-    gpt_build *b = s->b;
-    int wte = params_find(b->ps, -1, PARAM_WTE);
-    int64_t n = set->range.seqs * b->sh.T;
-    int32_t buf = prog_buffer(b->p, "wte", BUF_WEIGHT, -1, n * b->a->C, false);
-    prog_view table = prog_whole(b->p, buf, n, b->a->C, b->a->C);
-    transfer(s, OP_LOAD_ROWS, STREAM_LOAD, wte, 0, n);
-    prog_use(b->p, table, VIEW_W);
-    return table;
-}
+#include "ws/compile_impl.h"
 
 /* Sums of squares as soon as a parameter's gradient is whole, in the order of
  * backward; then clip; then every parameter, in stream order: the next step
@@ -173,8 +24,8 @@ static void optimizer(ws_source *s)
 {
     program *p = s->b->p;
     for (int i = s->b->ps->n - 1; i >= 0; i--) {
-        prog_op *o = transfer(s, OP_GRAD_NORM, STREAM_HOST, i, 0,
-                              s->b->ps->list[i].rows);
+        prog_op *o = ws_transfer(s, OP_GRAD_NORM, STREAM_HOST, i, 0,
+                                 s->b->ps->list[i].rows);
         o->flops = 0.5 * o->bytes;
         if (s->last_drain[i] >= 0) {
             prog_wait(p, p->nops - 1, s->last_drain[i], 0);
@@ -184,8 +35,8 @@ static void optimizer(ws_source *s)
     prog_wait(p, p->nops - 1, s->loss, 0); /* adds up its leaf sums */
     prog_guard(p, TAIL_SOUND);
     for (int i = 0; i < s->b->ps->n; i++) {
-        prog_op *o =
-            transfer(s, OP_UPDATE, STREAM_HOST, i, 0, s->b->ps->list[i].rows);
+        prog_op *o = ws_transfer(s, OP_UPDATE, STREAM_HOST, i, 0,
+                                 s->b->ps->list[i].rows);
         o->bytes *= 7; /* reads w g m v, writes w m v */
         o->flops = o->bytes / 28 * 14;
     }
@@ -217,7 +68,7 @@ static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
     gpt_build *b = s->b;
     int L = b->a->L;
     gpt_emit_batch(b, true);
-    prog_view table = load_table(s, set);
+    prog_view table = ws_load_table(s, set);
     layers->acts[0].x = gpt_tokens(b, "x", BUF_ACTIVATION, 0, set, b->a->C);
     gpt_emit_embed(b, set, table, layers->acts[0].x);
     prog_view top = {0};
@@ -273,7 +124,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     ws_source s;
     gpt_range *mbs = NULL;
     layer_set *layers = NULL;
-    status st = source_init(&s, &b, choice);
+    status st = ws_source_init(&s, &b, choice);
     if (st == ST_OK) {
         st = MEM_NEW(&mbs, sh->seqs, "compile");
     }
@@ -294,7 +145,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     }
     mem_free(mbs);
     mem_free(layers);
-    source_fini(&s);
+    ws_source_fini(&s);
     return st;
 }
 
@@ -308,7 +159,7 @@ typedef struct ws_search {
     int64_t least; /* smallest peak seen */
 } ws_search;
 
-enum { PANEL_MOST = 16 << 20, PANEL_LEAST = 64 << 10, HEAD_LEAST = 4 << 20 };
+enum { HEAD_LEAST = 4 << 20 };
 
 /* Compiles; *fits says whether the program keeps the budget. */
 static status try_choice(ws_search *s, const ws_choice *choice, bool *fits)
@@ -327,8 +178,8 @@ static status try_choice(ws_search *s, const ws_choice *choice, bool *fits)
 static status try_panels(ws_search *s, ws_choice *choice, bool *fits)
 {
     int64_t given = s->config->panel_bytes;
-    int64_t big = given > 0 ? given : PANEL_MOST;
-    int64_t small = given > 0 ? given : PANEL_LEAST;
+    int64_t big = given > 0 ? given : WS_PANEL_MOST;
+    int64_t small = given > 0 ? given : WS_PANEL_LEAST;
     *fits = false;
     for (int64_t panel = big; panel >= small && !*fits; panel /= 2) {
         choice->panel_bytes = panel;
@@ -414,15 +265,8 @@ status ws_compile(const arch *a, const params *ps, gpt_shape sh,
     sh.dp = 1;
     sh.tp = 1;
     TRY(gpt_shape_share(&sh, 0, 0));
-    status st = MEM_NEW(&out->classes, 1, "program");
+    status st = ws_single(out);
     if (st == ST_OK) {
-        st = MEM_NEW(&out->places, 1, "program");
-    }
-    if (st == ST_OK) {
-        out->nclasses = 1;
-        out->nranks = 1;
-        out->places[0] = (prog_place){.prev = -1, .next = -1};
-        prog_init(&out->classes[0]);
         ws_search s = {.a = a,
                        .ps = ps,
                        .sh = &sh,
