@@ -154,6 +154,30 @@ status exec_evaluate(exec *e, int64_t step, double *loss)
     return ST_OK;
 }
 
+/* Logits that outlive the step are the program's result. */
+static const float *find_logits(const exec *e)
+{
+    for (int32_t i = 0; i < e->p->nbufs; i++) {
+        const prog_buf *b = &e->p->bufs[i];
+        if (b->cls == BUF_LOGITS && b->persistent) {
+            return (const float *)((const char *)e->mem.base + b->offset);
+        }
+    }
+    return NULL;
+}
+
+status exec_logits(exec *e, int64_t step, int64_t row, const float **logits)
+{
+    const float *found = find_logits(e);
+    ASSERT(found != NULL && row >= 0 && row < e->c.sh.seqs * e->c.sh.T);
+    e->forward_only = true;
+    e->step = step;
+    e->row = row;
+    TRY(exec_run(e));
+    *logits = found;
+    return ST_OK;
+}
+
 const program *exec_program(const exec *e)
 {
     return e->p;

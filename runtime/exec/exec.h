@@ -98,6 +98,11 @@ MUST_USE status exec_step(exec *e, int64_t step, const exec_scalars *s,
 /* The forward part alone: loss of batch `step` (whatever the callback makes
  * of the number). Collective. */
 MUST_USE status exec_evaluate(exec *e, int64_t step, double *loss);
+/* Runs a program that ends in logits (gpt_emit_logits) on the batch of `step`:
+ * those behind row `row` of its tokens. *logits: V floats and the padding of
+ * the vocabulary, in the arena. Lends until the next call. One rank. */
+MUST_USE status exec_logits(exec *e, int64_t step, int64_t row,
+                            const float **logits);
 
 /* This rank's place and program. */
 const program *exec_program(const exec *e);

@@ -211,6 +211,14 @@ static void position(exec *e, const prog_op *o)
     }
 }
 
+static void row(exec *e, const prog_op *o)
+{
+    const prog_view *x = view(e, o, 0);
+    const prog_view *y = view(e, o, 1);
+    e->c.math->copy(&e->ctx, 1, x->cols, at(e, y), y->ld,
+                    at(e, x) + e->row * x->ld, x->ld);
+}
+
 /* --- softmax cross entropy ------------------------------------------------ */
 
 /* Global vocabulary row of the first row of the operation's panel. */
@@ -300,6 +308,9 @@ void exec_compute(exec *e, const prog_op *o)
         break;
     case OP_RESIDUAL:
         residual(e, o);
+        break;
+    case OP_ROW:
+        row(e, o);
         break;
     case OP_XENT_STATS:
         xent_stats(e, o);

@@ -147,6 +147,11 @@ void gpt_emit_backward(gpt_build *b, int layer, const gpt_set *set,
 void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x, prog_view dx,
                    prog_view loss, int64_t chunk_tokens);
 
+/* In place of gpt_emit_head where nothing is learned: final norm and head of
+ * one row of x, which the caller of the step names (OP_ROW). The logits, 1 x
+ * the vocabulary with its padding, are a persistent buffer. */
+void gpt_emit_logits(gpt_build *b, prog_view x);
+
 /* Gradients of embedding and positions from dx of the whole share. */
 void gpt_emit_embed_backward(gpt_build *b, prog_view dx);
 

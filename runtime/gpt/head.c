@@ -439,6 +439,73 @@ void gpt_emit_head(gpt_build *b, const gpt_set *set, prog_view x, prog_view dx,
     b->p->phase = PHASE_FORWARD;
 }
 
+/* --- logits alone --------------------------------------------------------- */
+
+static prog_view row_buffer(gpt_build *b, const char *name, int64_t cols)
+{
+    int64_t ld = math_pad(cols);
+    int32_t buf = prog_buffer(b->p, name, BUF_WORKING, -1, ld, false);
+    return prog_whole(b->p, buf, 1, cols, ld);
+}
+
+/* The row that is asked for, normed. */
+static void row_norm(const head *k, prog_view x)
+{
+    gpt_build *b = k->b;
+    rows_of one = {0, 1};
+    int lnw = params_find(b->ps, -1, PARAM_LNF_W);
+    prog_view row = row_buffer(b, "row", x.cols);
+    prog_op *o = head_op(k, OP_ROW, one);
+    o->param = -1;
+    o->bytes = 8.0 * (double)x.cols;
+    prog_use(b->p, x, VIEW_R);
+    prog_use(b->p, row, VIEW_W);
+    prog_view gamma = build_vector(b, lnw);
+    prog_view beta = build_vector(b, params_find(b->ps, -1, PARAM_LNF_B));
+    o = head_op(k, OP_NORM, one);
+    o->param = lnw;
+    o->bytes = 8.0 * (double)x.cols;
+    prog_use(b->p, row, VIEW_R);
+    prog_use(b->p, gamma, VIEW_R);
+    prog_use(b->p, beta, VIEW_R);
+    prog_use(b->p, k->h, VIEW_W);
+    prog_use(b->p, row_buffer(b, "normf", 2), VIEW_W);
+}
+
+/* The bias is added once all panels are there: kernels touch whole vectors,
+ * and a panel of columns need not end with one. */
+void gpt_emit_logits(gpt_build *b, prog_view x)
+{
+    rows_of one = {0, 1};
+    int role = b->a->tied ? PARAM_WTE : PARAM_HEAD_W;
+    int bias = params_find(b->ps, -1, PARAM_HEAD_B);
+    head k = {.b = b,
+              .weight = params_find(b->ps, -1, role),
+              .bias = -1,
+              .h = row_buffer(b, "h", b->a->C),
+              .range = {0, 1}};
+    row_norm(&k, x);
+    int64_t cols = param_rows(b->a, &b->ps->list[k.weight], b->sh.S,
+                              b->sh.tensor_lo, b->sh.tensor_hi)
+                       .rows;
+    int64_t ld = math_pad(cols);
+    int32_t buf = prog_buffer(b->p, "logits", BUF_LOGITS, -1, ld, true);
+    prog_view logits = prog_whole(b->p, buf, 1, cols, ld);
+    for (gpt_panel pn = {0}; gpt_next_panel(b, k.weight, &pn);) {
+        prog_view w = b->src->weights(b->src, k.weight, pn.row0, pn.rows);
+        head_logits(&k, pn, w, (prog_view){0}, one,
+                    prog_sub(logits, 0, 1, pn.row0, pn.rows));
+    }
+    if (bias >= 0) {
+        prog_view v = build_vector(b, bias);
+        prog_op *o = head_op(&k, OP_BIAS, one);
+        o->param = bias;
+        o->bytes = 8.0 * (double)cols;
+        prog_use(b->p, logits, VIEW_RW);
+        prog_use(b->p, v, VIEW_R);
+    }
+}
+
 /* --- gradients of the embedding ------------------------------------------- */
 
 static void demb(gpt_build *b, int par, int which, prog_view ids, prog_view dx,

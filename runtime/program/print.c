@@ -23,6 +23,7 @@ const char *op_kind_name(op_kind k)
         [OP_ATTENTION] = "attention",
         [OP_ACT] = "act",
         [OP_RESIDUAL] = "residual",
+        [OP_ROW] = "row",
         [OP_XENT_STATS] = "xent_stats",
         [OP_XENT_PICK] = "xent_pick",
         [OP_XENT_LOSS] = "xent_loss",

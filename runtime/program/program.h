@@ -67,6 +67,7 @@ typedef enum op_kind {
     OP_ATTENTION,  /* qkv out(w) lse(w)                                 */
     OP_ACT,        /* u g(w)                                            */
     OP_RESIDUAL,   /* x y out(w) [b1] [b2]                              */
+    OP_ROW,        /* x row(w): the one row that the caller asks for    */
     OP_XENT_STATS, /* logits stats(rw); part of leaf `flag` of this rank,
                     * `arg` rows after its first                        */
     OP_XENT_PICK,  /* logits targets picked(rw)                         */
