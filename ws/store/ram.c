@@ -1,8 +1,8 @@
 /*
- * Four arrays a parameter: weights, moments, gradient. The gradient rows of
- * an embedding are sparse: rows that were added to in the last step are
- * cleared when the next one begins, unless a drain replaces them all (the
- * head's part of a tied embedding).
+ * Four arrays a parameter: weights, moments, gradient; or weights alone. The
+ * gradient rows of an embedding are sparse: rows that were added to in the
+ * last step are cleared when the next one begins, unless a drain replaces
+ * them all (the head's part of a tied embedding).
  *
  * Squares are summed as rows arrive, while they are in the cache: the norm
  * then reads no gradient (a fifth of a streamed step's store traffic).
@@ -26,6 +26,7 @@ typedef struct ram {
     store base;
     ram_param *list;
     int n;
+    bool weights_only;
     const math_ops *math;
     math_ctx ctx;
 } ram;
@@ -44,7 +45,9 @@ static size_t row_bytes(const ram_param *p)
 static status ram_begin(store *s, int64_t step)
 {
     ram *r = (ram *)s;
-    (void)step;
+    REQUIRE(!r->weights_only, ST_INTERNAL,
+            "step %lld: the store has weights only and cannot train",
+            (long long)step);
     for (int i = 0; i < r->n; i++) {
         ram_param *p = &r->list[i];
         for (int64_t row = 0; p->ndirty > 0 && row < p->shape.rows; row++) {
@@ -149,10 +152,18 @@ static status ram_end(store *s, int64_t step)
     return ST_OK;
 }
 
+static status check_state(const ram_param *p, store_state which)
+{
+    REQUIRE(p->state[which] != NULL, ST_INTERNAL,
+            "the store has weights only, no moments");
+    return ST_OK;
+}
+
 static status ram_read(store *s, int par, store_state which, int64_t row0,
                        int64_t rows, float *to)
 {
     const ram_param *p = &((ram *)s)->list[par];
+    TRY(check_state(p, which));
     memcpy(to, row_of(p, p->state[which], row0), (size_t)rows * row_bytes(p));
     return ST_OK;
 }
@@ -161,6 +172,7 @@ static status ram_write(store *s, int par, store_state which, int64_t row0,
                         int64_t rows, const float *from)
 {
     ram_param *p = &((ram *)s)->list[par];
+    TRY(check_state(p, which));
     memcpy(row_of(p, p->state[which], row0), from, (size_t)rows * row_bytes(p));
     return ST_OK;
 }
@@ -169,8 +181,9 @@ static int64_t ram_bytes(const store *s)
 {
     const ram *r = (const ram *)s;
     int64_t bytes = 0;
+    int each = r->weights_only ? 4 : 16;
     for (int i = 0; i < r->n; i++) {
-        bytes += 16 * r->list[i].shape.rows * r->list[i].shape.cols;
+        bytes += each * r->list[i].shape.rows * r->list[i].shape.cols;
     }
     return bytes;
 }
@@ -206,30 +219,32 @@ static const store_ops ram_ops = {
     .destroy = ram_destroy,
 };
 
-static status param_alloc(ram_param *p, const store_param *shape)
+static status param_alloc(ram_param *p, const store_param *shape,
+                          bool weights_only)
 {
     p->shape = *shape;
     int64_t n = shape->rows * shape->cols;
-    for (int k = 0; k < 3; k++) {
-        TRY(MEM_NEW(&p->state[k], n, "store"));
+    TRY(MEM_NEW(&p->state[STORE_WEIGHT], n, "store"));
+    if (weights_only) {
+        return ST_OK;
     }
+    TRY(MEM_NEW(&p->state[STORE_M], n, "store"));
+    TRY(MEM_NEW(&p->state[STORE_V], n, "store"));
     TRY(MEM_NEW(&p->grad, n, "store"));
     TRY(MEM_NEW(&p->squares, shape->rows, "store"));
     return MEM_NEW(&p->dirty, shape->rows, "store");
 }
 
-status store_ram_create(const store_param *params, int n, const math_ops *math,
-                        int threads, store **out)
+static status create(const store_param *params, int n, const ram *like,
+                     store **out)
 {
     ram *r = NULL;
     TRY(MEM_NEW(&r, 1, "store"));
-    r->base.ops = &ram_ops;
-    r->math = math;
-    r->ctx = (math_ctx){.threads = threads};
+    *r = *like;
     status st = MEM_NEW(&r->list, n, "store");
     for (int i = 0; st == ST_OK && i < n; i++) {
         r->n = i + 1;
-        st = param_alloc(&r->list[i], &params[i]);
+        st = param_alloc(&r->list[i], &params[i], r->weights_only);
     }
     if (st != ST_OK) {
         ram_destroy(&r->base);
@@ -237,4 +252,18 @@ status store_ram_create(const store_param *params, int n, const math_ops *math,
     }
     *out = &r->base;
     return ST_OK;
+}
+
+status store_ram_create(const store_param *params, int n, const math_ops *math,
+                        int threads, store **out)
+{
+    const ram like = {
+        .base.ops = &ram_ops, .math = math, .ctx = {.threads = threads}};
+    return create(params, n, &like, out);
+}
+
+status store_ram_weights(const store_param *params, int n, store **out)
+{
+    const ram like = {.base.ops = &ram_ops, .weights_only = true};
+    return create(params, n, &like, out);
 }

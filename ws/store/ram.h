@@ -14,4 +14,9 @@ MUST_USE status store_ram_create(const store_param *params, int n,
                                  const math_ops *math, int threads,
                                  store **out);
 
+/* Weights alone, 4 bytes a parameter instead of 16: for programs that only
+ * load. begin fails, and so do reading and writing moments. */
+MUST_USE status store_ram_weights(const store_param *params, int n,
+                                  store **out);
+
 #endif
