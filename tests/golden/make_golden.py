@@ -3,11 +3,13 @@
 
 Every case is a folder with a model (config.json, model.safetensors) and
 golden.h5: the loss and all gradients of one batch, and the losses and
-gradient norms of 20 steps of AdamW. README.md beside this file says how each
+gradient norms of 20 steps of AdamW; and logits.h5: a greedy continuation of a
+short prompt with its logits. README.md beside this file says how each
 array is defined. The weights stored are float32; every computation starts
 from exactly those values, widened to float64.
 
-    make_golden.py                 write the cases that do not exist yet
+    make_golden.py                 write the cases (or logits.h5 of cases)
+                                   that do not exist yet
     make_golden.py --check         compare with the stored files, write nothing
     make_golden.py --bless CASE    rewrite a case after showing the difference
 
@@ -53,6 +55,12 @@ TRAIN = {
 # that follow the rule in even steps; see make_tokens.
 ACTIVE = 4
 FOLLOW = 0.85
+# The greedy continuation: tokens of the prompt and tokens that follow. The
+# largest logit must lead by so much of the largest magnitude that rounding in
+# float32 cannot change the choice.
+PROMPT = 3
+FOLLOWING = 8
+LEAD = 1e-4
 # --check fails above this. Float64 sums in another order differ by about
 # 1e-15, 20 steps amplify that; a change of the mathematics is far larger.
 # Gradients are stored as float32 and may move by one rounding (6e-8).
@@ -466,9 +474,36 @@ def run(model, tokens):
     }
 
 
+def follow(model, tokens):
+    """Continue the first tokens greedily; return the arrays of logits.h5."""
+    ids = [int(i) for i in tokens[0, 0, :PROMPT]]
+    rows = []
+    for _ in range(FOLLOWING):
+        with NoFloat32(), torch.no_grad():
+            out = model(input_ids=torch.tensor([ids]), use_cache=False)
+        row = out.logits[0, -1]
+        first, second = torch.topk(row, 2).values.tolist()
+        if first - second < LEAD * row.abs().max().item():
+            raise ValueError("two tokens are too close; take another seed")
+        rows.append(row.numpy())
+        ids.append(int(row.argmax()))
+    return {"tokens": np.array(ids, dtype=np.int32), "logits": np.array(rows)}
+
+
 # ---------------------------------------------------------------------------
 # Files
 # ---------------------------------------------------------------------------
+
+
+def write_logits(folder, model, name):
+    """Write logits.h5 of a case whose model is as stored."""
+    path = os.path.join(folder, "logits.h5")
+    with h5py.File(path, "w", libver=("earliest", "v108")) as out:
+        out.attrs["case"] = name
+        out.attrs["transformers"] = transformers.__version__
+        out.attrs["torch"] = str(torch.__version__)
+        for key, array in follow(model, make_tokens(CASES[name])).items():
+            out.create_dataset(key, data=array)
 
 
 def write_golden(path, name, arrays):
@@ -491,6 +526,7 @@ def make_case(parent, name):
     write_model(folder, case)
     model = read_model(folder)
     model.eval()
+    write_logits(folder, model, name)
     arrays = run(model, make_tokens(case))
     write_golden(os.path.join(folder, "golden.h5"), name, arrays)
     return arrays
@@ -507,6 +543,11 @@ def read_arrays(folder):
                 arrays[f"{key}@{attr}"] = np.asarray(value)
 
         src.visititems(keep)
+    path = os.path.join(folder, "logits.h5")
+    if os.path.exists(path):
+        with h5py.File(path, "r") as src:
+            for key in src:
+                arrays["follow/" + key] = src[key][()]
     weights = load_file(os.path.join(folder, "model.safetensors"))
     for key, tensor in weights.items():
         arrays["weights/" + key] = tensor.numpy()
@@ -570,6 +611,10 @@ def write_cases(out, names, bless):
     for name in names:
         target = os.path.join(out, name)
         if os.path.exists(target) and not bless:
+            if not os.path.exists(os.path.join(target, "logits.h5")):
+                write_logits(target, read_model(target).eval(), name)
+                print(f"{name}: logits.h5 added")
+                continue
             print(f"{name}: exists, left alone (--bless rewrites it)")
             continue
         with tempfile.TemporaryDirectory() as scratch:
