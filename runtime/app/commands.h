@@ -22,6 +22,7 @@ status command_compare(int argc, const char *const *argv);
 status command_show(int argc, const char *const *argv);
 status command_convert(int argc, const char *const *argv);
 status command_tokenize(int argc, const char *const *argv);
+status command_sample(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
 
 /* Prints the help of a command if it was asked for; true if so. */

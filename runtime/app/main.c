@@ -10,6 +10,8 @@ static const command commands[] = {
     {"train", "train a model, streamed or by a plan", command_train, true},
     {"compare", "train the same model several ways, side by side",
      command_compare, false},
+    {"sample", "write text with the weights of a checkpoint", command_sample,
+     false},
     {"show", "look inside a model, plan, checkpoint, results or data",
      command_show, false},
     {"convert", "turn a Hugging Face folder into a checkpoint", command_convert,

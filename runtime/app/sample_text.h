@@ -1,0 +1,34 @@
+/*
+ * Text and token ids for sampling: bytes (the id of a token is its byte, as
+ * text files are data for training).
+ *
+ * A plain value. Local.
+ */
+#ifndef WEFT_APP_SAMPLE_TEXT_H
+#define WEFT_APP_SAMPLE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/status.h"
+
+typedef struct sample_text {
+    int32_t vocab; /* ids are below it                                     */
+    int32_t start; /* what a text without a prompt follows                 */
+    int32_t end;   /* says that a text is over; -1: none                   */
+} sample_text;
+
+/* `tokenizer` is "bytes", or NULL: bytes for a model that fits, a vocabulary
+ * of 256 or 257. Fails with ST_USAGE. Owns: *out, sample_text_close. */
+MUST_USE status sample_text_open(const char *tokenizer, int32_t model_vocab,
+                                 sample_text *out);
+void sample_text_close(sample_text *t);
+
+/* Ids of a text, *n of them. Owns: *ids, mem_free. */
+MUST_USE status sample_text_encode(const sample_text *t, const char *text,
+                                   size_t len, int32_t **ids, int64_t *n);
+
+/* The bytes of one id, to stdout at once. Fails with ST_IO. */
+MUST_USE status sample_text_print(const sample_text *t, int32_t id);
+
+#endif
