@@ -210,12 +210,20 @@ static void report_products(bench *be)
 static void report_attention(bench *be)
 {
     static const attn cases[] = {
-        {"attention forward, T 1024", 1, 1024, {12, 64, 0, 1.0F}, false},
-        {"attention backward, T 1024", 1, 1024, {12, 64, 0, 1.0F}, true},
-        {"attention forward, window 256", 1, 1024, {12, 64, 256, 1.0F}, false},
-        {"attention backward, window 256", 1, 1024, {12, 64, 256, 1.0F}, true},
-        {"attention forward, 4 x T 256", 4, 256, {12, 64, 0, 1.0F}, false},
-        {"attention backward, 4 x T 256", 4, 256, {12, 64, 0, 1.0F}, true},
+        {"attention forward, T 1024", 1, 1024, {12, 64, 0, 1.0F, 0}, false},
+        {"attention backward, T 1024", 1, 1024, {12, 64, 0, 1.0F, 0}, true},
+        {"attention forward, window 256",
+         1,
+         1024,
+         {12, 64, 256, 1.0F, 0},
+         false},
+        {"attention backward, window 256",
+         1,
+         1024,
+         {12, 64, 256, 1.0F, 0},
+         true},
+        {"attention forward, 4 x T 256", 4, 256, {12, 64, 0, 1.0F, 0}, false},
+        {"attention backward, 4 x T 256", 4, 256, {12, 64, 0, 1.0F, 0}, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         report(be, cases[i].name, attn_flops(&cases[i]), "GF/s", run_attn,

@@ -59,12 +59,13 @@ MUST_USE status ws_compile(const arch *a, const params *ps, gpt_shape sh,
 
 /* A program that makes the logits behind one row of a sequence, for
  * exec_logits: forward only, no state but weights, one micro-batch. sh: N = 1
- * and T, D, S, threads, kblock are used; its share is filled in. The largest
- * panels that `budget` (0: none) allows. Fails with ST_BUDGET. Owns: *out,
- * program_set_fini. */
+ * and T, D, S, threads, kblock are used; its share is filled in. context > 0:
+ * keys and values of so many positions stay in the arena, T tokens join them;
+ * 0: T tokens are the whole sequence. The largest panels that `budget` (0:
+ * none) allows. Fails with ST_BUDGET. Owns: *out, program_set_fini. */
 MUST_USE status ws_compile_infer(const arch *a, const params *ps, gpt_shape *sh,
-                                 int64_t budget, program_set *out,
-                                 ws_choice *choice);
+                                 int64_t context, int64_t budget,
+                                 program_set *out, ws_choice *choice);
 
 /* A lower bound on the arena in closed form: the residual stream kept for
  * every layer, and the smallest working set. No compile. */

@@ -4,6 +4,9 @@
  *   load     E  0a 0b 1a 1b 2a 2b H H'
  *   compute  e  0  0  1  1  2  2  r h h'      r: the row that is asked for
  *
+ * With a cache (gpt_build.context) each layer's attention reads keys and values
+ * that earlier runs have left in the arena.
+ *
  * It is the forward half of a streamed step on one sequence: the same
  * operations on the same panels, so the logits are those that training has.
  */
@@ -30,9 +33,9 @@ static void emit(ws_source *s, const gpt_set *set)
 }
 
 static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
-                           const ws_choice *choice, program *p)
+                           int64_t context, const ws_choice *choice, program *p)
 {
-    gpt_build b = {.p = p, .a = a, .ps = ps, .sh = *sh};
+    gpt_build b = {.p = p, .a = a, .ps = ps, .sh = *sh, .context = context};
     gpt_range all = {0, (int32_t)sh->seqs};
     gpt_set set = {.range = all, .mbs = &all, .nmb = 1};
     ws_source s;
@@ -51,12 +54,13 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
 /* The largest panels that fit; a program over its budget is still made, for
  * what it needs. */
 static status search(const arch *a, const params *ps, const gpt_shape *sh,
-                     int64_t budget, program *p, ws_choice *choice)
+                     int64_t context, int64_t budget, program *p,
+                     ws_choice *choice)
 {
     for (int64_t panel = WS_PANEL_MOST; panel >= WS_PANEL_LEAST; panel /= 2) {
         *choice = (ws_choice){.panel_bytes = panel, .head_panel_bytes = panel};
         prog_fini(p);
-        TRY(compile_with(a, ps, sh, choice, p));
+        TRY(compile_with(a, ps, sh, context, choice, p));
         if (budget == 0 || p->peak_bytes <= budget) {
             return ST_OK;
         }
@@ -64,13 +68,14 @@ static status search(const arch *a, const params *ps, const gpt_shape *sh,
     return FAIL(ST_BUDGET,
                 "streaming %s past %lld tokens needs %s of device memory, "
                 "--device-memory is %s; raise it, or lower --context",
-                a->name, (long long)(sh->N * sh->T),
+                a->name, (long long)(context > 0 ? context : sh->T),
                 units_bytes((double)p->peak_bytes).s,
                 units_bytes((double)budget).s);
 }
 
 status ws_compile_infer(const arch *a, const params *ps, gpt_shape *sh,
-                        int64_t budget, program_set *out, ws_choice *choice)
+                        int64_t context, int64_t budget, program_set *out,
+                        ws_choice *choice)
 {
     memset(out, 0, sizeof(*out));
     sh->dp = 1;
@@ -78,7 +83,7 @@ status ws_compile_infer(const arch *a, const params *ps, gpt_shape *sh,
     TRY(gpt_shape_share(sh, 0, 0));
     status st = ws_single(out);
     if (st == ST_OK) {
-        st = search(a, ps, sh, budget, &out->classes[0], choice);
+        st = search(a, ps, sh, context, budget, &out->classes[0], choice);
     }
     if (st != ST_OK) {
         program_set_fini(out);

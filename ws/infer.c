@@ -11,9 +11,15 @@
 #include "ws/compile.h"
 #include "ws/store/ram.h"
 
-/* Smaller programs would not be faster: starting their operations is what
- * takes time. */
-enum { LEAST_POSITIONS = 32, DEFAULT_LEAVES = 4 };
+enum {
+    /* Smaller programs would not be faster: starting their operations is what
+     * takes time. */
+    LEAST_POSITIONS = 32,
+    /* Tokens that a program with a cache takes at once: weights have to come
+     * past for one as for many, and so few are free beside that. */
+    CACHED_TOKENS = 16,
+    DEFAULT_LEAVES = 4
+};
 
 struct infer {
     infer_options o; /* filled in: nothing is 0 but device_memory           */
@@ -25,11 +31,14 @@ struct infer {
     comm *world;
     const math_ops *math;
 
+    bool cached;
     gpt_shape sh; /* of the program at hand; T = 0: none                    */
     program_set set;
     exec *e;
-    const int32_t *ids; /* borrowed during a call                           */
+    const int32_t *ids; /* the batch, borrowed during a call                */
     int64_t n;
+    int32_t *known; /* ids whose keys and values are in the cache           */
+    int64_t nknown;
 };
 
 /* --- the program at hand -------------------------------------------------- */
@@ -56,6 +65,11 @@ static gpt_shape shape_of(const infer *m, int64_t positions)
                        .threads = m->o.threads};
 }
 
+static int64_t cache_size(const infer *m)
+{
+    return m->cached ? m->o.context : 0;
+}
+
 static void drop_program(infer *m)
 {
     exec_destroy(m->e);
@@ -69,8 +83,8 @@ static status make_program(infer *m, int64_t positions)
     ws_choice choice;
     drop_program(m);
     gpt_shape sh = shape_of(m, positions);
-    TRY(ws_compile_infer(&m->a, &m->ps, &sh, m->o.device_memory, &m->set,
-                         &choice));
+    TRY(ws_compile_infer(&m->a, &m->ps, &sh, cache_size(m), m->o.device_memory,
+                         &m->set, &choice));
     exec_config c = {.a = &m->a,
                      .ps = &m->ps,
                      .set = &m->set,
@@ -96,6 +110,42 @@ static int64_t positions_for(const infer *m, int64_t n)
     return p < m->o.context ? p : m->o.context;
 }
 
+/* The whole sequence in one batch. */
+static status run_whole(infer *m, const int32_t *ids, int64_t n,
+                        const float **logits)
+{
+    int64_t positions = positions_for(m, n);
+    if (n > m->sh.T || m->sh.T > 2 * positions) {
+        TRY(make_program(m, positions));
+    }
+    m->ids = ids;
+    m->n = n;
+    return exec_logits(m->e, &(exec_query){.row = n - 1}, logits);
+}
+
+/* What the cache does not know, batch by batch; at least the last token. */
+static status run_cached(infer *m, const int32_t *ids, int64_t n,
+                         const float **logits)
+{
+    int64_t at = 0;
+    while (at < m->nknown && at < n - 1 && m->known[at] == ids[at]) {
+        at++;
+    }
+    if (m->sh.T == 0) {
+        TRY(make_program(m, CACHED_TOKENS));
+    }
+    while (at < n) {
+        m->nknown = at; /* should the batch fail */
+        m->ids = ids + at;
+        m->n = n - at < m->sh.T ? n - at : m->sh.T;
+        TRY(exec_logits(m->e, &(exec_query){at, m->n - 1}, logits));
+        memcpy(m->known + at, m->ids, (size_t)m->n * sizeof(int32_t));
+        at += m->n;
+    }
+    m->nknown = n;
+    return ST_OK;
+}
+
 status infer_logits(infer *m, const int32_t *ids, int64_t n,
                     const float **logits)
 {
@@ -105,13 +155,8 @@ status infer_logits(infer *m, const int32_t *ids, int64_t n,
                 "token %d is outside the vocabulary of %d of %s", ids[i],
                 m->a.V, m->path);
     }
-    int64_t positions = positions_for(m, n);
-    if (n > m->sh.T || m->sh.T > 2 * positions) {
-        TRY(make_program(m, positions));
-    }
-    m->ids = ids;
-    m->n = n;
-    return exec_logits(m->e, 0, n - 1, logits);
+    return m->cached ? run_cached(m, ids, n, logits)
+                     : run_whole(m, ids, n, logits);
 }
 
 /* --- opening -------------------------------------------------------------- */
@@ -126,11 +171,6 @@ static status sink_write(void *self, int par, store_state which,
 
 static status make_store(infer *m)
 {
-    int64_t need = 4 * m->ps.total;
-    REQUIRE(need <= mem_host_available(), ST_BUDGET,
-            "the weights of %s need %s of this machine's memory, %s is free",
-            m->a.name, units_bytes((double)need).s,
-            units_bytes((double)mem_host_available()).s);
     store_param *list = NULL;
     TRY(MEM_NEW(&list, m->ps.n, "store"));
     for (int i = 0; i < m->ps.n; i++) {
@@ -164,18 +204,31 @@ static status check_budget(const infer *m)
 {
     program_set set;
     ws_choice choice;
-    gpt_shape sh = shape_of(m, m->o.context);
-    TRY(ws_compile_infer(&m->a, &m->ps, &sh, m->o.device_memory, &set,
-                         &choice));
+    gpt_shape sh = shape_of(m, m->cached ? CACHED_TOKENS : m->o.context);
+    TRY(ws_compile_infer(&m->a, &m->ps, &sh, cache_size(m), m->o.device_memory,
+                         &set, &choice));
     int64_t arena = set.classes[0].peak_bytes;
     program_set_fini(&set);
     int64_t free = mem_host_available();
-    REQUIRE(arena + 4 * m->ps.total <= free, ST_BUDGET,
+    int64_t need = arena + 4 * m->ps.total;
+    REQUIRE(need <= free, ST_BUDGET,
             "%s needs %s of this machine's memory (%s for the device), %s is "
             "free; lower --context",
-            m->a.name, units_bytes((double)(arena + 4 * m->ps.total)).s,
+            m->a.name, units_bytes((double)need).s,
             units_bytes((double)arena).s, units_bytes((double)free).s);
     return ST_OK;
+}
+
+/* A cache where there is room for one. */
+static status choose(infer *m)
+{
+    m->cached = !m->o.no_cache;
+    status st = check_budget(m);
+    if (st == ST_BUDGET && m->cached) {
+        m->cached = false;
+        st = check_budget(m);
+    }
+    return st;
 }
 
 static status open_model(infer *m)
@@ -183,7 +236,8 @@ static status open_model(infer *m)
     TRY(ckpt_arch(m->path, &m->a));
     TRY(params_init(&m->a, &m->ps));
     TRY(read_run(m));
-    TRY(check_budget(m));
+    TRY(choose(m));
+    TRY(MEM_NEW(&m->known, m->o.context, "infer"));
     TRY(make_store(m));
     ckpt_sink sink = {m, sink_write};
     return ckpt_load(m->path, &m->a, &m->ps, CKPT_WEIGHTS, &sink);
@@ -219,6 +273,7 @@ void infer_close(infer *m)
         m->store->ops->destroy(m->store);
     }
     params_fini(&m->ps);
+    mem_free(m->known);
     mem_free(m);
 }
 
@@ -230,4 +285,9 @@ const arch *infer_arch(const infer *m)
 int64_t infer_context(const infer *m)
 {
     return m->o.context;
+}
+
+bool infer_cached(const infer *m)
+{
+    return m->cached;
 }

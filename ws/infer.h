@@ -2,17 +2,20 @@
  * A model that continues text: from token ids to the logits of the next one.
  *
  * Owns a store with a checkpoint's weights (4 bytes a parameter; no moments),
- * one streamed program and its executor. A program works on a fixed number of
- * positions: 32, 64, 128, ... up to the context. The smallest that holds the
- * ids is compiled when the one at hand is too small or more than twice as
- * large. What
- * follows a position cannot change it, so the rest of the program's rows is
- * filled with token 0, and the logits have the same bits whatever the size,
- * the device memory and the threads: those that training has in its forward
- * part, with the tensor leaves of the checkpoint.
+ * one streamed program and its executor. There are two kinds of program:
  *
- * Costs a forward pass over that many positions a call; there is no cache of
- * keys and values.
+ *  cached   takes 16 tokens at a time; keys and values of all positions stay in
+ *           the arena. A call costs a pass of the weights for every 16 ids that
+ *           the call before did not begin with: one pass when text is continued
+ *           token by token.
+ *  whole    where the device has no room for that: all ids at once, filled up
+ *           with token 0 to 32, 64, 128, ... positions (what follows a position
+ *           cannot change it). Compiled when the one at hand is too small or
+ *           more than twice as large.
+ *
+ * The logits have the same bits whatever the kind, the device memory and the
+ * threads: those that training has in its forward part, with the tensor leaves
+ * of the checkpoint.
  *
  * One process; Collective over a world of one. One thread calls.
  */
@@ -33,7 +36,8 @@ typedef struct infer_options {
                             * made the checkpoint had in a sequence, or the
                             * model's positions where there was no run       */
     int64_t device_memory; /* arena bytes; 0: what is needed                 */
-    int64_t least;         /* positions of the smallest program; 0: 32       */
+    bool no_cache;         /* also where there is room for one               */
+    int64_t least;         /* positions of the smallest `whole`; 0: 32       */
     int threads;           /* 0: usable cores                                */
     bool reference;        /* plain kernels                                  */
 } infer_options;
@@ -49,6 +53,8 @@ void infer_close(infer *m);
 /* Lends. */
 const arch *infer_arch(const infer *m);
 int64_t infer_context(const infer *m);
+/* True where there is room for a cache. */
+bool infer_cached(const infer *m);
 
 /* logits[V] of what follows ids[n], 1 <= n <= context. Lends until the next
  * call. Fails with ST_CONFIG for an id outside the vocabulary. */

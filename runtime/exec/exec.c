@@ -166,13 +166,14 @@ static const float *find_logits(const exec *e)
     return NULL;
 }
 
-status exec_logits(exec *e, int64_t step, int64_t row, const float **logits)
+status exec_logits(exec *e, const exec_query *q, const float **logits)
 {
     const float *found = find_logits(e);
-    ASSERT(found != NULL && row >= 0 && row < e->c.sh.seqs * e->c.sh.T);
+    ASSERT(found != NULL && q->first >= 0 && q->row >= 0 &&
+           q->row < e->c.sh.T && e->c.sh.seqs == 1);
     e->forward_only = true;
-    e->step = step;
-    e->row = row;
+    e->step = 0;
+    e->query = *q;
     TRY(exec_run(e));
     *logits = found;
     return ST_OK;

@@ -98,11 +98,17 @@ MUST_USE status exec_step(exec *e, int64_t step, const exec_scalars *s,
 /* The forward part alone: loss of batch `step` (whatever the callback makes
  * of the number). Collective. */
 MUST_USE status exec_evaluate(exec *e, int64_t step, double *loss);
-/* Runs a program that ends in logits (gpt_emit_logits) on the batch of `step`:
- * those behind row `row` of its tokens. *logits: V floats and the padding of
- * the vocabulary, in the arena. Lends until the next call. One rank. */
-MUST_USE status exec_logits(exec *e, int64_t step, int64_t row,
-                            const float **logits);
+/* What a program that ends in logits (gpt_emit_logits) is asked for. */
+typedef struct exec_query {
+    int64_t first; /* position of the batch's first token: 0 without a cache */
+    int64_t row;   /* the token of the batch behind which logits are wanted  */
+} exec_query;
+
+/* Runs such a program on batch 0. A cache has keys and values of positions
+ * below `first` from earlier calls and gets those of the batch. *logits: V
+ * floats and the padding of the vocabulary, in the arena. Lends until the next
+ * call. One rank. */
+MUST_USE status exec_logits(exec *e, const exec_query *q, const float **logits);
 
 /* This rank's place and program. */
 const program *exec_program(const exec *e);

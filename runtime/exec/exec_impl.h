@@ -40,7 +40,7 @@ struct exec {
     int serial;
     bool forward_only;
     int64_t step;
-    int64_t row; /* that OP_ROW takes                                      */
+    exec_query query;
     exec_scalars scalars;
     pthread_mutex_t mutex;
     pthread_cond_t moved;

@@ -104,7 +104,8 @@ static math_attn attn_of(const exec *e, const prog_op *o)
     return (math_attn){.heads = (int32_t)(view(e, o, 0)->cols / (3 * a->D)),
                        .head_dim = a->D,
                        .window = a->window[o->layer],
-                       .scale = a->score_scale};
+                       .scale = a->score_scale,
+                       .first = o->flag ? e->query.first : 0};
 }
 
 static void attention(exec *e, const prog_op *o)
@@ -112,8 +113,19 @@ static void attention(exec *e, const prog_op *o)
     math_attn m = attn_of(e, o);
     const prog_view *qkv = view(e, o, 0);
     const prog_view *out = view(e, o, 1);
-    e->c.math->attn_fwd(&e->ctx, &m, o->seqs, e->c.sh.T, at(e, qkv), qkv->ld,
-                        at(e, out), out->ld, at(e, view(e, o, 2)));
+    ASSERT(!o->flag || m.first + out->rows <= qkv->rows);
+    e->c.math->attn_fwd(&e->ctx, &m, o->seqs, m.first + e->c.sh.T, at(e, qkv),
+                        qkv->ld, at(e, out), out->ld, at(e, view(e, o, 2)));
+}
+
+static void cache(exec *e, const prog_op *o)
+{
+    const prog_view *qkv = view(e, o, 0);
+    const prog_view *all = view(e, o, 1);
+    ASSERT(e->query.first + qkv->rows <= all->rows);
+    e->c.math->copy(&e->ctx, qkv->rows, qkv->cols,
+                    at(e, all) + e->query.first * all->ld, all->ld, at(e, qkv),
+                    qkv->ld);
 }
 
 static void dattention(exec *e, const prog_op *o)
@@ -136,7 +148,8 @@ static void rope(exec *e, const prog_op *o)
                    .head_dim = a->D,
                    .dims = a->rotary_dims,
                    .pairing = a->rotary_pairing,
-                   .base = a->rotary_base};
+                   .base = a->rotary_base,
+                   .first = e->query.first};
     e->c.math->rope(&e->ctx, &r, o->seqs, e->c.sh.T, o->flag != 0, at(e, v),
                     v->ld);
 }
@@ -205,9 +218,12 @@ static void position(exec *e, const prog_op *o)
     const prog_view *wpe = view(e, o, 0);
     const prog_view *x = view(e, o, 1);
     int64_t T = e->c.sh.T;
+    /* The rest of a batch that goes beyond the last position is padding. */
+    int64_t left = wpe->rows - e->query.first;
+    int64_t n = left < T ? left : T;
     for (int32_t s = 0; s < o->seqs; s++) {
-        e->c.math->add(&e->ctx, T, x->cols, at(e, x) + s * T * x->ld, x->ld,
-                       at(e, wpe), wpe->ld);
+        e->c.math->add(&e->ctx, n, x->cols, at(e, x) + s * T * x->ld, x->ld,
+                       at(e, wpe) + e->query.first * wpe->ld, wpe->ld);
     }
 }
 
@@ -216,7 +232,7 @@ static void row(exec *e, const prog_op *o)
     const prog_view *x = view(e, o, 0);
     const prog_view *y = view(e, o, 1);
     e->c.math->copy(&e->ctx, 1, x->cols, at(e, y), y->ld,
-                    at(e, x) + e->row * x->ld, x->ld);
+                    at(e, x) + e->query.row * x->ld, x->ld);
 }
 
 /* --- softmax cross entropy ------------------------------------------------ */
@@ -299,6 +315,9 @@ void exec_compute(exec *e, const prog_op *o)
         break;
     case OP_ROPE:
         rope(e, o);
+        break;
+    case OP_CACHE:
+        cache(e, o);
         break;
     case OP_ATTENTION:
         attention(e, o);

@@ -580,7 +580,8 @@ static int64_t largest_sum(const program *p)
 void gpt_emit_work(gpt_build *b)
 {
     const gpt_shape *sh = &b->sh;
-    size_t bytes = math_work_bytes(sh->threads, sh->T, largest_sum(b->p),
+    int64_t keys = b->context + sh->T; /* a cache has room for a batch more */
+    size_t bytes = math_work_bytes(sh->threads, keys, largest_sum(b->p),
                                    sh->D > sh->S ? sh->D : sh->S);
     size_t rows = math_rows_work_bytes(sh->seqs * sh->T);
     bytes = bytes > rows ? bytes : rows;

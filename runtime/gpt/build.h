@@ -97,6 +97,10 @@ typedef struct gpt_build {
     int32_t acc_planes;          /* gradients: planes over micro-batches  */
     int32_t head_planes;         /* the same over chunks of the head      */
     int32_t keep_eighths;        /* of the vocabulary's logits, panels    */
+    /* Positions whose keys and values stay in the arena from one run to the
+     * next, in layers that gpt_emit_forward adds; the batch's T tokens come
+     * behind those that are there. 0: no cache, a batch is all there is. */
+    int64_t context;
 } gpt_build;
 
 /* A set of sequences whose activations lie in one buffer each, worked on in

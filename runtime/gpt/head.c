@@ -50,7 +50,8 @@ void gpt_emit_embed(gpt_build *b, const gpt_set *set, prog_view table,
     int wpe = params_find(b->ps, -1, PARAM_WPE);
     prog_view rows = {0};
     if (wpe >= 0) {
-        rows = b->src->weights(b->src, wpe, 0, b->sh.T);
+        int64_t n = b->context > 0 ? b->context : b->sh.T;
+        rows = b->src->weights(b->src, wpe, 0, n);
     }
     for (int i = 0; i < set->nmb; i++) {
         mb_rows m = build_mb(b, set, i);

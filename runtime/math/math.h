@@ -86,6 +86,8 @@ typedef struct math_attn {
     int32_t head_dim; /* D                                                 */
     int32_t window;   /* keys seen: i - j < window; 0 = all before         */
     float scale;      /* scores are scale * q.k                            */
+    int64_t first;    /* forward of one sequence: queries before it have
+                       * been answered, out and lse begin with it          */
     /* Layout of q, k, v in a row of qkv: head h has q at h*3*D, k at
      * h*3*D + D, v at h*3*D + 2*D. */
 } math_attn;
@@ -96,6 +98,7 @@ typedef struct math_rope {
     int32_t dims; /* rotated dims, the first of each head; even             */
     math_pairing pairing;
     float base;
+    int64_t first; /* position of row 0                                    */
 } math_rope;
 
 /* AdamW scalars of one step, PyTorch's definition (decoupled decay):
@@ -167,12 +170,13 @@ typedef struct math_ops {
                  int64_t ld);
 
     /* Rotates q and k of every head in qkv, in place. Position of row t is
-     * t % T. inverse = 1 rotates gradients back. */
+     * first + t % T. inverse = 1 rotates gradients back. */
     void (*rope)(const math_ctx *, const math_rope *, int64_t B, int64_t T,
                  bool inverse, float *qkv, int64_t ld);
 
     /* out[t][h*D + d]; lse[t][h] = log sum exp of the scores. B sequences of
-     * T rows each. Work done grows with the window. */
+     * T rows each; B = 1 where `first` is not 0. Work done grows with the
+     * window. */
     void (*attn_fwd)(const math_ctx *, const math_attn *, int64_t B, int64_t T,
                      const float *qkv, int64_t ld, float *out, int64_t ldo,
                      float *lse);

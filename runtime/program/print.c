@@ -20,6 +20,7 @@ const char *op_kind_name(op_kind k)
         [OP_FORWARD] = "forward",
         [OP_BIAS] = "bias",
         [OP_ROPE] = "rope",
+        [OP_CACHE] = "cache",
         [OP_ATTENTION] = "attention",
         [OP_ACT] = "act",
         [OP_RESIDUAL] = "residual",

@@ -128,15 +128,17 @@ static void test_hugging_face(void **state)
     }
 }
 
-/* least 1: sizes 4, 8, 11 or 16 for these prompts; without: the context. */
+/* With and without a cache; least 1: sizes 4, 8, 11 or 16 for these prompts;
+ * none: the context. */
 static void test_same_bits(void **state)
 {
     static const infer_options ways[] = {
-        {.threads = 1, .least = 1},
-        {.threads = 2, .least = 5},
-        {.threads = 3},
-        {.threads = 2, .device_memory = 2 << 20},
+        {.threads = 2},
         {.threads = 1, .context = ALL},
+        {.threads = 1, .no_cache = true, .least = 1},
+        {.threads = 2, .no_cache = true, .least = 5},
+        {.threads = 3, .no_cache = true},
+        {.threads = 2, .no_cache = true, .context = ALL},
     };
     (void)state;
     for (size_t c = 0; c < sizeof(cases) / sizeof(*cases); c++) {

@@ -16,7 +16,8 @@
 enum {
     BUFFERS = 10,
     FLOATS = 1 << 20, /* in each */
-    IDS = 4096
+    IDS = 4096,
+    LONGEST = 1200 /* positions of attention */
 };
 
 static const double TOLERANCE = 2e-5;
@@ -47,7 +48,7 @@ static inline int set_up(void **state)
             return -1;
         }
     }
-    ctx.work_bytes = math_work_bytes(4, 512, 1 << 20, 16);
+    ctx.work_bytes = math_work_bytes(4, LONGEST, 1 << 20, 16);
     size_t rows = math_rows_work_bytes(IDS);
     ctx.work_bytes = rows > ctx.work_bytes ? rows : ctx.work_bytes;
     return mem_alloc(ctx.work_bytes, 1, "test", &ctx.work) == ST_OK ? 0 : -1;

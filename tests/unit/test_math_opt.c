@@ -241,13 +241,32 @@ static void adamw_agrees(void **state)
     }
 }
 
+/* Rows from `first` on are rotated as they are among all. */
+static void rope_continues(const math_rope *rope, int64_t T, int64_t cols,
+                           int64_t ld)
+{
+    const math_ops *const sets[] = {&math_ref, &math_opt};
+    for (int i = 0; i < 2; i++) {
+        math_rope late = *rope;
+        late.first = pick(0, T - 1);
+        int64_t n = T - late.first;
+        fill(buf[3], T, cols, ld);
+        memcpy(buf[4], buf[3] + late.first * ld,
+               sizeof(float) * (size_t)(n * ld));
+        sets[i]->rope(any(), rope, 1, T, false, buf[3], ld);
+        sets[i]->rope(any(), &late, 1, n, false, buf[4], ld);
+        assert_same(buf[3] + late.first * ld, buf[4], n, cols, ld);
+    }
+}
+
 static void rope_agrees(void **state)
 {
     (void)state;
     for (int round = 0; round < 30; round++) {
         int D = round % 3 ? 24 : 64;
-        math_rope rope = {(int32_t)pick(1, 3), D, (int32_t)pick(1, D / 2) * 2,
-                          (math_pairing)(round & 1), 10000.0F};
+        math_rope rope = {
+            (int32_t)pick(1, 3),       D,        (int32_t)pick(1, D / 2) * 2,
+            (math_pairing)(round & 1), 10000.0F, 0};
         int64_t B = pick(1, 3);
         int64_t T = pick(1, 50);
         int64_t cols = rope.heads * 3 * D;
@@ -264,6 +283,7 @@ static void rope_agrees(void **state)
         assert_close(buf[1], ld, buf[0], ld, B * T, cols);
         assert_same(buf[1], buf[2], B * T, cols, ld);
         assert_gaps(buf[1], B * T, cols, ld);
+        rope_continues(&rope, T, cols, ld);
     }
 }
 
@@ -320,7 +340,7 @@ static void attention_agrees_and_divides(void **state)
         const int32_t windows[] = {0, 1, 5, (int32_t)T + 3};
         int32_t D = dims[i / 16 % 3];
         shape s = {
-            {heads[i / 48], D, windows[i / 4 % 4], 1.0F / sqrtf((float)D)},
+            {heads[i / 48], D, windows[i / 4 % 4], 1.0F / sqrtf((float)D), 0},
             1 + (i & 1),
             T,
             heads[i / 48] * D,
@@ -347,12 +367,47 @@ static void attention_agrees_and_divides(void **state)
     }
 }
 
+/* Late queries alone: the bits that they have among all. */
+static void attn_continues(void **state)
+{
+    const math_ops *const sets[] = {&math_ref, &math_opt};
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        int64_t T = i % 2 ? pick(97, 250) : pick(2, 97);
+        int64_t window = i % 4 ? pick(1, T) : 0;
+        if (i % 6 == 5) { /* sums over keys of several blocks of k */
+            T = pick(1000, LONGEST);
+            window = pick(600, 900);
+        }
+        int32_t D = i % 3 ? 8 : 20;
+        math_attn at = {.heads = 2,
+                        .head_dim = D,
+                        .window = (int32_t)window,
+                        .scale = 0.5F};
+        int64_t C = at.heads * D;
+        int64_t ld = 3 * C + pick(0, 5);
+        int64_t ldo = C + pick(0, 5);
+        fill(buf[0], T, 3 * C, ld);
+        fill(buf[1], T, C, ldo);
+        fill(buf[2], T, C, ldo);
+        const math_ops *op = sets[i % 5 > 0];
+        op->attn_fwd(any(), &at, 1, T, buf[0], ld, buf[1], ldo, buf[3]);
+        at.first = pick(0, T - 1);
+        op->attn_fwd(any(), &at, 1, T, buf[0], ld, buf[2], ldo, buf[4]);
+        int64_t n = T - at.first;
+        assert_same(buf[1] + at.first * ldo, buf[2], n, C, ldo);
+        assert_same(buf[3] + at.first * at.heads, buf[4], n, at.heads,
+                    at.heads);
+        assert_gaps(buf[2], n, C, ldo);
+    }
+}
+
 /* A NaN in one query shows in its own outputs and nowhere else. */
 static void attention_passes_nan_on(void **state)
 {
     (void)state;
     enum { T = 40, D = 8, LD = 3 * D };
-    math_attn at = {1, D, 0, 1.0F};
+    math_attn at = {1, D, 0, 1.0F, 0};
     fill(buf[0], T, LD, LD);
     buf[0][20 * LD + 3] = NAN;
     math_opt.attn_fwd(any(), &at, 1, T, buf[0], LD, buf[1], D, buf[2]);
@@ -367,7 +422,7 @@ static void attention_large_scores(void **state)
 {
     (void)state;
     enum { T = 100, D = 8, LD = 3 * D };
-    math_attn at = {1, D, 0, 1.0F};
+    math_attn at = {1, D, 0, 1.0F, 0};
     fill(buf[0], T, LD, LD);
     for (int64_t i = 0; i < T * LD; i++) {
         buf[0][i] *= i % LD < 2 * D ? 30.0F : 1.0F;
@@ -496,6 +551,7 @@ int main(void)
         cmocka_unit_test(element_wise_agree),
         cmocka_unit_test(adamw_agrees),
         cmocka_unit_test(rope_agrees),
+        cmocka_unit_test(attn_continues),
         cmocka_unit_test(attention_agrees_and_divides),
         cmocka_unit_test(attention_passes_nan_on),
         cmocka_unit_test(attention_large_scores),

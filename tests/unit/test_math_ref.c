@@ -256,7 +256,7 @@ static void rope_is_a_rotation(void **state)
     (void)state;
     enum { B = 2, T = 5, HEADS = 2, D = 8, LD = HEADS * 3 * D, N = B * T * LD };
     for (int pairing = 0; pairing < 2; pairing++) {
-        math_rope rope = {HEADS, D, 6, (math_pairing)pairing, 10000.0F};
+        math_rope rope = {HEADS, D, 6, (math_pairing)pairing, 10000.0F, 0};
         float x[N], y[N], rx[N], ry[N];
         fill(x, N);
         fill(y, N);
@@ -281,14 +281,14 @@ static void rope_values(void **state)
     q[0] = 1;
     q[2] = 1;
     q[3] = 5;
-    math_rope rope = {1, D, 2, PAIR_NEIGHBOURS, 10000.0F};
+    math_rope rope = {1, D, 2, PAIR_NEIGHBOURS, 10000.0F, 0};
     math_ref.rope(&CTX, &rope, 1, T, false, x, 3 * D);
     assert_close((double)q[0], cos(2.0), 1e-6);
     assert_close((double)q[1], sin(2.0), 1e-6);
     assert_true(q[2] == 1.0F && q[3] == 5.0F);
     memset(x, 0, sizeof x);
     q[1] = 1;
-    rope = (math_rope){1, D, 4, PAIR_HALVES, 100.0F};
+    rope = (math_rope){1, D, 4, PAIR_HALVES, 100.0F, 0};
     math_ref.rope(&CTX, &rope, 1, T, false, x, 3 * D);
     /* The second pair is elements 1 and 3; its frequency is 1/10. */
     assert_close((double)q[1], cos(0.2), 1e-6);

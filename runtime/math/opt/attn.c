@@ -27,10 +27,12 @@
 #include "runtime/math/opt/opt.h"
 #include "runtime/math/opt/vec.h"
 
-/* One block of queries of one head. Row r is query q0 + r; column c of a
- * score matrix is key lo + c. */
+/* One block of queries of one head. Row r is query from + r; column c of a
+ * score matrix is key lo + c. from is q0 but where the first queries have been
+ * answered; keys go by q0, so that the sums stay the same. */
 typedef struct block {
     int64_t q0, q1;
+    int64_t from;
     int64_t lo;
     int64_t rows;
     int64_t keys;
@@ -42,8 +44,9 @@ static block block_at(const math_attn *at, int64_t q0, int64_t T)
     block b;
     b.q0 = q0;
     b.q1 = q0 + OPT_QUERIES < T ? q0 + OPT_QUERIES : T;
+    b.from = q0 > at->first ? q0 : at->first;
     b.lo = at->window > 0 && q0 >= at->window ? q0 - at->window + 1 : 0;
-    b.rows = b.q1 - b.q0;
+    b.rows = b.q1 - b.from;
     b.keys = b.q1 - b.lo;
     b.ld = math_pad(b.keys);
     return b;
@@ -53,7 +56,7 @@ static block block_at(const math_attn *at, int64_t q0, int64_t T)
 static void seen(const math_attn *at, const block *b, int64_t r, int64_t *c0,
                  int64_t *c1)
 {
-    int64_t q = b->q0 + r;
+    int64_t q = b->from + r;
     int64_t first = at->window > 0 && q >= at->window ? q - at->window + 1 : 0;
     *c0 = first - b->lo;
     *c1 = q + 1 - b->lo;
@@ -107,7 +110,8 @@ static void row_scale(float *row, int64_t n, float by)
     }
 }
 
-/* q, k, v point at this head's first row of the sequence. */
+/* q, k, v point at this head's first row of the sequence; out and lse at that
+ * of the first query. */
 static void forward_block(const math_attn *at, const block *b, const float *q,
                           int64_t ld, float *out, int64_t ldo, float *lse,
                           float *S)
@@ -116,7 +120,8 @@ static void forward_block(const math_attn *at, const block *b, const float *q,
     const float *k = q + D;
     const float *v = q + 2 * D;
     float inverse[OPT_QUERIES];
-    matmul_one(false, true, b->rows, b->keys, D, q + b->q0 * ld, ld,
+    int64_t row0 = b->from - at->first;
+    matmul_one(false, true, b->rows, b->keys, D, q + b->from * ld, ld,
                k + b->lo * ld, ld, 0.0F, S, b->ld);
     for (int64_t r = 0; r < b->rows; r++) {
         int64_t c0, c1, v0, v1;
@@ -124,10 +129,10 @@ static void forward_block(const math_attn *at, const block *b, const float *q,
         seen(at, b, r, &c0, &c1);
         mask(b, S + r * b->ld, c0, c1, &v0, &v1);
         float max = row_softmax(at->scale, S + r * b->ld + v0, v1 - v0, &sum);
-        lse[(b->q0 + r) * at->heads] = max + logf(sum);
+        lse[(row0 + r) * at->heads] = max + logf(sum);
         inverse[r] = 1.0F / sum;
     }
-    float *o = out + b->q0 * ldo;
+    float *o = out + row0 * ldo;
     matmul_one(false, false, b->rows, D, b->keys, S, b->ld, v + b->lo * ld, ld,
                0.0F, o, ldo);
     for (int64_t r = 0; r < b->rows; r++) {
@@ -148,9 +153,11 @@ void opt_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
                   int64_t T, const float *qkv, int64_t ld, float *out,
                   int64_t ldo, float *lse)
 {
-    int64_t blocks = (T + OPT_QUERIES - 1) / OPT_QUERIES;
+    int64_t done = at->first / OPT_QUERIES; /* blocks */
+    int64_t blocks = (T + OPT_QUERIES - 1) / OPT_QUERIES - done;
     int64_t heads = at->heads;
     int64_t D = at->head_dim;
+    ASSERT(at->first >= 0 && at->first < T && (B == 1 || at->first == 0));
 #pragma omp parallel num_threads(ctx->threads)
     {
         float *S = my_work(ctx, T);
@@ -159,8 +166,8 @@ void opt_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
         for (int64_t i = 0; i < blocks * B * heads; i++) {
             int64_t head = i % heads;
             int64_t row0 = i / heads % B * T;
-            int64_t q0 = (blocks - 1 - i / (heads * B)) * OPT_QUERIES;
-            block b = block_at(at, q0, T);
+            int64_t late = done + blocks - 1 - i / (heads * B);
+            block b = block_at(at, late * OPT_QUERIES, T);
             forward_block(at, &b, qkv + row0 * ld + head * 3 * D, ld,
                           out + row0 * ldo + head * D, ldo,
                           lse + row0 * heads + head, S);
@@ -243,6 +250,7 @@ void opt_attn_bwd(const math_ctx *ctx, const math_attn *at, int64_t B,
 {
     int64_t heads = at->heads;
     int64_t D = at->head_dim;
+    ASSERT(at->first == 0);
 #pragma omp parallel num_threads(ctx->threads)
     {
         float *P = my_work(ctx, T);

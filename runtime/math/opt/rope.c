@@ -47,7 +47,7 @@ void opt_rope(const math_ctx *ctx, const math_rope *rope, int64_t B, int64_t T,
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t t = 0; t < T; t++) {
         angles a;
-        angles_at(rope, t, inverse, &a);
+        angles_at(rope, rope->first + t, inverse, &a);
         for (int64_t b = 0; b < B; b++) {
             for (int64_t h = 0; h < rope->heads; h++) {
                 float *q = qkv + (b * T + t) * ld + h * 3 * rope->head_dim;

@@ -70,15 +70,19 @@ void ref_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
         int64_t i = n % T;
         int64_t h = n / T % at->heads;
         int64_t row0 = n / T / at->heads * T;
+        if (i < at->first) {
+            continue;
+        }
         head hd = head_at(at, row0, h, qkv, ld);
         double norm = log_sum_exp(&hd, i);
-        lse[(row0 + i) * at->heads + h] = (float)norm;
+        int64_t row = row0 + i - at->first;
+        lse[row * at->heads + h] = (float)norm;
         for (int64_t d = 0; d < hd.D; d++) {
             double sum = 0;
             for (int64_t j = first_key(&hd, i); j <= i; j++) {
                 sum += exp(score(&hd, i, j) - norm) * (double)hd.v[j * ld + d];
             }
-            out[(row0 + i) * ldo + h * hd.D + d] = (float)sum;
+            out[row * ldo + h * hd.D + d] = (float)sum;
         }
     }
 }

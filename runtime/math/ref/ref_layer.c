@@ -185,10 +185,11 @@ void ref_rope(const math_ctx *ctx, const math_rope *rope, int64_t B, int64_t T,
 {
     (void)ctx;
     for (int64_t t = 0; t < B * T; t++) {
+        int64_t pos = rope->first + t % T;
         for (int64_t h = 0; h < rope->heads; h++) {
             float *q = qkv + t * ld + h * 3 * rope->head_dim;
-            rotate(rope, t % T, inverse, q);
-            rotate(rope, t % T, inverse, q + rope->head_dim);
+            rotate(rope, pos, inverse, q);
+            rotate(rope, pos, inverse, q + rope->head_dim);
         }
     }
 }
