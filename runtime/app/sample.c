@@ -84,7 +84,6 @@ typedef struct writing {
     int32_t *window; /* ids that are seen; room for one beyond the context */
     int64_t n;
     int64_t written;
-    bool at_line_start;
 } writing;
 
 static status check_options(const sample_args *a, const opt_parsed *parsed)
@@ -104,12 +103,6 @@ static status check_options(const sample_args *a, const opt_parsed *parsed)
 }
 
 /* --- writing -------------------------------------------------------------- */
-
-static status print(writing *w, int32_t id)
-{
-    w->at_line_start = id == '\n';
-    return sample_text_print(&w->text, id);
-}
 
 /* The window holds at most the context: where it is full its newer half, and
  * the new token behind it, stay. */
@@ -136,7 +129,7 @@ static status write_on(writing *w)
         if (id == w->text.end) {
             return ST_OK;
         }
-        TRY(print(w, id));
+        TRY(sample_text_print(&w->text, id));
         remember(w, id);
     }
     REQUIRE(w->written == w->a->tokens, ST_SIGNAL,
@@ -164,14 +157,14 @@ static status begin(writing *w, const int32_t *ids, int64_t n)
                 w->window[i], infer_arch(w->m)->name, infer_arch(w->m)->V);
     }
     for (int64_t i = 0; i < n; i++) {
-        TRY(print(w, ids[i]));
+        TRY(sample_text_print(&w->text, ids[i]));
     }
     return ST_OK;
 }
 
 static void say_rate(const writing *w, double seconds)
 {
-    if (w->written > 0 && !w->at_line_start && isatty(STDOUT_FILENO) == 1) {
+    if (w->text.in_line && isatty(STDOUT_FILENO) == 1) {
         (void)putchar('\n');
     }
     if (log_has_progress()) {

@@ -41,9 +41,9 @@ status sample_text_encode(const sample_text *t, const char *text, size_t len,
     return ST_OK;
 }
 
-status sample_text_print(const sample_text *t, int32_t id)
+status sample_text_print(sample_text *t, int32_t id)
 {
-    (void)t;
+    t->in_line = id != '\n';
     REQUIRE(putchar(id) != EOF && fflush(stdout) == 0, ST_IO,
             "standard output cannot be written");
     return ST_OK;

@@ -2,11 +2,12 @@
  * Text and token ids for sampling: bytes (the id of a token is its byte, as
  * text files are data for training).
  *
- * A plain value. Local.
+ * Plain struct in the caller's storage. Local.
  */
 #ifndef WEFT_APP_SAMPLE_TEXT_H
 #define WEFT_APP_SAMPLE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ typedef struct sample_text {
     int32_t vocab; /* ids are below it                                     */
     int32_t start; /* what a text without a prompt follows                 */
     int32_t end;   /* says that a text is over; -1: none                   */
+    bool in_line;  /* what was printed last does not end a line            */
 } sample_text;
 
 /* `tokenizer` is "bytes", or NULL: bytes for a model that fits, a vocabulary
@@ -29,6 +31,6 @@ MUST_USE status sample_text_encode(const sample_text *t, const char *text,
                                    size_t len, int32_t **ids, int64_t *n);
 
 /* The bytes of one id, to stdout at once. Fails with ST_IO. */
-MUST_USE status sample_text_print(const sample_text *t, int32_t id);
+MUST_USE status sample_text_print(sample_text *t, int32_t id);
 
 #endif

@@ -205,6 +205,32 @@ static void test_ram_update(void **state)
 
 /* --- null ----------------------------------------------------------------- */
 
+/* Weights alone: they move as ever, the rest is refused. */
+static void test_ram_weights(void **state)
+{
+    store *s = NULL;
+    float w[MOST];
+    float have[MOST];
+    const int32_t ids[2] = {7, 3};
+    (void)state;
+    assert_int_equal(store_ram_weights(shapes, PARAMS, &s), ST_OK);
+    assert_int_equal(s->ops->bytes(s), 4 * (10 + 6 + 1) * COLS);
+    fill(w, 10 * COLS, 3.0F);
+    write_weights(s, EMB, 3.0F);
+    assert_int_equal(s->ops->load(s, EMB, 2, 5, have), ST_OK);
+    assert_memory_equal(have, w + 2 * COLS, 5 * COLS * sizeof(float));
+    assert_int_equal(s->ops->load_rows(s, EMB, ids, 2, have), ST_OK);
+    assert_memory_equal(have, w + 7 * COLS, COLS * sizeof(float));
+    assert_memory_equal(have + COLS, w + 3 * COLS, COLS * sizeof(float));
+    assert_int_equal(s->ops->read(s, EMB, STORE_WEIGHT, 9, 1, have), ST_OK);
+    assert_memory_equal(have, w + 9 * COLS, COLS * sizeof(float));
+    assert_int_equal(s->ops->begin(s, 0), ST_INTERNAL);
+    assert_int_equal(s->ops->read(s, EMB, STORE_M, 0, 1, have), ST_INTERNAL);
+    assert_int_equal(s->ops->write(s, EMB, STORE_V, 0, 1, w), ST_INTERNAL);
+    s->ops->destroy(s);
+    assert_int_equal(mem_live(), 0);
+}
+
 static void test_null(void **state)
 {
     (void)state;
@@ -408,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_ram_moves),
         cmocka_unit_test(test_ram_gradients),
         cmocka_unit_test(test_ram_update),
+        cmocka_unit_test(test_ram_weights),
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_check_passes),
         cmocka_unit_test(test_check_rows),
