@@ -49,8 +49,9 @@ static const opt_row rows[] = {
             .help = "only the likeliest that together have probability X"),
     OPT_I64(A, seed, "seed", .value = "N", .def = "1", .min = 0, .max = 9e18,
             .help = "of the choices; the same seed, the same text"),
-    OPT_STR(A, tokenizer, "tokenizer", .value = "bytes",
-            .help = "default: bytes, if the vocabulary is that of bytes"),
+    OPT_STR(A, tokenizer, "tokenizer", .value = "bytes|FILE",
+            .help = "what the text was tokenized with; default: bytes, if the "
+                    "vocabulary is theirs"),
     OPT_I64(A, context, "context", .value = "N", .def = "0", .min = 0,
             .max = 1e6, .unit = "tokens",
             .help = "seen at once; 0: --seq of the run, or the model's "
@@ -67,7 +68,8 @@ static const opt_command sample_command = {
     .about = "Writes text with the weights of a checkpoint, which stream past "
              "the device as in\ntraining. Text goes to standard output.",
     .example = "weft sample a.h5 --prompt 'In the beginning' --tokens 300\n"
-               "weft sample a.h5 --temperature 0 --prompt-file start.txt",
+               "weft sample a.h5 --temperature 0 --prompt-file start.txt\n"
+               "weft sample b.h5 --tokenizer tokenizer.json --top-p 0.9",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),

@@ -1,6 +1,6 @@
 /*
- * Text and token ids for sampling: bytes (the id of a token is its byte, as
- * text files are data for training).
+ * Text and token ids for sampling: a tokenizer, and what of it can be told
+ * from the model.
  *
  * Plain struct in the caller's storage. Local.
  */
@@ -12,17 +12,22 @@
 #include <stdint.h>
 
 #include "runtime/base/status.h"
+#include "runtime/text/tokenizer.h"
 
 typedef struct sample_text {
+    tokenizer *tok;
     int32_t vocab; /* ids are below it                                     */
     int32_t start; /* what a text without a prompt follows                 */
     int32_t end;   /* says that a text is over; -1: none                   */
     bool in_line;  /* what was printed last does not end a line            */
 } sample_text;
 
-/* `tokenizer` is "bytes", or NULL: bytes for a model that fits, a vocabulary
- * of 256 or 257. Fails with ST_USAGE. Owns: *out, sample_text_close. */
-MUST_USE status sample_text_open(const char *tokenizer, int32_t model_vocab,
+/* `name` as for tokenizer_open, or NULL: bytes for a model that fits, a
+ * vocabulary of 256 or 257. Texts without a prompt follow the end of another;
+ * of bytes, and where there is no such token, a new line. Fails as
+ * tokenizer_open, ST_USAGE (NULL does not do), ST_CONFIG (the tokenizer has
+ * more tokens than the model). Owns: *out, sample_text_close. */
+MUST_USE status sample_text_open(const char *name, int32_t model_vocab,
                                  sample_text *out);
 void sample_text_close(sample_text *t);
 

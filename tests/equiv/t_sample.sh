@@ -93,6 +93,18 @@ check 'says the rhyme' \
 check 'word by word' test "$(cat "$work/a")" = \
     "$(head -c 43 "$work/rhyme")"
 
+# Tokens of several bytes: greedily through a rhyme learned as such.
+check 'tokenize' "$WEFT" tokenize "$work/rhyme" -o "$work/rhyme.bin" \
+    --train 262 --save-tokenizer "$work/rhyme.json"
+check 'learns it by tokens' \
+    "$WEFT" train gpt-neo-tiny --vocab 262 --data "$work/rhyme.bin" \
+    --steps 60 --batch 4 --seq 32 --save "$work/rhyme2.ckpt" -q
+check 'says it' sample a "$work/rhyme2.ckpt" --prompt abcdefgh -n 6 \
+    --temperature 0 --tokenizer "$work/rhyme.json"
+check 'in fewer tokens than bytes' test "$(wc -c <"$work/a")" -gt 14
+check 'the right ones' test "$(cat "$work/a")" = \
+    "$(head -c "$(wc -c <"$work/a")" "$work/rhyme")"
+
 # A signal ends it between two tokens, with the text so far.
 "$WEFT" sample "$c" -n 1000000 >"$work/long" 2>"$work/err" &
 pid=$!

@@ -35,6 +35,11 @@ refused $CONFIG 'prompt has token 97|is 61' \
     sample g.h5 --tokenizer bytes --prompt a
 accepted sample g.h5 --tokenizer bytes --prompt 123 -n 3
 
+# Tokenizers.
+accepted tokenize text.txt -o t.bin --train 300 --save-tokenizer t.json
+refused $CONFIG 't.json has 300 tokens|61' sample g.h5 --tokenizer t.json
+refused $NOINPUT 'none.json' sample g.h5 --tokenizer none.json
+
 # Numbers.
 refused $USAGE '--tokens' sample c.h5 -n 0
 refused $USAGE '--temperature' sample c.h5 --temperature -1
