@@ -78,6 +78,12 @@ MUST_USE status arch_open(const char *model, arch *out);
  * mem_free. */
 MUST_USE status arch_config_text(const char *model, char **out);
 
+/* The config.json that transformers needs to load the model `a`: `config`, the
+ * text it was read from, with a's depth, all of its sizes written out, the
+ * class of the family, and float32 as the type of the weights. Fails as
+ * arch_open. Owns: *out, mem_free. */
+MUST_USE status arch_hf_config(const arch *a, const char *config, char **out);
+
 /* Cuts depth to `layers`, keeps width. Fails if layers > L. */
 MUST_USE status arch_cut(arch *a, int layers);
 

@@ -17,6 +17,8 @@ static const hf_key common_keys[] = {
     {"is_encoder_decoder", HF_FALSE},
     {"add_cross_attention", HF_FALSE},
     {"pruned_heads", HF_FALSE},
+    {"per_layer_config", HF_FALSE},
+    {"quantization_config", HF_FALSE},
     {"architectures", HF_IGNORE},
     {"attn_implementation", HF_IGNORE},
     {"auto_map", HF_IGNORE},
@@ -71,6 +73,7 @@ static const hf_key common_keys[] = {
     {"temperature", HF_IGNORE},
     {"tf_legacy_loss", HF_IGNORE},
     {"tie_encoder_decoder", HF_IGNORE},
+    {"tie_last_hidden_states", HF_IGNORE}, /* which one is handed out */
     {"tokenizer_class", HF_IGNORE},
     {"top_k", HF_IGNORE},
     {"top_p", HF_IGNORE},
@@ -104,6 +107,9 @@ static const hf_key gpt2_keys[] = {
     {"scale_attn_weights", HF_SCALED},
     {"scale_attn_by_inverse_layer_idx", HF_FALSE},
     {"reorder_and_upcast_attn", HF_IGNORE}, /* all is fp32 here anyway */
+    {"n_special", HF_IGNORE},               /* of the first published files */
+    {"predict_special_tokens", HF_IGNORE},
+    {"output_past", HF_IGNORE},
     {NULL, HF_IGNORE},
 };
 
@@ -182,6 +188,7 @@ static const hf_key gpt_neox_keys[] = {
 static const hf_family families[] = {
     {
         .model_type = "gpt2",
+        .class_name = "GPT2LMHeadModel",
         .keys = gpt2_keys,
         .base = {.L = 12,
                  .C = 768,
@@ -201,6 +208,7 @@ static const hf_family families[] = {
                  .init_std = 0.02F,
                  .init_residual_scaled = true},
         .scaled = true,
+        .dropout = 0.1,
         .modules = {[HF_MOD_WTE] = {"transformer.wte"},
                     [HF_MOD_WPE] = {"transformer.wpe"},
                     [HF_MOD_LN1] = {"transformer.h.#.ln_1"},
@@ -215,6 +223,7 @@ static const hf_family families[] = {
     },
     {
         .model_type = "gpt_neo",
+        .class_name = "GPTNeoForCausalLM",
         .keys = gpt_neo_keys,
         .base = {.L = 24,
                  .C = 2048,
@@ -248,6 +257,7 @@ static const hf_family families[] = {
     },
     {
         .model_type = "gptj",
+        .class_name = "GPTJForCausalLM",
         .keys = gptj_keys,
         .base = {.L = 28,
                  .C = 4096,
@@ -280,6 +290,7 @@ static const hf_family families[] = {
     },
     {
         .model_type = "gpt_neox",
+        .class_name = "GPTNeoXForCausalLM",
         .keys = gpt_neox_keys,
         .base = {.L = 44,
                  .C = 6144,
@@ -311,7 +322,8 @@ static const hf_family families[] = {
              [HF_MOD_LNF] = {"gpt_neox.final_layer_norm"},
              [HF_MOD_HEAD] = {"lm_head"}},
         /* Published files have the older name of the head. */
-        .aliases = {{"lm_head.", "embed_out."}, {"gpt_neox.", ""}},
+        .aliases = {{"lm_head.", "embed_out.", .published = true},
+                    {"gpt_neox.", ""}},
     },
 };
 
@@ -393,4 +405,22 @@ bool hf_tensor_alias(const arch *a, const char *name, int k,
         return true;
     }
     return false;
+}
+
+void hf_tensor_published(const arch *a, const char *name,
+                         char out[ARCH_NAME_MAX])
+{
+    const hf_family *fam = hf_family_at(a->family);
+    const char *start = "";
+    for (int i = 0; i < HF_ALIASES_MAX && fam->aliases[i].ours != NULL; i++) {
+        const struct hf_alias *alias = &fam->aliases[i];
+        size_t len = strlen(alias->ours);
+        if (alias->published && strncmp(name, alias->ours, len) == 0) {
+            start = alias->theirs;
+            name += len;
+            break;
+        }
+    }
+    int n = snprintf(out, ARCH_NAME_MAX, "%s%s", start, name);
+    ASSERT(n > 0 && n < ARCH_NAME_MAX);
 }

@@ -72,6 +72,7 @@ enum { HF_ALIASES_MAX = 2, HF_KEYS_MAX = 128 };
 
 typedef struct hf_family {
     const char *model_type;
+    const char *class_name; /* of transformers, for "architectures"       */
     const hf_key *keys; /* its own; hf_common_keys hold for all families  */
 
     /* Defaults of HF's config class, and what no key can change. F = 0 is
@@ -79,6 +80,7 @@ typedef struct hf_family {
     arch base;
     bool scaled;         /* default of HF_SCALED                           */
     double rotary_part;  /* default of HF_ROTARY_PART, 0: has rotary_dim   */
+    double dropout;      /* default of each HF_DROPOUT                     */
     int32_t window;      /* default of HF_WINDOW                           */
     int32_t alternating; /* default attention_types: global and local in  *
                           * turn over so many layers; 0: all global       */
@@ -89,6 +91,7 @@ typedef struct hf_family {
     struct hf_alias {
         const char *ours;
         const char *theirs;
+        bool published; /* every version of transformers knows this one  */
     } aliases[HF_ALIASES_MAX];
 } hf_family;
 
@@ -110,5 +113,9 @@ void hf_tensor_name(const arch *a, param_role role, int layer, int part,
 /* The k-th other name of the tensor `name`; false if there are no more. */
 bool hf_tensor_alias(const arch *a, const char *name, int k,
                      char out[ARCH_NAME_MAX]);
+
+/* The name that a published file has for the tensor `name`. */
+void hf_tensor_published(const arch *a, const char *name,
+                         char out[ARCH_NAME_MAX]);
 
 #endif

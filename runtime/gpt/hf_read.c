@@ -13,6 +13,7 @@
 
 #include "runtime/base/json.h"
 #include "runtime/base/log.h"
+#include "runtime/base/text.h"
 
 /* Larger sizes than any model has; they keep products within 64 bits. */
 enum { WIDTH_MAX = 1 << 20, INNER_MAX = 1 << 22, POSITIONS_MAX = 1 << 24 };
@@ -138,8 +139,12 @@ static status check_fixed(const reader *rd, const hf_key *key)
         return ST_OK;
     }
     if (key->use == HF_FALSE &&
-        (kind == JSON_KIND_OBJ || kind == JSON_KIND_ARR) && json_len(v) == 0) {
-        return ST_OK;
+        (kind == JSON_KIND_OBJ || kind == JSON_KIND_ARR)) {
+        return json_len(v) == 0
+                   ? ST_OK
+                   : json_fail(v, ST_CONFIG,
+                               "is not supported for %s, allowed is null",
+                               rd->fam->model_type);
     }
     bool wanted = key->use == HF_TRUE;
     bool value = !wanted;
@@ -159,13 +164,14 @@ static status check_dropout(const reader *rd)
     status st = ST_OK;
     for (int i = 0; i < rd->nkeys; i++) {
         const char *key = rd->keys[i]->name;
-        if (rd->keys[i]->use != HF_DROPOUT || !json_has(rd->root, key)) {
+        if (rd->keys[i]->use != HF_DROPOUT) {
             continue;
         }
-        double rate = 0;
+        double rate = rd->fam->dropout;
         TRY_GOTO(json_get_f64_opt(rd->root, key, 0, 1, &rate), done);
         if (rate > 0) {
-            strbuf_printf(&b, "%s%s %g", b.len > 0 ? ", " : "", key, rate);
+            strbuf_printf(&b, "%s%s %g%s", b.len > 0 ? ", " : "", key, rate,
+                          json_has(rd->root, key) ? "" : " (the default)");
         }
     }
     if (b.len > 0) {
@@ -177,14 +183,41 @@ done:
     return st;
 }
 
-static status check_keys(const reader *rd)
+/* A key that nobody here knows may change the mathematics. There are too many
+ * known ones for a message to list them. */
+static status check_known(const reader *rd)
 {
     const char *names[HF_KEYS_MAX + 1];
     for (int i = 0; i < rd->nkeys; i++) {
         names[i] = rd->keys[i]->name;
     }
     names[rd->nkeys] = NULL;
-    TRY(json_done(rd->root, names));
+    json_iter it = {0};
+    const char *key = NULL;
+    json_val value;
+    while (json_next(rd->root, &it, &key, &value)) {
+        bool known = key[0] == '_'; /* Hugging Face's notes and a person's */
+        for (int i = 0; i < rd->nkeys && !known; i++) {
+            known = strcmp(key, names[i]) == 0;
+        }
+        if (!known && text_nearest(key, names) != NULL) {
+            return json_fail(value, ST_CONFIG,
+                             "unknown key, did you mean \"%s\"?",
+                             text_nearest(key, names));
+        }
+        if (!known) {
+            return json_fail(value, ST_CONFIG,
+                             "unknown key for %s, it may change the model; "
+                             "remove it if it does not, or write _%s",
+                             rd->fam->model_type, key);
+        }
+    }
+    return ST_OK;
+}
+
+static status check_keys(const reader *rd)
+{
+    TRY(check_known(rd));
     for (int i = 0; i < rd->nkeys; i++) {
         hf_use use = rd->keys[i]->use;
         if ((use == HF_FALSE || use == HF_TRUE) &&
@@ -236,14 +269,17 @@ static status read_sizes(reader *rd)
 
 static status read_activation(reader *rd)
 {
-    /* The first three are one function up to rounding. */
-    static const char *const names[] = {"gelu_new", "gelu_fast",
-                                        "gelu_pytorch_tanh", "gelu", NULL};
+    /* Those of one kind are one function up to rounding. */
+    static const char *const names[] = {
+        "gelu_new",         "gelu_fast",     "gelu_pytorch_tanh",
+        "gelu_python_tanh", "gelu_accurate", "gelu",
+        "gelu_python",      NULL};
+    enum { EXACT = 5 }; /* index of the first exact one */
     const char *key = key_of(rd, HF_ACT);
     if (json_has(rd->root, key)) {
         int i = 0;
         TRY(json_get_choice(rd->root, key, names, &i));
-        rd->a.act = i == 3 ? ACT_GELU_ERF : ACT_GELU_TANH;
+        rd->a.act = i >= EXACT ? ACT_GELU_ERF : ACT_GELU_TANH;
     }
     return ST_OK;
 }

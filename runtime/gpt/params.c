@@ -326,6 +326,12 @@ bool param_part_alias(const arch *a, const param_part *part, int k,
     return hf_tensor_alias(a, part->name, k, out);
 }
 
+void param_part_published(const arch *a, const param_part *part,
+                          char out[ARCH_NAME_MAX])
+{
+    hf_tensor_published(a, part->name, out);
+}
+
 /* The row of the file's tensor `part` (its column, if turned) that is memory
  * row r; -1 if row r is in another part. */
 static int64_t file_row(const arch *a, const param *p, int part, int64_t r)

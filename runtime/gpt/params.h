@@ -117,6 +117,10 @@ int param_parts(const arch *a, const params *p, int i,
  * more. */
 bool param_part_alias(const arch *a, const param_part *part, int k,
                       char out[ARCH_NAME_MAX]);
+/* The name under which published files hold it: what transformers of any
+ * version loads. */
+void param_part_published(const arch *a, const param_part *part,
+                          char out[ARCH_NAME_MAX]);
 /* Converts a whole tensor between its layout on disk (`file`) and its rows
  * in the parameter (`mem`, rows x cols, all rows). */
 void param_from_part(const arch *a, const params *p, int i, int part,
