@@ -181,6 +181,15 @@ void json_write_f64(json_writer *w, const char *key, double value)
     strbuf_add(&w->out, text);
 }
 
+/* A copied real stays one: 0.0 is not 0 to a reader that minds types. */
+static void write_real(json_writer *w, const char *key, double value)
+{
+    json_write_f64(w, key, value);
+    if (value == floor(value) && fabs(value) < 1e15) {
+        strbuf_add(&w->out, ".0");
+    }
+}
+
 void json_write_bool(json_writer *w, const char *key, bool value)
 {
     begin_value(w, key);
@@ -244,7 +253,7 @@ void json_write_val(json_writer *w, const char *key, json_val value)
         break;
     case JSON_KIND_REAL:
         st = json_as_f64(value, -INFINITY, INFINITY, &real);
-        json_write_f64(w, key, real);
+        write_real(w, key, real);
         break;
     case JSON_KIND_STR:
         st = json_as_str(value, &text);

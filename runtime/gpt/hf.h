@@ -73,7 +73,7 @@ enum { HF_ALIASES_MAX = 2, HF_KEYS_MAX = 128 };
 typedef struct hf_family {
     const char *model_type;
     const char *class_name; /* of transformers, for "architectures"       */
-    const hf_key *keys; /* its own; hf_common_keys hold for all families  */
+    const hf_key *keys;     /* its own; hf_common_keys hold for all families  */
 
     /* Defaults of HF's config class, and what no key can change. F = 0 is
      * four times the width, rotary_dims = 0 the whole head. */

@@ -271,9 +271,8 @@ static status read_activation(reader *rd)
 {
     /* Those of one kind are one function up to rounding. */
     static const char *const names[] = {
-        "gelu_new",         "gelu_fast",     "gelu_pytorch_tanh",
-        "gelu_python_tanh", "gelu_accurate", "gelu",
-        "gelu_python",      NULL};
+        "gelu_new",      "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh",
+        "gelu_accurate", "gelu",      "gelu_python",       NULL};
     enum { EXACT = 5 }; /* index of the first exact one */
     const char *key = key_of(rd, HF_ACT);
     if (json_has(rd->root, key)) {

@@ -166,6 +166,29 @@ close_doc:
     return st;
 }
 
+/* Says why a folder of pickles is not read. */
+static status fail_folder(const char *path)
+{
+    static const char *const pickles[] = {"pytorch_model.bin",
+                                          "pytorch_model.bin.index.json"};
+
+    for (int i = 0; i < 2; i++) {
+        char *name = NULL;
+        TRY(text_path_join(path, pickles[i], &name));
+        const bool there = text_path_exists(name);
+        mem_free(name);
+        REQUIRE(!there, ST_BADFILE,
+                "%s: has %s but no %s; a .bin is a Python pickle, which can "
+                "run any code when it is read, so it is not: load and save "
+                "the model with transformers, which writes safetensors",
+                path, pickles[i], single_name);
+    }
+    return FAIL(ST_NOINPUT,
+                "%s: the folder has neither %s nor %s; convert the model to "
+                "safetensors first",
+                path, single_name, index_name);
+}
+
 static status open_folder(const char *path, safetensors *s)
 {
     char *single = NULL, *index = NULL;
@@ -178,10 +201,7 @@ static status open_folder(const char *path, safetensors *s)
     } else if (text_path_exists(index)) {
         st = open_index(index, s);
     } else {
-        st = FAIL(ST_NOINPUT,
-                  "%s: the folder has neither %s nor %s; convert the model to "
-                  "safetensors first",
-                  path, single_name, index_name);
+        st = fail_folder(path);
     }
     mem_free(index);
 free_single:
@@ -229,6 +249,11 @@ void safetensors_close(safetensors *s)
 int64_t safetensors_count(const safetensors *s)
 {
     return s->count;
+}
+
+int64_t safetensors_files(const safetensors *s)
+{
+    return s->n_shards;
 }
 
 const safetensors_info *safetensors_at(const safetensors *s, int64_t i)

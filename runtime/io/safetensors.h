@@ -69,12 +69,15 @@ typedef struct safetensors_info {
 
 typedef struct safetensors safetensors;
 
-/* A file, a folder with a model in it, or an index. Owns: *out. */
+/* A file, a folder with a model in it, or an index. Pickles are never read:
+ * they can run code. Owns: *out. */
 MUST_USE status safetensors_open(const char *path, safetensors **out);
 /* NULL is fine. */
 void safetensors_close(safetensors *s);
 
 int64_t safetensors_count(const safetensors *s);
+/* How many files they lie in. */
+int64_t safetensors_files(const safetensors *s);
 /* Tensor i < count, in file order. */
 const safetensors_info *safetensors_at(const safetensors *s, int64_t i);
 /* NULL if there is none of that name. */

@@ -324,7 +324,20 @@ static status convert(converter *c, const char *dir, const char *out_path)
     return save(c, dir, out_path);
 }
 
-status convert_from_hf(const char *dir, const char *out_path)
+static void summarize(const converter *c, convert_summary *said)
+{
+    *said = (convert_summary){.tensors = c->count,
+                              .parameters = c->ps.total,
+                              .shards = safetensors_files(c->in)};
+    for (int i = 0; i < c->count; i++) {
+        const safetensors_dtype type = c->list[i].from->dtype;
+        said->widened += type == SAFETENSORS_F16 || type == SAFETENSORS_BF16;
+        said->rounded += type == SAFETENSORS_F64;
+    }
+}
+
+status convert_from_hf(const char *dir, const char *out_path,
+                       convert_summary *said)
 {
     converter c = {0};
 
@@ -334,6 +347,9 @@ status convert_from_hf(const char *dir, const char *out_path)
             dir);
     TRY(arch_open(dir, &c.a));
     const status st = convert(&c, dir, out_path);
+    if (st == ST_OK && said != NULL) {
+        summarize(&c, said);
+    }
     safetensors_close(c.in);
     params_fini(&c.ps);
     mem_free(c.list);

@@ -152,7 +152,7 @@ static void make(const variant *v, const char *file)
 static status convert_variant(const variant *v)
 {
     make(v, "model.safetensors");
-    return convert_from_hf(path_of("model"), path_of("out.h5"));
+    return convert_from_hf(path_of("model"), path_of("out.h5"), NULL);
 }
 
 /* Every tensor of the golden is in the checkpoint, and nothing else. */
@@ -201,7 +201,7 @@ static void test_goldens(void **state)
         arch a, b;
         char path[128];
         char *config = NULL;
-        OK(convert_from_hf(goldens[i], path_of("out.h5")));
+        OK(convert_from_hf(goldens[i], path_of("out.h5"), NULL));
         check_same(goldens[i]);
         OK(ckpt_peek(path_of("out.h5"), &info));
         assert_true(info.weights_only && info.step == 0);
@@ -257,7 +257,7 @@ static void test_loads_as_model(void **state)
     params ps;
     (void)state;
 
-    OK(convert_from_hf(golden, path_of("out.h5")));
+    OK(convert_from_hf(golden, path_of("out.h5"), NULL));
     OK(safetensors_open(golden, &in));
     OK(arch_open(golden, &a));
     OK(params_init(&a, &ps));
@@ -328,7 +328,7 @@ static void test_shards(void **state)
     OK(text_write_file(path_of("model/model.safetensors.index.json"),
                        strbuf_view(&index), index.len));
     strbuf_fini(&index);
-    OK(convert_from_hf(path_of("model"), path_of("out.h5")));
+    OK(convert_from_hf(path_of("model"), path_of("out.h5"), NULL));
     check_same(golden);
 }
 
@@ -397,7 +397,7 @@ static void test_wrong_type(void **state)
     at[1] = 'I';
     OK(text_write_file(path_of("model/model.safetensors"), file, len));
     mem_free(file);
-    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5")),
+    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5"), NULL),
                      ST_BADFILE);
     has_text("type is I32, allowed is F64, F32, F16, BF16");
 }
@@ -407,18 +407,19 @@ static void test_folders(void **state)
     const variant v = {.golden = "tests/golden/gptj_one_head_tied"};
     (void)state;
 
-    assert_int_equal(convert_from_hf(path_of("none"), path_of("out.h5")),
+    assert_int_equal(convert_from_hf(path_of("none"), path_of("out.h5"), NULL),
                      ST_NOINPUT);
     has_text("no such folder");
     make(&v, "model.safetensors");
-    assert_int_equal(convert_from_hf(path_of("model"), path_of("x/out.h5")),
-                     ST_CANTCREATE);
+    assert_int_equal(
+        convert_from_hf(path_of("model"), path_of("x/out.h5"), NULL),
+        ST_CANTCREATE);
     unlink(path_of("model/model.safetensors"));
-    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5")),
+    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5"), NULL),
                      ST_NOINPUT);
     has_text("model.safetensors");
     unlink(path_of("model/config.json"));
-    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5")),
+    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5"), NULL),
                      ST_NOINPUT);
     has_text("config.json");
     assert_false(text_path_exists(path_of("out.h5")));

@@ -365,6 +365,8 @@ static void test_copy(void **state)
     json_close(doc);
     assert_string_equal(once, twice);
     assert_non_null(strstr(once, "\"lr\": 0.0006"));
+    /* 1e6 in the sample: still no whole number. */
+    assert_non_null(strstr(once, "\"big\": 1000000.0"));
     mem_free(once);
     mem_free(twice);
     assert_int_equal(mem_live(), 0);
