@@ -47,8 +47,9 @@ void golden_stop(golden_run *r);
 MUST_USE status golden_step(golden_run *r, int64_t s, exec_result *out);
 
 /* Largest norm(difference) / max(norm(golden), floor) over gradient tensors
- * after step 0 of a one-rank resident set-up; floor is 1e-3 of the global
- * norm. Names the worst tensor. */
+ * after step 0 of a set-up of one rank, resident or streamed (then it is what
+ * was drained to the store); floor is 1e-3 of the global norm. Names the worst
+ * tensor. */
 MUST_USE status golden_gradients(golden_run *r, double *worst, char *name,
                                  int size);
 

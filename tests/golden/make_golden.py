@@ -212,6 +212,24 @@ CASES = {
             max_position_embeddings=20, use_parallel_residual=True,
         ),
     ),
+    "gpt2_exact_untied": dict(
+        B=2, T=12, seed=109, std=0.10,
+        config=gpt2(
+            vocab_size=49, n_embd=20, n_layer=2, n_head=5, n_positions=13,
+            n_inner=37, activation_function="gelu", tie_word_embeddings=False,
+            scale_attn_weights=False,
+        ),
+    ),
+    "gpt_neox_sequential_tied": dict(
+        B=3, T=11, seed=110, std=0.10,
+        config=gpt_neox(
+            vocab_size=43, hidden_size=40, num_hidden_layers=2,
+            num_attention_heads=5, intermediate_size=51, rotary_pct=0.75,
+            rotary_emb_base=500, max_position_embeddings=12,
+            use_parallel_residual=False, hidden_act="gelu_new",
+            tie_word_embeddings=True, attention_bias=False,
+        ),
+    ),
 }
 
 # ---------------------------------------------------------------------------

@@ -10,9 +10,11 @@
 #include "tests/common/golden.h"
 
 static const char *const cases[] = {
-    "gpt_neo_local",       "gpt_neo_odd_heads_untied", "gpt_neo_odd_inner",
-    "gptj_partial_rotary", "gptj_full_rotary",         "gptj_one_head_tied",
-    "gpt2_three_heads",    "gpt_neox_partial_rotary",
+    "gpt_neo_local",     "gpt_neo_odd_heads_untied",
+    "gpt_neo_odd_inner", "gptj_partial_rotary",
+    "gptj_full_rotary",  "gptj_one_head_tied",
+    "gpt2_three_heads",  "gpt_neox_partial_rotary",
+    "gpt2_exact_untied", "gpt_neox_sequential_tied",
 };
 
 static int failures;
@@ -31,7 +33,7 @@ static void expect(bool ok, const char *name, const char *how, const char *what,
 }
 
 static status run_case(const char *name, const char *how, setup_options o,
-                       comm *world, bool gradients)
+                       comm *world)
 {
     golden g;
     golden_run r = {0};
@@ -50,7 +52,7 @@ static status run_case(const char *name, const char *how, setup_options o,
             e = relative(res.loss, g.loss);
             expect(e <= 1e-6, name, how, "loss", e, 1e-6);
         }
-        if (s == 0 && gradients) {
+        if (s == 0) {
             char tensor[128] = "";
             double error;
             TRY(golden_gradients(&r, &error, tensor, sizeof(tensor)));
@@ -82,15 +84,15 @@ int main(int argc, char **argv)
         setup_options again = streamed;
         again.recompute = SETUP_RECOMPUTE_FULL;
         again.micro_batch = 1;
-        st = run_case(cases[i], "plain kernels", plain, world, true);
+        st = run_case(cases[i], "plain kernels", plain, world);
         if (st == ST_OK) {
-            st = run_case(cases[i], "fast kernels", judge, world, true);
+            st = run_case(cases[i], "fast kernels", judge, world);
         }
         if (st == ST_OK) {
-            st = run_case(cases[i], "streamed", streamed, world, false);
+            st = run_case(cases[i], "streamed", streamed, world);
         }
         if (st == ST_OK) {
-            st = run_case(cases[i], "streamed recompute", again, world, false);
+            st = run_case(cases[i], "streamed recompute", again, world);
         }
     }
     if (st != ST_OK) {

@@ -187,10 +187,16 @@ static void check_same(const char *golden)
 /* ---- what is taken ------------------------------------------------------- */
 
 static const char *const goldens[] = {
-    "tests/golden/gpt2_three_heads",         "tests/golden/gpt_neo_local",
-    "tests/golden/gpt_neo_odd_heads_untied", "tests/golden/gpt_neo_odd_inner",
-    "tests/golden/gpt_neox_partial_rotary",  "tests/golden/gptj_full_rotary",
-    "tests/golden/gptj_one_head_tied",       "tests/golden/gptj_partial_rotary",
+    "tests/golden/gpt2_three_heads",
+    "tests/golden/gpt_neo_local",
+    "tests/golden/gpt_neo_odd_heads_untied",
+    "tests/golden/gpt_neo_odd_inner",
+    "tests/golden/gpt_neox_partial_rotary",
+    "tests/golden/gptj_full_rotary",
+    "tests/golden/gptj_one_head_tied",
+    "tests/golden/gptj_partial_rotary",
+    "tests/golden/gpt2_exact_untied",
+    "tests/golden/gpt_neox_sequential_tied",
 };
 
 static void test_goldens(void **state)

@@ -70,10 +70,16 @@ static void drop_all(void)
 }
 
 static const char *const goldens[] = {
-    "tests/golden/gpt2_three_heads",         "tests/golden/gpt_neo_local",
-    "tests/golden/gpt_neo_odd_heads_untied", "tests/golden/gpt_neo_odd_inner",
-    "tests/golden/gpt_neox_partial_rotary",  "tests/golden/gptj_full_rotary",
-    "tests/golden/gptj_one_head_tied",       "tests/golden/gptj_partial_rotary",
+    "tests/golden/gpt2_three_heads",
+    "tests/golden/gpt_neo_local",
+    "tests/golden/gpt_neo_odd_heads_untied",
+    "tests/golden/gpt_neo_odd_inner",
+    "tests/golden/gpt_neox_partial_rotary",
+    "tests/golden/gptj_full_rotary",
+    "tests/golden/gptj_one_head_tied",
+    "tests/golden/gptj_partial_rotary",
+    "tests/golden/gpt2_exact_untied",
+    "tests/golden/gpt_neox_sequential_tied",
 };
 enum { GOLDENS = sizeof(goldens) / sizeof(goldens[0]) };
 

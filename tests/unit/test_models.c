@@ -123,7 +123,8 @@ static int64_t count_of(const arch *a)
 static void check_model(const struct model *m)
 {
     arch a = open_ok(m->name);
-    print_message("%-18s %lld\n", m->name, (long long)count_of(&a));
+    print_message("%-18s %lld (%s)\n", m->name, (long long)count_of(&a),
+                  m->source);
     assert_string_equal(a.name, m->name);
     assert_int_equal(count_of(&a), m->parameters);
     assert_int_equal(a.L, m->L);
