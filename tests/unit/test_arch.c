@@ -214,6 +214,10 @@ static void test_gpt_neox(void **state)
     assert_true(a.bias_mlp && a.tied);
     assert_int_equal(a.rotary_dims, 24);
     assert_true(a.rotary_base == 500.0F);
+    assert_int_equal(text_ok(NEOX ",\"hidden_act\":\"gelu_python\"}").act,
+                     ACT_GELU_ERF);
+    assert_int_equal(text_ok(NEOX ",\"hidden_act\":\"gelu_accurate\"}").act,
+                     ACT_GELU_TANH);
     a = text_ok(NEOX ",\"hidden_act\":\"gelu_fast\",\"rotary_pct\":1,"
                      "\"rotary_emb_base\":1e4,\"intermediate_size\":null}");
     assert_int_equal(a.act, ACT_GELU_TANH);
@@ -319,6 +323,14 @@ static void test_mistakes_in_keys(void **state)
            "scale_attn_by_inverse_layer_idx", "allowed is false", NULL);
     refuse(GPTJ ",\"rotary\":false}", ST_CONFIG, "rotary", "allowed is true",
            NULL);
+    refuse(GPT2 ",\"zebra\":1}", ST_CONFIG, "zebra: unknown key for gpt2",
+           "may change the model", "_zebra");
+    refuse(GPT2 ",\"per_layer_config\":{\"1\":{\"n_head\":2}}}", ST_CONFIG,
+           "per_layer_config", "not supported", "allowed is null");
+    refuse(GPT2 ",\"pruned_heads\":{\"1\":[0]}}", ST_CONFIG, "pruned_heads",
+           "not supported", NULL);
+    refuse(GPT2 ",\"quantization_config\":{\"bits\":4}}", ST_CONFIG,
+           "quantization_config", "not supported", NULL);
     refuse(GPT2 ",\"add_cross_attention\":true}", ST_CONFIG,
            "add_cross_attention", NULL, NULL);
     refuse(NEOX ",\"rotary_pct\":0.5,\"partial_rotary_factor\":0.25}",
@@ -326,6 +338,14 @@ static void test_mistakes_in_keys(void **state)
            NULL);
     refuse(NEOX ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}",
            ST_CONFIG, "rope_scaling.type", "linear", "default");
+    refuse(NEOX ",\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":2}}",
+           ST_CONFIG, "rope_parameters.rope_type", "yarn", "default");
+    refuse(NEOX ",\"rotary_pct\":0.5,\"rope_parameters\":{\"rope_type\":"
+                "\"default\",\"partial_rotary_factor\":0.25}}",
+           ST_CONFIG, "rotary_pct is 0.5", "partial_rotary_factor is 0.25",
+           NULL);
+    refuse(NEOX ",\"hidden_act\":\"quick_gelu\"}", ST_CONFIG, "hidden_act",
+           "quick_gelu", "gelu_python");
     refuse(NEOX ",\"rope_parameters\":{\"rope_thetta\":2}}", ST_CONFIG,
            "rope_thetta", "rope_theta", NULL);
 }
@@ -392,9 +412,9 @@ static void test_mistakes_in_attention(void **state)
     assert_int_equal(a.window[23], 7);
 }
 
-static void test_dropout_warns(void **state)
+/* What opening this text says on standard error. Owns: the caller. */
+static char *warning_of(const char *text)
 {
-    (void)state;
     char path[128];
     char *said = NULL;
     snprintf(path, sizeof(path), "%s/stderr", folder);
@@ -402,20 +422,34 @@ static void test_dropout_warns(void **state)
     int saved = dup(STDERR_FILENO);
     assert_non_null(freopen(path, "w", stderr));
     arch a;
-    status st = open_text(GPT2 ",\"attn_pdrop\":0.1,\"embd_pdrop\":0,"
-                               "\"resid_pdrop\":0.2,"
-                               "\"summary_first_dropout\":0.1}",
-                          &a);
+    status st = open_text(text, &a);
     fflush(stderr);
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
     close(saved);
     assert_int_equal(st, ST_OK);
     assert_int_equal(text_read_file(path, 4096, &said, NULL), ST_OK);
+    assert_int_equal(unlink(path), 0);
+    return said;
+}
+
+static void test_dropout_warns(void **state)
+{
+    (void)state;
+    char *said = warning_of(GPT2 ",\"attn_pdrop\":0.1,\"embd_pdrop\":0,"
+                                 "\"resid_pdrop\":0.2,"
+                                 "\"summary_first_dropout\":0.1}");
     assert_non_null(strstr(said, "resid_pdrop 0.2, attn_pdrop 0.1: ignored"));
     assert_null(strstr(said, "embd_pdrop"));
     assert_null(strstr(said, "summary"));
     mem_free(said);
-    assert_int_equal(unlink(path), 0);
+    /* GPT-2's class drops where nothing is said, the others do not. */
+    said = warning_of(GPT2 ",\"attn_pdrop\":0}");
+    assert_non_null(strstr(said, "embd_pdrop 0.1 (the default)"));
+    assert_null(strstr(said, "attn_pdrop"));
+    mem_free(said);
+    said = warning_of(NEOX "}");
+    assert_string_equal(said, "");
+    mem_free(said);
 }
 
 /* --- what the fields imply --------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/io/safetensors.h"
 
 static char folder[64];
@@ -386,6 +387,51 @@ static void test_missing(void **state)
     assert_null(s);
 }
 
+/* A pickle is named as what it is, whole or in shards, and left alone. */
+static void test_pickles(void **state)
+{
+    static const char *const names[] = {"pickle/pytorch_model.bin",
+                                        "pickle/pytorch_model.bin.index.json"};
+    safetensors *s = NULL;
+    char dir[128];
+    (void)state;
+
+    snprintf(dir, sizeof(dir), "%s", path_of("pickle"));
+    assert_int_equal(mkdir(dir, 0777), 0);
+    for (int i = 0; i < 2; i++) {
+        put(names[i], "\x80\x02}q", 4);
+        assert_int_equal(safetensors_open(dir, &s), ST_BADFILE);
+        assert_non_null(strstr(status_text(), text_path_base(names[i])));
+        assert_non_null(strstr(status_text(), "Python pickle"));
+        unlink(path_of(names[i]));
+    }
+    assert_null(s);
+}
+
+/* Buffers of old files: any type of the format may be there unread. */
+static void test_types_not_needed(void **state)
+{
+    safetensors *s = NULL;
+    (void)state;
+
+    const char *path = put_tensors(
+        "t.safetensors",
+        "{\"w\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+        "\"m\":{\"dtype\":\"BOOL\",\"shape\":[1,2],\"data_offsets\":[4,6]},"
+        "\"f\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],\"data_offsets\":[6,8]},"
+        "\"e\":{\"dtype\":\"F4\",\"shape\":[0],\"data_offsets\":[8,8]}}",
+        NULL, 8);
+    float out[2];
+    assert_int_equal(safetensors_open(path, &s), ST_OK);
+    assert_int_equal(safetensors_count(s), 4);
+    assert_int_equal(safetensors_files(s), 1);
+    assert_int_equal(safetensors_read_all(safetensors_find(s, "w"), 1, out),
+                     ST_OK);
+    assert_int_equal(safetensors_read_all(safetensors_find(s, "f"), 2, out),
+                     ST_BADFILE);
+    safetensors_close(s);
+}
+
 static const char *put_index(const char *map)
 {
     char text[1024];
@@ -440,6 +486,12 @@ static void test_hostile_index(void **state)
     expect_refused(put_index("{\"a\":\".safetensors\"}"), "not the name");
     expect_refused(put_index("{\"a\":\"one.bin\"}"), "not the name");
     expect_refused(put_index("{\"a\":1}"), "file name");
+    expect_refused(put_index("{\"a\":\"x/../one.safetensors\"}"),
+                   "not the name");
+    expect_refused(put_index("{\"a\":\"one.safetensors\\u0000\"}"), "NUL");
+    expect_refused(put_index("{\"a\":\"one.safetensors\","
+                             "\"a\":\"one.safetensors\"}"),
+                   "duplicate");
     expect_refused(put_index("[]"), "must be an object");
     expect_refused(put_index("{\"z\":\"one.safetensors\"}"),
                    "weight_map.z: the tensor is not in the file");
@@ -541,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_hostile_headers),
         cmocka_unit_test(test_hostile_lengths),
         cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_pickles),
+        cmocka_unit_test(test_types_not_needed),
         cmocka_unit_test(test_shards),
         cmocka_unit_test(test_hostile_index),
         cmocka_unit_test(test_flipped_bytes),
