@@ -12,6 +12,8 @@
 #     test-long  the same with the long ones
 #     asan       unit and MPI tests under the address and undefined-behaviour
 #                sanitizers, in their own build folder
+#     fuzz       every parser of foreign files under libFuzzer and sanitizers,
+#                FUZZ_SECONDS each (clang; libclang-rt-14-dev on Debian 12)
 #     lint       layers, foreign headers, line lengths, clang-format
 #     format     rewrite sources with clang-format
 #     bench      micro-benchmarks, and the figures of a gpt-neo-125m step
@@ -27,6 +29,7 @@
 #     BUILD     where objects go             [build]
 #     SAN       sanitizer flags              [none]
 #     TESTS     pattern of tests to run      [all], e.g. TESTS='unit/*'
+#     FUZZ_SECONDS of a target            [60]
 #     PREFIX    for install                  [/usr/local]
 #     DESTDIR   stage for install            [none]
 #     OMPI_CC   compiler under mpicc, from the environment: OMPI_CC=clang make
@@ -46,6 +49,7 @@ BUILD = build
 PREFIX = /usr/local
 DESTDIR =
 TESTS =
+FUZZ_SECONDS = 60
 SAN =
 ARCH = -march=native
 CFLAGS = -O2 -g
@@ -90,6 +94,9 @@ MPI_SRC := $(wildcard tests/mpi/test_*.c)
 HELP_SRC := $(filter-out $(UNIT_SRC) $(MPI_SRC), \
     $(wildcard tests/unit/*.c tests/mpi/*.c tests/common/*.c))
 CANARY_SRC := $(wildcard tests/canary/*.c)
+# Targets of the fuzzer, and what each needs; also linked into test_replay.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_FRAME := tests/fuzz/frame.c
 
 # Empty where there is no git or no history; -dirty where files have changed.
 COMMIT := $(shell [ -e .git ] && \
@@ -103,12 +110,12 @@ LIB := $(BUILD)/libweft.a
 TEST_EXE := $(call exe,$(UNIT_SRC) $(MPI_SRC) $(CANARY_SRC))
 
 ALL_SRC := $(LIB_SRC) runtime/app/main.c $(UNIT_SRC) $(MPI_SRC) $(HELP_SRC) \
-    $(CANARY_SRC) $(BENCH_SRC)
+    $(CANARY_SRC) $(BENCH_SRC) $(FUZZ_SRC) $(FUZZ_FRAME)
 FORMATTED = $(shell find runtime ws partition benchmarks tests -name '*.[ch]')
 
 # --- program -------------------------------------------------------------
 
-.PHONY: all demo check test test-long asan lint format bench install deps \
+.PHONY: all demo check test test-long asan fuzz lint format bench install deps \
     clean help need tests program FORCE
 
 all: need
@@ -166,8 +173,15 @@ tests: $(TEST_EXE) program
 
 $(call exe,$(UNIT_SRC) $(MPI_SRC)): $(BUILD)/%: $(BUILD)/%.o \
     $(call obj,$(HELP_SRC)) $(LIB)
-	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< \
-	    $(call obj,$(HELP_SRC)) $(LIB) -lcmocka $(LDLIBS)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $(filter %.o,$^) \
+	    $(LIB) -lcmocka $(LDLIBS)
+
+$(BUILD)/tests/fuzz/test_replay: $(call obj,$(FUZZ_SRC) $(FUZZ_FRAME))
+
+$(call exe,$(FUZZ_SRC)): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(FUZZ_FRAME)) \
+    $(LIB)
+	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -fsanitize=fuzzer -o $@ \
+	    $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 $(call exe,$(CANARY_SRC)): $(BUILD)/%: $(BUILD)/%.o $(LIB)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
@@ -192,6 +206,17 @@ asan: need
 	    CFLAGS='-O1 -g -fno-omit-frame-pointer -DWEFT_DEBUG' \
 	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 	@tests/run.sh --build build-asan --asan $(if $(TESTS),--only '$(TESTS)')
+
+fuzz: need
+	@tests/deps.sh --fuzz
+	@OMPI_CC=clang $(MAKE) --no-print-directory fuzz-run BUILD=build-fuzz \
+	    CFLAGS='-O1 -g -DWEFT_FUZZER -DWEFT_DEBUG' \
+	    SAN='-fsanitize=fuzzer-no-link,address,undefined \
+	    -fno-sanitize-recover=undefined'
+
+.PHONY: fuzz-run
+fuzz-run: $(call exe,$(FUZZ_SRC))
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(call exe,$(FUZZ_SRC))
 
 demo:
 	@tests/deps.sh --demo
@@ -246,7 +271,7 @@ install: all
 	ln -sf ../lib/weft/weft $(DESTDIR)$(PREFIX)/bin/weft
 
 clean:
-	rm -rf build build-asan weft
+	rm -rf build build-asan build-fuzz weft
 
 help:
 	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile

@@ -5,6 +5,7 @@
 #                             building and testing needs
 #     tests/deps.sh --demo    the same for building and the demo
 #     tests/deps.sh --lint    the same for 'make lint'
+#     tests/deps.sh --fuzz    the same for 'make fuzz'
 #     tests/deps.sh --check   only say what building misses; fails if anything
 #
 # Does nothing, fast, when all is there. Where there is no apt it says what is
@@ -18,8 +19,9 @@ case "${1:-}" in
 --check) mode=check; groups=build ;;
 --demo) groups='build demo' ;;
 --lint) groups=lint ;;
+--fuzz) groups=fuzz ;;
 *)
-    echo "usage: tests/deps.sh [--demo | --lint | --check]" >&2
+    echo "usage: tests/deps.sh [--demo | --lint | --fuzz | --check]" >&2
     exit 64
     ;;
 esac
@@ -28,6 +30,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 lib() { pkg-config --exists "$1" 2>/dev/null; }
 # Debian's own Python: another one on the path has other packages.
 python() { /usr/bin/python3 -c "import $1" >/dev/null 2>&1; }
+# A library that comes with clang.
+clang_has() { [ "$(clang -print-file-name="$1" 2>/dev/null)" != "$1" ]; }
 blis() {
     arch=$(gcc -print-multiarch 2>/dev/null) || return 1
     [ -e "/usr/include/$arch/blis-openmp/blis.h" ] &&
@@ -54,6 +58,9 @@ test  python3-h5py          python h5py
 test  hdf5-tools            have h5dump
 test  procps                have pgrep
 lint  clang-format          have clang-format
+fuzz  clang                 have clang
+fuzz  libomp-14-dev         clang_has libomp.so
+fuzz  libclang-rt-14-dev    clang_has libclang_rt.fuzzer-x86_64.a
 '
 
 missing=$(echo "$table" | while read -r group package test; do
