@@ -16,10 +16,10 @@ static int count;
 
 static void remove_folder(void)
 {
-    char path[640];
+    char path[160];
 
     for (int i = 0; i < count; i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        (void)snprintf(path, sizeof(path), "%s/%.60s", folder, names[i]);
         unlink(path);
     }
     rmdir(folder);
@@ -47,7 +47,7 @@ static void make_folder(void)
 
 const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
 {
-    static char path[640];
+    static char path[160];
 
     if (folder[0] == '\0') {
         make_folder();
