@@ -21,7 +21,7 @@
 /* What a key of config.json is for. */
 typedef enum hf_use {
     HF_IGNORE,  /* says nothing about training                            */
-    HF_DROPOUT, /* a rate; ignored, with a warning where above 0          */
+    HF_DROPOUT, /* a rate; ignored, which is said where it is above 0     */
     HF_FALSE,   /* would change the mathematics: false, null or empty     */
     HF_TRUE,    /* the same the other way round                           */
     HF_LAYERS,

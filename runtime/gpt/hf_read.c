@@ -157,7 +157,7 @@ static status check_fixed(const reader *rd, const hf_key *key)
                      wanted ? "true" : "false");
 }
 
-/* One warning for all rates, so that a file is not a page of them. */
+/* One line for all rates and all ranks: it says the same everywhere. */
 static status check_dropout(const reader *rd)
 {
     strbuf b = {0};
@@ -175,7 +175,7 @@ static status check_dropout(const reader *rd)
         }
     }
     if (b.len > 0) {
-        log_warn("%s: %s: ignored, Weft trains without dropout",
+        log_info("%s: %s: ignored, Weft trains without dropout",
                  json_name(rd->root.doc), strbuf_view(&b));
     }
 done:

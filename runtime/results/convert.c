@@ -341,6 +341,14 @@ status convert_from_hf(const char *dir, const char *out_path,
 {
     converter c = {0};
 
+    REQUIRE(text_is_dir(dir) ||
+                !(text_ends(dir, ".bin") || text_ends(dir, ".pt") ||
+                  text_ends(dir, ".pth")),
+            ST_BADFILE,
+            "%s: is a Python pickle by its name, which can run any code when "
+            "it is read, so it is not; give a folder with a config.json and "
+            "a model.safetensors",
+            dir);
     REQUIRE(text_is_dir(dir), ST_NOINPUT,
             "%s: no such folder; give one with a config.json and a "
             "model.safetensors",

@@ -74,7 +74,24 @@ refused $BADFILE 'hf/model.safetensors|shape is|config.json' \
     convert hf -o g.h5
 refused $NOINPUT 'text.txt: no such folder' convert text.txt -o g.h5
 refused $NOINPUT 'none: no such folder' convert none -o g.h5
+refused $BADFILE 'x/pytorch_model.bin|Python pickle|safetensors' \
+    convert x/pytorch_model.bin -o g.h5
 refused $CANTCREATE 'none/g.h5|no folder none' convert "$from" -o none/g.h5
+
+# The other way round.
+refused $USAGE 'c.h5|--to hf' convert c.h5 -o g.h5
+refused $USAGE 'hf: is a folder|--to hf' convert hf --to hf -o new
+refused $USAGE "'hg'|ckpt, hf" convert c.h5 --to hg -o new
+refused $USAGE '-o DIR is missing' convert c.h5 --to hf
+refused $USAGE '--shard-size|4KiB' convert c.h5 --to hf -o new --shard-size 1
+refused $USAGE '--shard-size is for --to hf' convert hf -o g.h5 --shard-size 1GB
+refused $CANTCREATE 'hf: is not empty' convert c.h5 --to hf -o hf
+refused $CANTCREATE 'text.txt: is there' convert c.h5 --to hf -o text.txt
+refused $CANTCREATE 'none/new.tmp' convert c.h5 --to hf -o none/new
+refused $BADFILE 'cut.h5: is truncated' convert cut.h5 --to hf -o new
+refused $BADFILE 'text.txt: is not an HDF5 file' convert text.txt --to hf -o new
+accepted convert c.h5 --to hf -o new --shard-size 1MB
+rm -r new
 
 # A converted one has no moments to resume from.
 cp "$from/model.safetensors" hf
