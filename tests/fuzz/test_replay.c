@@ -21,28 +21,29 @@
 #include "tests/fuzz/fuzz.h"
 
 typedef void target_fn(const uint8_t *data, size_t size);
-target_fn fuzz_config, fuzz_experiment, fuzz_index, fuzz_json, fuzz_plan,
-    fuzz_safetensors, fuzz_tokens;
+target_fn fuzz_checkpoint, fuzz_config, fuzz_experiment, fuzz_index, fuzz_json,
+    fuzz_plan, fuzz_safetensors, fuzz_tokens;
 
 /* Seeds are in seeds/<name>, and in folders where good files are. */
 typedef struct target {
     const char *name;
     target_fn *one;
+    int mutations; /* half a second of them, or less */
     const char *more[2];
 } target;
 
 static const target targets[] = {
-    {"config", fuzz_config, {"configs/models", "tests/golden/configs"}},
-    {"experiment", fuzz_experiment, {"configs/experiments"}},
-    {"index", fuzz_index, {NULL}},
-    {"json", fuzz_json, {"configs/models"}},
-    {"plan", fuzz_plan, {"configs/plans"}},
-    {"safetensors", fuzz_safetensors, {NULL}},
-    {"tokens", fuzz_tokens, {NULL}},
+    {"checkpoint", fuzz_checkpoint, 300, {NULL}},
+    {"config", fuzz_config, 3000, {"configs/models", "tests/golden/configs"}},
+    {"experiment", fuzz_experiment, 3000, {"configs/experiments"}},
+    {"index", fuzz_index, 3000, {NULL}},
+    {"json", fuzz_json, 3000, {"configs/models"}},
+    {"plan", fuzz_plan, 3000, {"configs/plans"}},
+    {"safetensors", fuzz_safetensors, 3000, {NULL}},
+    {"tokens", fuzz_tokens, 3000, {NULL}},
 };
 enum {
     TARGETS = sizeof(targets) / sizeof(targets[0]),
-    MUTATIONS = 3000, /* of a target: some seconds for all of them */
     SEEDS_MAX = 64,
     SEED_BYTES_MAX = 1 << 16,
     GROWTH = 64 /* bytes that one mutation may add */
@@ -214,10 +215,10 @@ static status run_target(const target *t)
     for (int i = 0; i < s.n; i++) {
         (void)fuzz_run(t->one, s.list[i].bytes, s.list[i].size);
     }
-    for (int i = 0; i < MUTATIONS; i++) {
+    for (int i = 0; i < t->mutations; i++) {
         run_mutation(t, i, &s, room);
     }
-    printf("%-12s %d seeds, %d mutations, %.2f s\n", t->name, s.n, MUTATIONS,
+    printf("%-12s %d seeds, %d mutations, %.2f s\n", t->name, s.n, t->mutations,
            (double)(clock_wall_ns() - start) * 1e-9);
     fflush(stdout);
 done:
