@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit 70
 seconds=$1
 shift
 declare -A more=(
-    [config]='configs/models tests/golden/configs'
+    [config]='configs/models tests/configs'
     [json]='configs/models configs/plans'
     [plan]='configs/plans'
     [experiment]='configs/experiments'

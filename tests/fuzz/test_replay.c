@@ -34,7 +34,7 @@ typedef struct target {
 
 static const target targets[] = {
     {"checkpoint", fuzz_checkpoint, 300, {NULL}},
-    {"config", fuzz_config, 3000, {"configs/models", "tests/golden/configs"}},
+    {"config", fuzz_config, 3000, {"configs/models", "tests/configs"}},
     {"experiment", fuzz_experiment, 3000, {"configs/experiments"}},
     {"index", fuzz_index, 3000, {NULL}},
     {"json", fuzz_json, 3000, {"configs/models"}},

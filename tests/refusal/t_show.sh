@@ -28,6 +28,10 @@ ms=$((($(date +%s%N) - start) / 1000000))
 echo "four models: $ms ms"
 [ $ms -lt 2000 ] || complain "four models took $ms ms"
 
+shows '20,554,567,680 parameters|24 of 96|halves|a norm each' gpt-neox-20b
+shows '11,846,072,320 parameters|exact (erf)|50688' pythia-12b
+shows '255,977,024 parameters|17 of 64|tied|[in][out]' cerebras-gpt-256m
+
 # The rows of the table add up to the published number.
 "$WEFT" show gpt-j-6b | awk '
     /^parameters/ { table = 1; next }

@@ -203,7 +203,7 @@ static void test_saved_configs(void **state)
         uint64_t first = 0;
         for (int t = 0; t < 3; t++) {
             char path[96];
-            snprintf(path, sizeof(path), "tests/golden/configs/%s_%s.json",
+            snprintf(path, sizeof(path), "tests/configs/%s_%s.json",
                      families[f], tags[t]);
             arch a = open_ok(path);
             first = t == 0 ? arch_hash(&a) : first;
@@ -212,12 +212,12 @@ static void test_saved_configs(void **state)
             assert_int_equal(a.C, 24);
         }
     }
-    arch a = open_ok("tests/golden/configs/gpt_neox_v4.json");
+    arch a = open_ok("tests/configs/gpt_neox_v4.json");
     assert_int_equal(a.rotary_dims, 4);
     assert_true(a.rotary_base == 500.0F);
-    a = open_ok("tests/golden/configs/gpt_neo_v5.json");
+    a = open_ok("tests/configs/gpt_neo_v5.json");
     assert_int_equal(a.window[1], 5);
-    a = open_ok("tests/golden/configs/gptj_v5.json");
+    a = open_ok("tests/configs/gptj_v5.json");
     assert_int_equal(a.rotary_dims, 6);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write a config.json of each family as an installed transformers saves it.
 
-    make_configs.py TAG    writes configs/FAMILY_TAG.json beside this script
+    make_configs.py TAG    writes FAMILY_TAG.json beside this script
 
 With --full every key is written, not only those that differ from defaults.
 The files of the tags v4 (4.57.1, --full), v5 (5.23.0) and v5_full (5.23.0,
@@ -41,8 +41,7 @@ def main():
     words = [word for word in sys.argv[1:] if word != "--full"]
     if len(words) != 1:
         sys.exit(__doc__)
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
-    os.makedirs(folder, exist_ok=True)
+    folder = os.path.dirname(os.path.abspath(__file__))
     for family, config in CONFIGS.items():
         path = os.path.join(folder, f"{family}_{words[0]}.json")
         config.to_json_file(path, use_diff="--full" not in sys.argv)
