@@ -24,9 +24,11 @@
 enum { PROMPT = 3, FOLLOWING = 8, ALL = PROMPT + FOLLOWING, V_MAX = 64 };
 
 static const char *const cases[] = {
-    "gpt_neo_local",       "gpt_neo_odd_heads_untied", "gpt_neo_odd_inner",
-    "gptj_partial_rotary", "gptj_full_rotary",         "gptj_one_head_tied",
-    "gpt2_three_heads",    "gpt_neox_partial_rotary",
+    "gpt_neo_local",           "gpt_neo_odd_heads_untied",
+    "gpt_neo_odd_inner",       "gptj_partial_rotary",
+    "gptj_full_rotary",        "gptj_one_head_tied",
+    "gpt2_three_heads",        "gpt2_exact_untied",
+    "gpt_neox_partial_rotary", "gpt_neox_sequential_tied",
 };
 
 static comm *world;
@@ -63,7 +65,7 @@ static void open_case(const char *name, follow *f)
     must(h5_close(&file));
     (void)snprintf(path, sizeof(path), "tests/golden/%s", name);
     (void)snprintf(f->ckpt, sizeof(f->ckpt), "%s/%s.h5", folder, name);
-    must(convert_from_hf(path, f->ckpt));
+    must(convert_from_hf(path, f->ckpt, NULL));
 }
 
 /* All rows of logits, each from the tokens before it. */
