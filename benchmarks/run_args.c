@@ -12,7 +12,8 @@ static const opt_row rows[] = {
             .help = "partition: a file or dp2.tp2.pp2; none: streamed",
             .group = "Set-up"),
     OPT_CHOICE(A, store, "store", stores, .def = "ram",
-               .help = "where a streamed model's state is"),
+               .help = "where a streamed model's state is; null: nowhere, "
+                       "time is the link's"),
     OPT_SIZE(A, device_memory, "device-memory", .value = "SIZE", .def = "0",
              .help = "hard limit of a device's memory; 0: what is needed"),
     OPT_RATE(A, link_rate, "link-rate", .value = "RATE", .def = "0",

@@ -60,12 +60,8 @@ static status open_streamed(setup *s, const setup_options *o)
             s->a.name, (long long)(s->sh.N * s->sh.T),
             units_bytes((double)least).s,
             units_bytes((double)o->device_memory).s);
-    int64_t state = 16 * s->ps.total;
-    REQUIRE(!o->runs_here || state <= mem_host_available(), ST_BUDGET,
-            "the store of %s needs %s of this machine's memory, %s is free; "
-            "cut depth with --layers",
-            s->a.name, units_bytes((double)state).s,
-            units_bytes((double)mem_host_available()).s);
+    /* The store alone: the arena is known only once all is compiled. */
+    TRY(o->runs_here ? setup_check_host(s, 1) : ST_OK);
     ws_config c = {.budget_bytes = o->device_memory,
                    .micro_batch = o->micro_batch,
                    .recompute = (ws_recompute)o->recompute};
@@ -237,7 +233,7 @@ status setup_store_create(const setup *s, const setup_options *o, int threads,
     store_param *list = NULL;
     TRY(list_params(&s->ps, &list));
     status st = o->store == SETUP_STORE_NULL
-                    ? store_null_create(list, s->ps.n, 0, out)
+                    ? store_null_create(list, s->ps.n, out)
                     : store_ram_create(list, s->ps.n, s->math, threads, out);
     if (st == ST_OK && o->store == SETUP_STORE_CHECK) {
         store *inner = *out;

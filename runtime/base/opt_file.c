@@ -96,19 +96,33 @@ done:
     return st;
 }
 
+/* The row of a key of the file, or NULL for a comment ("_..."). */
+static const opt_row *row_of(const opt_command *cmd, const char *name)
+{
+    char key[KEY_MAX];
+    for (size_t i = 0; i < cmd->nrows; i++) {
+        key_of(&cmd->rows[i], key);
+        if (strcmp(key, name) == 0) {
+            return &cmd->rows[i];
+        }
+    }
+    return NULL;
+}
+
+/* The file's members and not the table's rows lead, so that errors name a key
+ * as the file has it. */
 status opt_read_json(const opt_command *cmd, json_val obj, const opt_parsed *p,
                      void *fields)
 {
+    json_iter it = {0};
+    const char *key = NULL;
+    json_val v;
     TRY(check_keys(cmd, obj));
-    for (size_t i = 0; i < cmd->nrows; i++) {
-        char key[KEY_MAX];
-        key_of(&cmd->rows[i], key);
-        if (json_has(obj, key)) {
-            json_val v;
-            TRY(json_get(obj, key, &v));
-            v.key = cmd->rows[i].name; /* outlives this loop's buffer */
-            bool given = p != NULL && p->given[i];
-            TRY(read_member(&cmd->rows[i], v, given, fields));
+    while (json_next(obj, &it, &key, &v)) {
+        const opt_row *row = row_of(cmd, key);
+        if (row != NULL) {
+            bool given = p != NULL && p->given[row - cmd->rows];
+            TRY(read_member(row, v, given, fields));
         }
     }
     return ST_OK;

@@ -69,10 +69,11 @@ typedef struct store_param {
     int32_t decay;
 } store_param;
 
-/* Takes `ns_per_mib` for every transfer and moves zeros: what a step costs
- * without a store. Owns: *out, ops->destroy. */
+/* Keeps nothing and moves zeros: what a step costs without a store. With a
+ * throttled link (link.h) it is a store of a set time. Owns: *out,
+ * ops->destroy. */
 MUST_USE status store_null_create(const store_param *params, int n,
-                                  double ns_per_mib, store **out);
+                                  store **out);
 
 /* Wraps another store (owned from then on) and verifies the contract above:
  * order of calls, rows inside the parameter, every parameter normed and

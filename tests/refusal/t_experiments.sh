@@ -109,6 +109,8 @@ bad $CONFIG 'setups[1].name: ' "$one, {\"name\": 2}"
 bad $CONFIG 'setups[1]: ' "$one, 3"
 bad $CONFIG 'common.steps: ' "$one" '"steps": "many"'
 bad $CONFIG 'common.lr: ' "$one" '"lr": -1'
+bad $CONFIG "setups[1].link_rate: 'fast'" "$one, {\"link_rate\": \"fast\"}"
+bad $CONFIG "common.val_fraction: '2'" "$one" '"val_fraction": 2'
 for part in state/8x state/0 state/ state/-1 state state/99999999; do
     bad $CONFIG "setups[1].device_memory: '$part' is not possible|state/8" \
         "$one, {\"device_memory\": \"$part\"}"

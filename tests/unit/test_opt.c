@@ -240,6 +240,13 @@ static void test_file_errors(void **state)
                 "f.json: step: unknown key, did you mean \"steps\"?");
     refuse_file("{\"steps\": 0}", "f.json: steps: '0' is out of range, allowed "
                                   "is 1 to 1000000000");
+    /* A key as the file has it, not as the command line would. */
+    refuse_file("{\"link_rate\": \"1 furlong\"}",
+                "f.json: link_rate: '1 furlong' is no rate: write for example "
+                "10GB/s, 800MiB/s or 100Gbit/s");
+    refuse_file("{\"device_memry\": 1}",
+                "f.json: device_memry: unknown key, did you mean "
+                "\"device_memory\"?");
     refuse_file("{\"out\": 3}", "f.json: out: 3 found, a string is needed");
     refuse_file("{\"steps\": []}", "f.json: steps: a number, a string, true "
                                    "or false is needed");
