@@ -14,7 +14,8 @@
 #                sanitizers, in their own build folder
 #     fuzz       every parser of foreign files under libFuzzer and sanitizers,
 #                FUZZ_SECONDS each (clang; libclang-rt-14-dev on Debian 12)
-#     lint       layers, foreign headers, line lengths, clang-format
+#     lint       layers, foreign headers, line lengths, clang-format, and
+#                warnings of clang as a second compiler
 #     format     rewrite sources with clang-format
 #     bench      micro-benchmarks, and the figures of a gpt-neo-125m step
 #     install    program and configs below PREFIX
@@ -253,6 +254,7 @@ lint:
 	@tests/lint/layers.sh
 	@tests/lint/text.sh
 	@clang-format --dry-run -Werror $(FORMATTED) && echo 'lint: format ok'
+	@tests/lint/clang.sh '$(CPPFLAGS)' '$(MODE)' '$(WARN)' $(ALL_SRC)
 
 format:
 	@tests/deps.sh --lint

@@ -61,6 +61,7 @@ lint  clang-format          have clang-format
 fuzz  clang                 have clang
 fuzz  libomp-14-dev         clang_has libomp.so
 fuzz  libclang-rt-14-dev    clang_has libclang_rt.fuzzer-x86_64.a
+lint  clang                 have clang
 '
 
 missing=$(echo "$table" | while read -r group package test; do
