@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/cgroup.h"
+
 enum { ALIGN = 64 };
 
 #define MAGIC_LIVE 0x5745465442304c4bULL
@@ -154,7 +156,9 @@ int64_t mem_host_available(void)
     if (f != NULL) {
         (void)fclose(f);
     }
-    return kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
+    int64_t machine = kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
+    int64_t group = cgroup_read("").memory_free;
+    return group < machine ? group : machine;
 }
 
 int64_t mem_library_bytes(void)

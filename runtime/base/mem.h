@@ -34,8 +34,8 @@ int64_t mem_count(void);      /* allocations since start, resize counts     */
 int64_t mem_live(void);       /* blocks not yet freed                       */
 int64_t mem_live_bytes(void); /* bytes in them                              */
 
-/* Bytes that this machine could still give out (MemAvailable), or INT64_MAX
- * where it does not say. */
+/* Bytes that this machine could still give out (MemAvailable), at most what
+ * the control group leaves; INT64_MAX where neither says. */
 int64_t mem_host_available(void);
 
 /* Bytes of the process's heap that are not ours: what libraries hold. */

@@ -4,23 +4,18 @@
  */
 #include "runtime/gpt/arch.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/base/hash.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/shelf.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/hf.h"
 
-enum {
-    PLACES = 3,         /* here, beside the program, one folder up        */
-    MODELS_LISTED = 256 /* more would not help a reader of an error       */
-};
-
+static const char shelf[] = "models";
 static const char models_folder[] = "configs/models";
 static const char config_file[] = "config.json";
 
@@ -54,99 +49,16 @@ static status name_of(const char *path, char out[ARCH_NAME_MAX])
     return ST_OK;
 }
 
-/* Folders that may hold configs/models; unused ones stay NULL. */
-static status list_places(char *places[PLACES])
+static status fail_unknown(const char *model)
 {
-    char exe[PATH_MAX];
-    TRY(mem_strdup(".", &places[0]));
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-    if (n <= 0) {
-        return ST_OK; /* no /proc: only the current folder is searched */
-    }
-    exe[n] = '\0';
-    TRY(text_path_dir(exe, &places[1]));
-    return text_path_dir(places[1], &places[2]);
-}
-
-static status models_path(const char *place, const char *name, char **out)
-{
-    char *folder = NULL;
-    TRY(text_path_join(place, models_folder, &folder));
-    status st = ST_OK;
-    if (name == NULL) {
-        *out = folder;
-        return ST_OK;
-    }
-    strbuf file = {0};
-    strbuf_printf(&file, "%s%s", name, text_ends(name, ".json") ? "" : ".json");
-    TRY_GOTO(strbuf_check(&file), done);
-    st = text_path_join(folder, strbuf_view(&file), out);
-done:
-    strbuf_fini(&file);
-    mem_free(folder);
-    return st;
-}
-
-/* Adds the models of one folder to the list; a missing folder has none. */
-static status add_models(const char *place, char *list[MODELS_LISTED + 1],
-                         int *n)
-{
-    char *folder = NULL;
-    TRY(models_path(place, NULL, &folder));
-    DIR *dir = opendir(folder);
-    mem_free(folder);
-    if (dir == NULL) {
-        return ST_OK;
-    }
-    status st = ST_OK;
-    struct dirent *e = NULL;
-    while (*n < MODELS_LISTED && (e = readdir(dir)) != NULL) {
-        if (e->d_name[0] == '.' || !text_ends(e->d_name, ".json")) {
-            continue;
-        }
-        e->d_name[strlen(e->d_name) - strlen(".json")] = '\0';
-        bool twice = false;
-        for (int i = 0; i < *n; i++) {
-            twice = twice || strcmp(list[i], e->d_name) == 0;
-        }
-        if (!twice) {
-            TRY_GOTO(mem_strdup(e->d_name, &list[*n]), done);
-            (*n)++;
-        }
-    }
-done:
-    closedir(dir);
-    return st;
-}
-
-static void sort_names(char **list, int n)
-{
-    for (int i = 1; i < n; i++) {
-        char *word = list[i];
-        int k = i;
-        for (; k > 0 && strcmp(list[k - 1], word) > 0; k--) {
-            list[k] = list[k - 1];
-        }
-        list[k] = word;
-    }
-}
-
-static status fail_unknown(const char *model, char *const places[PLACES])
-{
-    char *list[MODELS_LISTED + 1] = {NULL};
-    int n = 0;
+    char **list = NULL;
+    TRY(shelf_list(shelf, &list));
     status st = ST_OK;
     strbuf names = {0};
-    for (int i = 0; i < PLACES; i++) {
-        if (places[i] != NULL) {
-            TRY_GOTO(add_models(places[i], list, &n), done);
-        }
-    }
-    sort_names(list, n);
     const char *const *words = (const char *const *)list;
     const char *near = text_nearest(model, words);
     text_add_list(&names, words);
-    if (n == 0) {
+    if (list[0] == NULL) {
         st = FAIL(ST_NOINPUT,
                   "%s: no such model, and no %s here or beside the program; "
                   "give the path of a %s",
@@ -159,36 +71,21 @@ static status fail_unknown(const char *model, char *const places[PLACES])
                   "%s: no such model, did you mean \"%s\"? %s has %s", model,
                   near, models_folder, strbuf_view(&names));
     }
-done:
     strbuf_fini(&names);
-    for (int i = 0; i < n; i++) {
-        mem_free(list[i]);
-    }
+    shelf_list_free(list);
     return st;
 }
 
 /* NAME -> the first configs/models/NAME.json there is. */
 static status find_by_name(const char *model, char **out)
 {
-    char *places[PLACES] = {NULL};
     char *path = NULL;
-    status st = ST_OK;
-    TRY_GOTO(list_places(places), done);
-    for (int i = 0; i < PLACES && places[i] != NULL; i++) {
-        TRY_GOTO(models_path(places[i], model, &path), done);
-        if (text_path_exists(path)) {
-            *out = path;
-            goto done;
-        }
-        mem_free(path);
-        path = NULL;
+    TRY(shelf_find(shelf, model, &path));
+    if (path == NULL) {
+        return fail_unknown(model);
     }
-    st = fail_unknown(model, places);
-done:
-    for (int i = 0; i < PLACES; i++) {
-        mem_free(places[i]);
-    }
-    return st;
+    *out = path;
+    return ST_OK;
 }
 
 /* Owns: *out, mem_free. */

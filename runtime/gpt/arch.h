@@ -69,9 +69,9 @@ typedef struct arch {
 } arch;
 
 /* Reads `model`: a config.json, a folder that has one, or a name NAME for
- * configs/models/NAME.json (searched beside the program and in the current
- * directory). Unknown names get the nearest one. Dropout that is not 0
- * is said to be ignored. Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
+ * configs/models/NAME.json (base/shelf.h says where that is looked for).
+ * Unknown names get the nearest one. Dropout that is not 0 is said to be
+ * ignored. Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
 MUST_USE status arch_open(const char *model, arch *out);
 
 /* The config.json that arch_open reads for `model`, as it is. Owns: *out,
