@@ -48,6 +48,9 @@ int comm_node_rank(const comm *world);
 int comm_node_cores(const comm *world);
 /* MPI library version, one line. */
 const char *comm_library(void);
+/* What MPI grants to threads: "single", "funneled", "serialized" or
+ * "multiple". Between comm_init and comm_fini. */
+const char *comm_thread_level(void);
 
 /* Ranks with the same color (>= 0) form a group in order of key; color -1
  * gets *out = NULL. Collective over c. Owns: comm_destroy. */

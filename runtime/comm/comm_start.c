@@ -185,3 +185,19 @@ const char *comm_library(void)
     text[strcspn(text, "\n")] = '\0';
     return text;
 }
+
+const char *comm_thread_level(void)
+{
+    int level = MPI_THREAD_SINGLE;
+    MPI_Query_thread(&level);
+    switch (level) {
+    case MPI_THREAD_FUNNELED:
+        return "funneled";
+    case MPI_THREAD_SERIALIZED:
+        return "serialized";
+    case MPI_THREAD_MULTIPLE:
+        return "multiple";
+    default:
+        return "single";
+    }
+}

@@ -37,6 +37,18 @@
 
 typedef struct h5_file h5_file;
 
+/* The HDF5 library that is loaded. */
+typedef struct h5_features {
+    char version[32];        /* "1.10.8"                                     */
+    char header_version[32]; /* of the header that we were compiled with    */
+    bool parallel;           /* built for MPI                                */
+    bool gzip, shuffle;      /* filters, for writing and reading             */
+    bool threadsafe;         /* the library locks; we do not rely on it      */
+} h5_features;
+
+/* Local. Fails with ST_SYSTEM. */
+MUST_USE status h5_features_get(h5_features *out);
+
 enum {
     H5_DIMS_MAX = 6,    /* dimensions of a dataset; a tensor has at most 3 */
     H5_FIELDS_MAX = 48, /* columns of a table                              */
