@@ -25,9 +25,10 @@ static const char *const top_keys[] = {"models", "data", "common", "setups",
         "beta1", "beta2", "eps", "weight_decay", "grad_clip", "on_nan",        \
         "seed", "val_fraction", "val_every", "val_batches"
 
+const char *const experiment_setup_keys[] = {SETUP_KEYS, NULL};
+const char *const experiment_run_keys[] = {RUN_KEYS, NULL};
 static const char *const setup_keys[] = {"name", SETUP_KEYS, NULL};
 static const char *const common_keys[] = {SETUP_KEYS, RUN_KEYS, NULL};
-static const char *const run_keys[] = {RUN_KEYS, NULL};
 
 /* Options of `weft train` that an experiment cannot have. */
 static const struct {
@@ -66,7 +67,7 @@ static status check_place(json_val v, const char *key, const char *const *known)
             return json_fail(v, ST_CONFIG, "%s", elsewhere[i].where);
         }
     }
-    if (in_list(key, run_keys)) {
+    if (in_list(key, experiment_run_keys)) {
         return json_fail(v, ST_CONFIG,
                          "must be the same for all set-ups: it belongs in "
                          "\"common\"");

@@ -34,6 +34,12 @@ enum {
     EXPERIMENT_NAME_SIZE = 64 /* of a model or set-up, with the NUL */
 };
 
+/* Keys of "common" and of a set-up, NULL-terminated: what makes a set-up (in
+ * "common": the default of all), and what must be the same for all, which
+ * may stand in "common" only. A set-up has "name" besides. */
+extern const char *const experiment_setup_keys[];
+extern const char *const experiment_run_keys[];
+
 /* One set-up; device memory of "state/n" is 0 until a model is known. */
 typedef struct experiment_setup {
     char name[EXPERIMENT_NAME_SIZE];

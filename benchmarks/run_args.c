@@ -95,7 +95,8 @@ static const opt_row rows[] = {
             .max = 1e9, .unit = "steps", .help = "lines on the terminal"),
     OPT_FLAG(A, quiet, "quiet", .letter = 'q', .help = "no lines at all"),
     OPT_I64(A, launched_at, "launched-at", .value = "NS", .def = "0",
-            .help = "when the launcher started, monotonic clock"),
+            .help = "when the launcher started, monotonic clock",
+            .hidden = true),
 };
 
 const opt_command train_command = {
@@ -107,7 +108,8 @@ const opt_command train_command = {
     .example = "weft train gpt-neo-mini --data book.txt --steps 50\n"
                "weft train gpt-j-mini --data book.txt --plan tp2 --save a.h5\n"
                "weft train gpt-j-mini --data book.txt --resume a.h5 "
-               "--steps 100 --device-memory 24MiB",
+               "--steps 40",
+    .see = "plans, models, doctor",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),

@@ -205,9 +205,9 @@ void plan_shorthand(const plan *p, char *out, int size)
 /* --- files ------------------------------------------------------------- */
 
 static const char *const recomputes[] = {"none", "full", NULL};
-static const char *const known[] = {"data",      "pipe",        "stages",
-                                    "tensor",    "micro_batch", "schedule",
-                                    "recompute", NULL};
+const char *const plan_keys[] = {"data",      "pipe",        "stages",
+                                 "tensor",    "micro_batch", "schedule",
+                                 "recompute", NULL};
 
 /* "stages": [3, 5]: layers of each stage; gives pipe, which need not be
  * there. */
@@ -239,7 +239,7 @@ static status read_stages(json_val root, plan *p)
 
 static status read_keys(json_val root, plan *p)
 {
-    TRY(json_done(root, known));
+    TRY(json_done(root, plan_keys));
     TRY(json_get_int_opt(root, "data", 1, PLAN_DEGREE_MAX, &p->data));
     TRY(json_get_int_opt(root, "pipe", 1, PLAN_DEGREE_MAX, &p->pipe));
     TRY(json_get_int_opt(root, "tensor", 1, PLAN_DEGREE_MAX, &p->tensor));

@@ -43,6 +43,9 @@ typedef struct plan {
     bool recompute; /* full recompute of activations                  */
 } plan;
 
+/* Keys of a plan's file, NULL-terminated. */
+extern const char *const plan_keys[];
+
 /* What a plan is checked against. */
 typedef struct plan_job {
     const arch *a;

@@ -35,7 +35,7 @@ static const opt_row rows[] = {
                .def = "most", .help = "most: all but reference and ranks"),
 };
 
-static const opt_command bench_command = {
+const opt_command bench_command = {
     .name = "bench",
     .usage = "[MODEL] [options]",
     .about = "Measures what claims rest on, as ratios in one run: the share "
@@ -45,6 +45,7 @@ static const opt_command bench_command = {
              "(configs/experiments/ranks.json).\nMODEL: gpt-neo-125m.",
     .example = "weft bench\nweft bench gpt-j-mini --seq 256 --rounds 3 "
                "--device-memory 16MiB",
+    .see = "models, doctor",
     .min_args = 0,
     .max_args = 1,
     OPT_ROWS(rows),

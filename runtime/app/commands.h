@@ -1,6 +1,10 @@
 /*
  * The commands of weft, one file each. A command parses its own options,
  * returns a status, and has printed nothing about an error: main does.
+ *
+ * The table of commands is in commands.c. Its rows and the option tables that
+ * they point to are all that `weft --help`, `weft help`, the man page and the
+ * completion of the shell are made of.
  */
 #ifndef WEFT_APP_COMMANDS_H
 #define WEFT_APP_COMMANDS_H
@@ -9,13 +13,21 @@
 
 #include "runtime/base/opt.h"
 #include "runtime/base/status.h"
+#include "runtime/base/text.h"
 
 typedef struct command {
     const char *name;
-    const char *about;
+    const char *about; /* a phrase for the list                           */
     status (*run)(int argc, const char *const *argv);
-    bool on_ranks; /* else, under mpirun, rank 0 alone runs it             */
+    bool on_ranks;     /* else, under mpirun, rank 0 alone runs it        */
+    const char *group; /* heading in the list                             */
+    const opt_command *options;
 } command;
+
+/* Ends with a row without a name. */
+extern const command commands[];
+/* NULL if there is none of this name. */
+const command *command_find(const char *name);
 
 status command_train(int argc, const char *const *argv);
 status command_compare(int argc, const char *const *argv);
@@ -24,6 +36,18 @@ status command_convert(int argc, const char *const *argv);
 status command_tokenize(int argc, const char *const *argv);
 status command_sample(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
+status command_doctor(int argc, const char *const *argv);
+status command_help(int argc, const char *const *argv);
+
+/* Those of train are in benchmarks/run_args.h. */
+extern const opt_command sample_command;
+extern const opt_command tokenize_command;
+extern const opt_command compare_command;
+extern const opt_command show_command;
+extern const opt_command convert_command;
+extern const opt_command bench_command;
+extern const opt_command doctor_command;
+extern const opt_command help_command;
 
 /* Prints the help of a command if it was asked for; true if so. */
 bool command_helped(const opt_command *cmd, const opt_parsed *parsed);

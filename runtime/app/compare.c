@@ -15,13 +15,14 @@ static const opt_row rows[] = {
             .def = "cmp.h5", .help = "results (HDF5)"),
 };
 
-static const opt_command compare_command = {
+const opt_command compare_command = {
     .name = "compare",
-    .usage = "EXPERIMENT.json --out cmp.h5",
+    .usage = "EXPERIMENT.json [options]",
     .about = "Trains every model of an experiment by each of its set-ups, on "
              "the same data, with the\nsame bits, one after another, and "
              "shows them side by side.",
     .example = "weft compare configs/experiments/demo.json --out demo.h5",
+    .see = "experiments, plans, train",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),

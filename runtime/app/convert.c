@@ -28,7 +28,7 @@ static const opt_row rows[] = {
              .help = "most bytes of tensors in a file of a folder"),
 };
 
-static const opt_command convert_command = {
+const opt_command convert_command = {
     .name = "convert",
     .usage = "DIR -o CKPT.h5 | CKPT.h5 --to hf -o DIR",
     .about = "Turns a Hugging Face folder (config.json and safetensors, in "
@@ -38,6 +38,7 @@ static const opt_command convert_command = {
                "weft train gpt-neo-125m --data book.txt --init neo.h5 "
                "--save mine.h5\n"
                "weft convert mine.h5 --to hf -o mine",
+    .see = "models, train",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),

@@ -13,8 +13,10 @@
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/threads.h"
 #include "runtime/comm/comm.h"
 #include "runtime/math/matmul.h"
+#include "runtime/results/format.h"
 #include "runtime/train/host.h"
 
 enum { ARGS_MAX = 200 };
@@ -61,6 +63,22 @@ int launch_rank(void)
 int launch_local_ranks(void)
 {
     return number_from("OMPI_COMM_WORLD_LOCAL_SIZE");
+}
+
+int launch_threads(void)
+{
+    int here = launch_local_ranks();
+    if (here <= 0) {
+        return 0;
+    }
+    int mine = threads_usable();
+    int each = mine < threads_online() ? mine : mine / here;
+    return each > 0 ? each : 1;
+}
+
+const char *launch_variable(const char *name)
+{
+    return getenv(name);
 }
 
 /* --- a job and its signals ------------------------------------------------ */
@@ -231,6 +249,6 @@ status launch_run(const char *const *args, int ranks, bool quiet, int *code)
 
 void launch_print_version(void)
 {
-    printf("weft 0.1.0 %s\n%s\n%s\n", host_commit(), matmul_library(),
-           comm_library());
+    printf("weft %s %s\n%s\n%s\n", WEFT_VERSION, host_commit(),
+           matmul_library(), comm_library());
 }

@@ -22,6 +22,13 @@ int launch_ranks(void);
 int launch_rank(void);
 /* How many of them are on this node. */
 int launch_local_ranks(void);
+/* Threads of a rank that mpirun started, where nobody says how many: its
+ * cores if it is bound to some, else its part of the node's. 0: no rank. */
+int launch_threads(void);
+
+/* A variable that a library or a launcher reads, for reports on them; never
+ * an option of Weft. NULL if it is not set. */
+const char *launch_variable(const char *name);
 
 /* Runs `weft args...` (NULL-terminated, without the program's name) as
  * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.

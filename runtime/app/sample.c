@@ -62,7 +62,7 @@ static const opt_row rows[] = {
             .max = 1024, .help = "0: all cores"),
 };
 
-static const opt_command sample_command = {
+const opt_command sample_command = {
     .name = "sample",
     .usage = "CKPT.h5 [options]",
     .about = "Writes text with the weights of a checkpoint, which stream past "
@@ -70,6 +70,7 @@ static const opt_command sample_command = {
     .example = "weft sample a.h5 --prompt 'In the beginning' --tokens 300\n"
                "weft sample a.h5 --temperature 0 --prompt-file start.txt\n"
                "weft sample b.h5 --tokenizer tokenizer.json --top-p 0.9",
+    .see = "train, tokenize",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),

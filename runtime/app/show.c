@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "partition/plan.h"
 #include "runtime/app/commands.h"
 #include "runtime/base/json.h"
 #include "runtime/base/log.h"
@@ -46,7 +47,7 @@ static const opt_row rows[] = {
                      "and compare checksums"),
 };
 
-static const opt_command show_command = {
+const opt_command show_command = {
     .name = "show",
     .usage = "MODEL|PLAN|FILE [options]",
     .about = "Shows what is in a model (a name in configs/models, a "
@@ -55,6 +56,7 @@ static const opt_command show_command = {
     .example = "weft show gpt-j-6b\n"
                "weft show dp2.pp2 --model gpt-neo-125m --device-memory 2GiB\n"
                "weft show a.h5 --verify",
+    .see = "models, plans",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),
@@ -127,17 +129,16 @@ static bool seems_plan(const char *word)
 
 static status kind_of_json(const char *path, kind *out)
 {
-    static const char *const plan_keys[] = {
-        "data", "pipe", "tensor", "micro_batch", "schedule", "recompute", NULL};
     json_doc *doc = NULL;
     TRY(json_open(path, &doc));
     json_val root = json_root(doc);
-    bool plan = json_kind(root) == JSON_KIND_OBJ && json_len(root) == 0;
+    bool empty_or_plan =
+        json_kind(root) == JSON_KIND_OBJ && json_len(root) == 0;
     json_iter it = {0};
     const char *key = NULL;
     json_val value;
-    while (!plan && json_next(root, &it, &key, &value)) {
-        plan = text_nearest(key, plan_keys) != NULL;
+    while (!empty_or_plan && json_next(root, &it, &key, &value)) {
+        empty_or_plan = text_nearest(key, plan_keys) != NULL;
     }
     status st = ST_OK;
     if (json_has(root, "model_type")) {
@@ -147,13 +148,16 @@ static status kind_of_json(const char *path, kind *out)
                   "%s: is an experiment; run it with weft compare and show "
                   "what came of it",
                   path);
-    } else if (plan) {
+    } else if (empty_or_plan) {
         *out = KIND_PLAN;
     } else {
+        strbuf keys = {0};
+        text_add_list(&keys, plan_keys);
         st = FAIL(ST_CONFIG,
                   "%s: is no model (it has no model_type) and no plan (none "
-                  "of data, pipe, tensor, micro_batch, schedule, recompute)",
-                  path);
+                  "of %s)",
+                  path, strbuf_view(&keys));
+        strbuf_fini(&keys);
     }
     json_close(doc);
     return st;

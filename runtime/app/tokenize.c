@@ -46,7 +46,7 @@ static const opt_row rows[] = {
             .help = "where the trained one goes (tokenizer.json)"),
 };
 
-static const opt_command tokenize_command = {
+const opt_command tokenize_command = {
     .name = "tokenize",
     .usage = "TEXT... -o FILE.bin [options]",
     .about = "Turns texts into a file of token ids for train --data. Each "
@@ -57,6 +57,7 @@ static const opt_command tokenize_command = {
                "--save-tokenizer book.json\n"
                "weft train gpt-neo-mini --vocab 1024 --data book.bin\n"
                "weft tokenize a.txt b.txt -o ab.bin --tokenizer vocab.bpe",
+    .see = "train, sample",
     .min_args = 1,
     .max_args = 100000,
     OPT_ROWS(rows),

@@ -7,12 +7,12 @@
 #include <string.h>
 
 #include "benchmarks/run_args.h"
+#include "runtime/app/binding.h"
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/threads.h"
 #include "runtime/io/newfile.h"
 #include "runtime/io/tokens.h"
 #include "runtime/results/checkpoint.h"
@@ -133,23 +133,15 @@ static status check_files(const run_of *r)
     return ST_OK;
 }
 
-/* A rank bound to one core while more are free was not meant to be. Where
- * --threads says how many cores are wanted, those count. */
-static void check_binding(const run_of *r)
+static void check_binding(run_of *r)
 {
-    int64_t cores = comm_node_cores(r->world);
-    int64_t wanted = comm_node_size(r->world);
-    if (r->a.threads > 0) {
-        wanted *= r->a.threads;
-    } else {
-        wanted++; /* any core more would do */
+    binding b = binding_of(r->world, (int)r->a.threads);
+    strbuf text = {0};
+    if (comm_rank(r->world) == 0 && binding_is_tight(&b)) {
+        binding_write_tight(&b, &text);
+        log_warn("%s", strbuf_view(&text));
     }
-    if (comm_rank(r->world) == 0 && threads_usable() < threads_online() &&
-        cores < threads_online() && cores < wanted) {
-        log_warn("ranks are bound to %d of %d cores; add --bind-to none to "
-                 "mpirun",
-                 (int)cores, threads_online());
-    }
+    strbuf_fini(&text);
 }
 
 static void list_decisions(run_of *r, run_setup *m)
@@ -213,8 +205,8 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
                               .planning_s = r->s.plan_seconds,
                               .switch_distance = -1};
     list_decisions(r, &j->measures);
-    j->oversubscribed =
-        comm_node_size(r->world) * r->s.sh.threads > comm_node_cores(r->world);
+    binding b = binding_of(r->world, r->s.sh.threads);
+    j->oversubscribed = binding_is_crowded(&b);
 }
 
 /* prepared: how this rank's preparation ended. The others must hear of it. */
@@ -247,18 +239,6 @@ static status run_ranks(run_of *r, status prepared)
     return train_run(&job);
 }
 
-/* Threads of a rank that mpirun started: its cores if it is bound to some,
- * else its part of the node's. */
-static void share_cores(run_of *r)
-{
-    int here = launch_local_ranks();
-    if (r->so.threads == 0 && here > 0) {
-        int mine = threads_usable();
-        int each = mine < threads_online() ? mine : mine / here;
-        r->so.threads = each > 0 ? each : 1;
-    }
-}
-
 /* The config.json of the model as it is run. (Its depth is recorded apart.) */
 static status get_config(run_of *r)
 {
@@ -274,7 +254,9 @@ static status get_config(run_of *r)
 
 static status prepare(run_of *r)
 {
-    share_cores(r);
+    if (r->so.threads == 0) {
+        r->so.threads = launch_threads();
+    }
     TRY(setup_open(&r->so, launch_ranks(), &r->s));
     int local = launch_local_ranks();
     TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));

@@ -17,11 +17,14 @@ enum { VAL_HELP = 1, VAL_ROW = 2 };
 static status option_names(const opt_command *cmd, const char ***out)
 {
     const char **names = NULL;
+    size_t n = 0;
     TRY(MEM_NEW(&names, cmd->nrows + 2, "option names"));
     for (size_t i = 0; i < cmd->nrows; i++) {
-        names[i] = cmd->rows[i].name;
+        if (!cmd->rows[i].hidden) {
+            names[n++] = cmd->rows[i].name;
+        }
     }
-    names[cmd->nrows] = "help";
+    names[n] = "help";
     *out = names;
     return ST_OK;
 }

@@ -65,6 +65,7 @@ typedef struct opt_row {
     const char *const *choices; /* NULL-terminated, OPT_KIND_CHOICE only     */
     const char *help;           /* one short phrase                          */
     const char *group;          /* heading in the help; NULL: that of before */
+    bool hidden;                /* ours, not a person's: in no help and hint */
 } opt_row;
 
 /* The _Generic makes a field of the wrong type a compile error. */
@@ -102,6 +103,7 @@ typedef struct opt_command {
     const char *usage;   /* what follows "weft train" in the usage line   */
     const char *about;   /* one or more lines                             */
     const char *example; /* whole command lines, newline between them     */
+    const char *see;     /* words after "weft help": "plans, show"        */
     int min_args;        /* positional arguments                          */
     int max_args;
     const opt_row *rows;
@@ -131,8 +133,14 @@ int opt_given_count(const opt_parsed *p);
 int opt_args_count(const opt_parsed *p);
 const char *opt_arg(const opt_parsed *p, int i);
 
-/* Usage, options with units, defaults and ranges, example, appended to b. */
+/* Usage, options with units, defaults and ranges, examples and where to read
+ * on, appended to b. */
 void opt_help(const opt_command *cmd, strbuf *b);
+
+/* The parts of it that other forms of help are made of: "-o, --out FILE", and
+ * all that is known of a row: phrase, choices, unit, range, default. */
+void opt_add_head(strbuf *b, const opt_row *row);
+void opt_add_details(strbuf *b, const opt_row *row);
 
 /*
  * Settings from a file: each member of obj is an option by its name, with '_'

@@ -60,8 +60,7 @@ static void add_wrapped(strbuf *b, const char *text)
     }
 }
 
-/* Everything behind the option: phrase, choices, unit, range, default. */
-static void help_details(strbuf *b, const opt_row *row)
+void opt_add_details(strbuf *b, const opt_row *row)
 {
     strbuf_add(b, row->help != NULL ? row->help : "");
     if (row->kind == OPT_KIND_CHOICE) {
@@ -85,17 +84,22 @@ static void help_details(strbuf *b, const opt_row *row)
     strbuf_fini(&notes);
 }
 
+void opt_add_head(strbuf *b, const opt_row *row)
+{
+    if (row->letter != '\0') {
+        strbuf_printf(b, "-%c, ", row->letter);
+    }
+    strbuf_printf(b, "--%s", row->name);
+    if (row->kind != OPT_KIND_FLAG) {
+        strbuf_printf(b, " %s", value_name(row));
+    }
+}
+
 static void help_row(strbuf *b, const opt_row *row)
 {
     strbuf line = {0};
-    if (row->letter != '\0') {
-        strbuf_printf(&line, "  -%c, --%s", row->letter, row->name);
-    } else {
-        strbuf_printf(&line, "  --%s", row->name);
-    }
-    if (row->kind != OPT_KIND_FLAG) {
-        strbuf_printf(&line, " %s", value_name(row));
-    }
+    strbuf_add(&line, "  ");
+    opt_add_head(&line, row);
     if (line.len + 2 > HELP_COLUMN) {
         strbuf_add(&line, "\n");
         strbuf_fill(&line, ' ', HELP_COLUMN);
@@ -105,7 +109,7 @@ static void help_row(strbuf *b, const opt_row *row)
     strbuf_add(b, strbuf_view(&line));
     strbuf_fini(&line);
     strbuf details = {0};
-    help_details(&details, row);
+    opt_add_details(&details, row);
     add_wrapped(b, strbuf_view(&details));
     strbuf_add(b, "\n");
     strbuf_fini(&details);
@@ -138,11 +142,17 @@ void opt_help(const opt_command *cmd, strbuf *b)
             strbuf_printf(b, "\n%s:\n", next);
         }
         group = next;
-        help_row(b, row);
+        if (!row->hidden) {
+            help_row(b, row);
+        }
     }
     strbuf_add(b, "\n  -h, --help              this text\n");
     if (cmd->example != NULL) {
-        strbuf_add(b, "\nExample:\n");
+        strbuf_printf(b, "\nExample%s:\n",
+                      strchr(cmd->example, '\n') != NULL ? "s" : "");
         add_indented(b, cmd->example);
     }
+    strbuf_printf(b, "\nSee also: weft help WORD for %s%sexit-codes\n",
+                  cmd->see != NULL ? cmd->see : "",
+                  cmd->see != NULL ? ", " : "");
 }

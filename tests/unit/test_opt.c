@@ -22,6 +22,7 @@ typedef struct args {
     const char *plan;
     bool resume;
     int sums;
+    int64_t ours;
 } args;
 
 static const char *const sums[] = {"exact", "fast", NULL};
@@ -40,6 +41,8 @@ static const opt_row rows[] = {
     OPT_FLAG(args, resume, "resume", .help = "continue"),
     OPT_CHOICE(args, sums, "sums", sums, .def = "exact",
                .help = "order of sums"),
+    OPT_I64(args, ours, "our-own-clock", .def = "0", .help = "nobody's",
+            .hidden = true),
 };
 
 static const opt_command cmd = {
@@ -47,6 +50,7 @@ static const opt_command cmd = {
     .usage = "MODEL [options]",
     .about = "Trains a model.",
     .example = "weft train gpt-neo-tiny --steps 5\nweft train gpt-j-tiny",
+    .see = "plans",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),
@@ -178,8 +182,11 @@ static void test_help(void **state)
                                  "(1 to 1000000000; default 20)\n"));
     assert_non_null(strstr(text, "\nOutput:\n  --out FILE"));
     assert_non_null(strstr(text, "order of sums: exact, fast (default exact)"));
-    assert_non_null(strstr(text, "\nExample:\n  weft train gpt-neo-tiny "
+    assert_non_null(strstr(text, "\nExamples:\n  weft train gpt-neo-tiny "
                                  "--steps 5\n  weft train gpt-j-tiny\n"));
+    assert_non_null(strstr(text, "\nSee also: weft help WORD for plans, "
+                                 "exit-codes\n"));
+    assert_null(strstr(text, "our-own"));
     for (const char *line = text; *line != '\0';) {
         size_t len = strcspn(line, "\n");
         assert_true(len <= 80);

@@ -1,0 +1,32 @@
+/*
+ * How the ranks of a node share its cores: what train warns about at its
+ * start, and doctor reports. The judgements are pure. Local.
+ */
+#ifndef WEFT_APP_BINDING_H
+#define WEFT_APP_BINDING_H
+
+#include <stdbool.h>
+
+#include "runtime/base/text.h"
+#include "runtime/comm/comm.h"
+
+typedef struct binding {
+    int ranks;    /* on this node                                           */
+    int threads;  /* of each; 0: nobody said                                */
+    int usable;   /* cores that this rank may use                           */
+    int together; /* cores that the ranks of the node may use together      */
+    int online;   /* cores of the node                                      */
+} binding;
+
+binding binding_of(const comm *world, int threads);
+
+/* Ranks are bound to fewer cores than there are, and than they could use.
+ * Where nobody said how many threads a rank has, any core more would do. */
+bool binding_is_tight(const binding *b);
+/* More threads than cores: wall time then says little. */
+bool binding_is_crowded(const binding *b);
+
+/* "ranks are bound to 1 of 2 cores; add --bind-to none to mpirun". */
+void binding_write_tight(const binding *b, strbuf *out);
+
+#endif

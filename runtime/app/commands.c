@@ -1,0 +1,42 @@
+#include "runtime/app/commands.h"
+
+#include <string.h>
+
+#include "benchmarks/run_args.h"
+
+#define TRAIN "Train and compare"
+#define LOOK  "Look and measure"
+#define FILES "Files"
+#define HELP  "Help"
+
+const command commands[] = {
+    {"train", "train a model, streamed or by a plan", command_train, true,
+     TRAIN, &train_command},
+    {"compare", "train the same model several ways, side by side",
+     command_compare, false, TRAIN, &compare_command},
+    {"sample", "write text with the weights of a checkpoint", command_sample,
+     false, TRAIN, &sample_command},
+    {"show", "look inside a model, plan, checkpoint, results or data",
+     command_show, false, LOOK, &show_command},
+    {"bench", "figures that claims rest on, as ratios in one run",
+     command_bench, false, LOOK, &bench_command},
+    {"doctor", "check this machine: cores, memory, disk, MPI, libraries",
+     command_doctor, true, LOOK, &doctor_command},
+    {"convert", "Hugging Face folders to checkpoints, and back",
+     command_convert, false, FILES, &convert_command},
+    {"tokenize", "turn texts into a file of token ids", command_tokenize,
+     false, FILES, &tokenize_command},
+    {"help", "explain a command or a topic", command_help, false, HELP,
+     &help_command},
+    {.name = NULL},
+};
+
+const command *command_find(const char *name)
+{
+    for (const command *c = commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) {
+            return c;
+        }
+    }
+    return NULL;
+}

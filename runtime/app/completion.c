@@ -1,0 +1,134 @@
+/*
+ * A completion function for bash. What a value may be follows from the option
+ * table: choices are words; the name of the value tells files and models from
+ * numbers, for which there is nothing to offer. Names of models are asked for
+ * when they are needed, so that a new file in configs/models is known.
+ */
+#include <string.h>
+
+#include "runtime/app/commands.h"
+#include "runtime/app/help.h"
+
+/* `word` is one of the words of `text`, as "MODEL" of "[MODEL] [options]". */
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = text; at != NULL && (at = strstr(at, word)) != NULL;
+         at++) {
+        bool begins = at == text || strchr(" [|", at[-1]) != NULL;
+        if (begins && (at[n] == '\0' || strchr(" ]|.", at[n]) != NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The shell variable that is to be filled for a value of this name. */
+static const char *offer(const char *value)
+{
+    static const char *const files[] = {"FILE",   "CKPT",       "DIR",
+                                        "FOLDER", "EXPERIMENT", "PLAN"};
+    if (has_word(value, "MODEL")) {
+        return "models=1 files=1";
+    }
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        if (has_word(value, files[i])) {
+            return "files=1";
+        }
+    }
+    return "none=1";
+}
+
+static void add_value_case(strbuf *b, const command *c, const opt_row *row)
+{
+    strbuf_printf(b, "    %s:--%s", c->name, row->name);
+    if (row->letter != '\0') {
+        strbuf_printf(b, " | %s:-%c", c->name, row->letter);
+    }
+    if (row->kind == OPT_KIND_CHOICE) {
+        strbuf_add(b, ") words='");
+        for (int i = 0; row->choices[i] != NULL; i++) {
+            strbuf_printf(b, "%s%s", i > 0 ? " " : "", row->choices[i]);
+        }
+        strbuf_add(b, "' ;;\n");
+    } else {
+        strbuf_printf(b, ") %s ;;\n", offer(row->value));
+    }
+}
+
+static void add_values(strbuf *b, const command *c)
+{
+    for (size_t i = 0; i < c->options->nrows; i++) {
+        const opt_row *row = &c->options->rows[i];
+        if (!row->hidden && row->kind != OPT_KIND_FLAG) {
+            add_value_case(b, c, row);
+        }
+    }
+}
+
+/* Positional arguments, and options where the word begins with a dash. */
+static void add_words(strbuf *b, const command *c)
+{
+    strbuf_printf(b, "    %s)\n        %s", c->name, offer(c->options->usage));
+    if (strcmp(c->name, "help") == 0) {
+        strbuf_add(b, " words=\"$commands");
+        for (const help_topic *t = help_topics; t->name != NULL; t++) {
+            strbuf_printf(b, " %s", t->name);
+        }
+        strbuf_add(b, "\"");
+    }
+    strbuf_add(b, "\n        options='--help");
+    for (size_t i = 0; i < c->options->nrows; i++) {
+        if (!c->options->rows[i].hidden) {
+            strbuf_printf(b, " --%s", c->options->rows[i].name);
+        }
+    }
+    strbuf_add(b, "'\n        ;;\n");
+}
+
+void help_write_completion(strbuf *b)
+{
+    strbuf_add(b, "# Completion of weft for bash, made by weft help "
+                  "--completion bash.\n"
+                  "_weft()\n{\n"
+                  "    local cur=${COMP_WORDS[COMP_CWORD]}\n"
+                  "    local prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+                  "    local words='' options='' models='' files='' none=''\n"
+                  "    local commands='");
+    for (const command *c = commands; c->name != NULL; c++) {
+        strbuf_printf(b, "%s%s", c == commands ? "" : " ", c->name);
+    }
+    strbuf_add(b,
+               "'\n    COMPREPLY=()\n"
+               "    if ((COMP_CWORD < 2)); then\n"
+               "        COMPREPLY=($(compgen -W \"$commands --help --version\""
+               " -- \"$cur\"))\n"
+               "        return\n    fi\n"
+               "    # bash takes the '=' of --option=value for a word.\n"
+               "    if [ \"$cur\" = = ]; then\n        cur=''\n"
+               "    elif [ \"$prev\" = = ]; then\n"
+               "        prev=${COMP_WORDS[COMP_CWORD - 2]}\n    fi\n"
+               "    case ${COMP_WORDS[1]}:$prev in\n");
+    for (const command *c = commands; c->name != NULL; c++) {
+        add_values(b, c);
+    }
+    strbuf_add(b, "    *)\n    case ${COMP_WORDS[1]} in\n");
+    for (const command *c = commands; c->name != NULL; c++) {
+        add_words(b, c);
+    }
+    strbuf_add(b, "    esac\n    ;;\n    esac\n"
+                  "    if [[ $cur == -* && -n $options ]]; then\n"
+                  "        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
+                  "        return\n    fi\n"
+                  "    if [ -n \"$models\" ]; then\n"
+                  "        words+=\" $(\"${COMP_WORDS[0]}\" help models "
+                  "2>/dev/null |\n"
+                  "            sed -n 's/^  //p')\"\n    fi\n"
+                  "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+                  "    if [ -n \"$files\" ]; then\n"
+                  "        local IFS=$'\\n'\n"
+                  "        compopt -o filenames 2>/dev/null\n"
+                  "        COMPREPLY+=($(compgen -f -- \"$cur\"))\n    fi\n"
+                  "}\n"
+                  "complete -F _weft weft\n");
+}

@@ -1,0 +1,68 @@
+/*
+ * The folder that results and checkpoints go to, and asynchronous I/O there.
+ */
+#include <unistd.h>
+
+#include "runtime/app/doctor.h"
+#include "runtime/base/units.h"
+#include "runtime/io/disk.h"
+#include "runtime/io/uring.h"
+
+static void check_uring(doctor *d)
+{
+    int fd = -1;
+    status st = disk_scratch(d->dir, &fd);
+    if (st == ST_OK) {
+        st = uring_try(fd);
+        (void)close(fd);
+    }
+    if (st == ST_OK) {
+        doctor_add(d, DOCTOR_OK, "io_uring", NULL,
+                   "a ring wrote 4 KiB and read them back");
+    } else {
+        doctor_add(d, DOCTOR_WARNING, "io_uring",
+                   "let the container's seccomp profile and "
+                   "/proc/sys/kernel/io_uring_disabled allow it; plain reads "
+                   "and writes do, but cannot overlap",
+                   "%s", status_text());
+    }
+}
+
+static void check_disk(doctor *d)
+{
+    const double most_s = 3;
+    const double slow = 50e6; /* a spinning disk does twice that */
+    disk_rates r;
+    if (disk_measure(d->dir, d->disk_bytes, most_s, &r) != ST_OK) {
+        doctor_add(d, DOCTOR_PROBLEM, "disk",
+                   "make room there, or give another --dir", "%s",
+                   status_text());
+        return;
+    }
+    strbuf b = {0};
+    strbuf_printf(&b,
+                  "%s: %s%swrites %s with fsync (%s of it), reads %s%s, "
+                  "%s free",
+                  d->dir, r.kind, r.kind[0] != '\0' ? ", " : "",
+                  units_rate(r.write_per_s).s, units_seconds(r.fsync_s).s,
+                  units_rate(r.read_per_s).s,
+                  r.direct ? " past the cache" : " through the cache",
+                  units_bytes((double)r.free_bytes).s);
+    const char *repair = NULL;
+    if (r.in_memory) {
+        repair = "give a --dir on a disk: this one is memory, what is there "
+                 "is lost with the machine and takes from models";
+    } else if (r.write_per_s < slow) {
+        repair = "use a local disk for --save and --out; network folders are "
+                 "slow";
+    }
+    doctor_add(d, repair != NULL ? DOCTOR_WARNING : DOCTOR_OK, "disk", repair,
+               "%s", strbuf_view(&b));
+    strbuf_fini(&b);
+}
+
+void doctor_disk(doctor *d)
+{
+    check_uring(d);
+    check_disk(d);
+}
