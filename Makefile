@@ -18,7 +18,8 @@
 #                warnings of clang as a second compiler
 #     format     rewrite sources with clang-format
 #     bench      micro-benchmarks, and the figures of a gpt-neo-125m step
-#     install    program and configs below PREFIX
+#     install    program, configs, manual and completion (bash) below PREFIX
+#     uninstall  takes them away again
 #     deps       install what is missing (apt; as root or through sudo)
 #     clean      remove everything that was built
 #     help       this text
@@ -116,7 +117,8 @@ FORMATTED = $(shell find runtime ws partition benchmarks tests -name '*.[ch]')
 
 # --- program -------------------------------------------------------------
 
-.PHONY: all demo check test test-long asan fuzz lint format bench install deps \
+.PHONY: all demo check test test-long asan fuzz lint format bench install \
+    uninstall deps \
     clean help need tests program FORCE
 
 all: need
@@ -262,15 +264,31 @@ format:
 
 # --- house-keeping -------------------------------------------------------
 
-# The program finds configs/models beside itself, so both are in one folder and
-# bin/ has a link to it.
-HOME_DIR = $(DESTDIR)$(PREFIX)/lib/weft
+# The manual and the completion are made by the program from its own option
+# tables, so they are never older than it. base/shelf.h knows where configs
+# are.
+$(BUILD)/weft.1: $(BUILD)/weft
+	$(BUILD)/weft help --man >$@
+
+$(BUILD)/weft.bash: $(BUILD)/weft
+	$(BUILD)/weft help --completion bash >$@
+
+SHARE = $(DESTDIR)$(PREFIX)/share
+INSTALLED = $(DESTDIR)$(PREFIX)/bin/weft $(SHARE)/man/man1/weft.1 \
+    $(SHARE)/bash-completion/completions/weft
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(HOME_DIR)
-	install -m 755 $(BUILD)/weft $(HOME_DIR)/weft
-	cp -R configs $(HOME_DIR)/
-	ln -sf ../lib/weft/weft $(DESTDIR)$(PREFIX)/bin/weft
+	@$(MAKE) --no-print-directory $(BUILD)/weft.1 $(BUILD)/weft.bash
+	install -d $(dir $(INSTALLED)) $(SHARE)/weft
+	install -m 755 $(BUILD)/weft $(word 1,$(INSTALLED))
+	install -m 644 $(BUILD)/weft.1 $(word 2,$(INSTALLED))
+	install -m 644 $(BUILD)/weft.bash $(word 3,$(INSTALLED))
+	rm -rf $(SHARE)/weft/configs
+	cp -R configs $(SHARE)/weft/
+
+uninstall:
+	rm -f $(INSTALLED)
+	rm -rf $(SHARE)/weft
 
 clean:
 	rm -rf build build-asan build-fuzz weft

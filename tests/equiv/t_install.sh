@@ -1,0 +1,113 @@
+#!/bin/bash
+# What `make install` leaves: a program that works from any folder, finds its
+# models, a manual without faults, a completion that completes. And that
+# `make uninstall` takes all of it away again.
+#
+# timeout: 120
+set -u
+. "$(dirname "$0")/../common/train.sh"
+
+root=$PWD
+data=$work/text.txt
+make_text "$data"
+stage=$work/stage
+prefix=/opt/weft
+there=$stage$prefix
+build=${BUILD#"$root"/}
+
+# As a package is made: no compiler runs, the program is there.
+check 'make install' make --no-print-directory install BUILD="$build" \
+    DESTDIR="$stage" PREFIX=$prefix
+weft=$there/bin/weft
+check 'a program, no link' test -f "$weft" -a ! -L "$weft" -a -x "$weft"
+
+cd "$work" || exit 70
+check 'it trains from another folder' "$weft" train gpt-neo-tiny \
+    --data "$data" --steps 1 --batch 2 --seq 16 --layers 1
+check 'it starts ranks' "$weft" train gpt-neo-tiny --data "$data" --steps 1 \
+    --batch 2 --seq 16 --layers 1 --plan dp2
+"$weft" help models >"$work/models.txt"
+for f in "$root"/configs/models/*.json; do
+    name=$(basename "$f" .json)
+    check_says "it knows $name" "^  $name\$" "$work/models.txt"
+done
+
+# --- the manual ---------------------------------------------------------------
+
+page=$there/share/man/man1/weft.1
+check 'the manual is that of the program' \
+    cmp "$page" <("$weft" help --man)
+if command -v groff >/dev/null; then
+    groff -Tutf8 -wall -man "$page" >"$work/man.txt" 2>"$work/man.err"
+    check 'roff has nothing to say' test ! -s "$work/man.err"
+    sed -i 's/\x1b\[[0-9;]*m//g; s/.\x08//g' "$work/man.txt"
+    check_says 'it has an option' '--device-memory SIZE' "$work/man.txt"
+    check_says 'it has the exit codes' '79 *checksum mismatch' "$work/man.txt"
+    check 'but not our own option' \
+        test "$(grep -c launched "$work/man.txt")" -eq 0
+else
+    echo 'no groff here: the manual was not set'
+fi
+check 'every command is in the manual' bash -c '
+    for c in $("$1" --help | sed -n "s/^  \([a-z]*\)  .*/\1/p"); do
+        "$1" "$c" --help >/dev/null 2>&1 || continue # a topic
+        grep -q "^\.SS weft $c\$" "$2" || { echo "$c"; exit 1; }
+    done' - "$weft" "$page"
+
+# --- the completion -----------------------------------------------------------
+
+script=$there/share/bash-completion/completions/weft
+
+# complete_words WORD...: what bash would offer for the last word. In a shell
+# of its own, with the installed program on the path.
+complete_words() {
+    PATH=$there/bin:$PATH bash --norc -c '
+        . "$1" || exit 1
+        shift
+        complete -p weft | grep -q -e "-F _weft weft" || exit 1
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _weft
+        printf "%s\n" "${COMPREPLY[@]}"' - "$script" "$@"
+}
+
+# offers WORD... : WANTED: among what is offered; offers_all: nothing else.
+offers() {
+    local wanted=$1
+    shift
+    complete_words "$@" >"$work/offered"
+    check_says "$* -> $wanted" "^$wanted\$" "$work/offered"
+}
+offers_only() {
+    local wanted=$1
+    shift
+    check "$* -> $wanted alone" \
+        test "$(complete_words "$@" | tr '\n' ' ')" = "$wanted "
+}
+
+touch "$work/zebra.h5" "$work/zebra 2.json"
+check 'bash takes the script' bash -n "$script"
+offers_only train weft tr
+offers_only '--version' weft --v
+offers doctor weft ''
+offers_only '--device-memory' weft train --device
+offers '--json' weft doctor --
+offers_only 'ram null check' weft train m --store ''
+offers_only 'null' weft train m --store = n
+offers_only 'null' weft train m --store=n --store n
+offers_only 'gpt-neo-tiny' weft train gpt-neo-t
+offers_only 'gpt-j-mini' weft show dp2 --model gpt-j-m
+offers_only 'zebra.h5' weft train gpt-neo-tiny --resume zebra.
+offers_only 'zebra.h5' weft convert d -o zebra.
+offers 'zebra 2.json' weft compare zeb
+offers_only '' weft train m --steps z
+offers_only 'exit-codes' weft help exit
+offers_only 'bash' weft help --completion ''
+check 'our own option is not offered' \
+    test "$(complete_words weft train --launched)" = ''
+
+# --- and away -----------------------------------------------------------------
+
+check 'make uninstall' make --no-print-directory -C "$root" uninstall \
+    BUILD="$build" DESTDIR="$stage" PREFIX=$prefix
+check 'nothing is left' test -z "$(find "$stage" ! -type d)"
+finish
