@@ -39,8 +39,8 @@ const opt_command doctor_command = {
     .name = "doctor",
     .usage = "[options]",
     .about = "Checks what Weft depends on here, by trying it: cores and how "
-             "ranks are bound to them,\nthe matrix library's bits and rate, "
-             "memory, limits, disk, MPI, HDF5. One line a check,\nwith the "
+             "ranks are bound to them, the matrix library's bits and rate, "
+             "memory, limits, disk, MPI, HDF5. One line a check, with the "
              "repair. Ends with 0 if no problem was found (warnings are "
              "none), else with 71.",
     .example = "weft doctor\n"

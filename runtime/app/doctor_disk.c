@@ -1,6 +1,7 @@
 /*
  * The folder that results and checkpoints go to, and asynchronous I/O there.
  */
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "runtime/app/doctor.h"
@@ -28,12 +29,23 @@ static void check_uring(doctor *d)
     }
 }
 
+/* Within ulimit -f, beyond which a process is killed. */
+static int64_t bytes_to_write(int64_t asked)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_FSIZE, &l) == 0 && l.rlim_cur < (rlim_t)asked) {
+        return (int64_t)l.rlim_cur / 4096 * 4096;
+    }
+    return asked;
+}
+
 static void check_disk(doctor *d)
 {
     const double most_s = 3;
     const double slow = 50e6; /* a spinning disk does twice that */
     disk_rates r;
-    if (disk_measure(d->dir, d->disk_bytes, most_s, &r) != ST_OK) {
+    if (disk_measure(d->dir, bytes_to_write(d->disk_bytes), most_s, &r) !=
+        ST_OK) {
         doctor_add(d, DOCTOR_PROBLEM, "disk",
                    "make room there, or give another --dir", "%s",
                    status_text());

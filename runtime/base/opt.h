@@ -101,7 +101,7 @@ typedef struct opt_row {
 typedef struct opt_command {
     const char *name;    /* "train"                                       */
     const char *usage;   /* what follows "weft train" in the usage line   */
-    const char *about;   /* one or more lines                             */
+    const char *about;   /* one paragraph; line ends do not matter        */
     const char *example; /* whole command lines, newline between them     */
     const char *see;     /* words after "weft help": "plans, show"        */
     int min_args;        /* positional arguments                          */

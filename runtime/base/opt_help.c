@@ -39,24 +39,24 @@ static const char *value_name(const opt_row *row)
     return "";
 }
 
-/* The words of text in the help column, which is where b stands now. */
-static void add_wrapped(strbuf *b, const char *text)
+/* The words of text from `column` on, which is where b stands now. */
+static void add_wrapped(strbuf *b, size_t column, const char *text)
 {
-    size_t at = HELP_COLUMN;
+    size_t at = column;
     while (*text != '\0') {
-        size_t word = strcspn(text, " ");
-        if (at > HELP_COLUMN && at + 1 + word > HELP_WIDTH) {
+        size_t word = strcspn(text, " \n");
+        if (at > column && at + 1 + word > HELP_WIDTH) {
             strbuf_add(b, "\n");
-            strbuf_fill(b, ' ', HELP_COLUMN);
-            at = HELP_COLUMN;
-        } else if (at > HELP_COLUMN) {
+            strbuf_fill(b, ' ', column);
+            at = column;
+        } else if (at > column) {
             strbuf_add(b, " ");
             at++;
         }
         strbuf_add_bytes(b, text, word);
         at += word;
         text += word;
-        text += strspn(text, " ");
+        text += strspn(text, " \n");
     }
 }
 
@@ -110,7 +110,7 @@ static void help_row(strbuf *b, const opt_row *row)
     strbuf_fini(&line);
     strbuf details = {0};
     opt_add_details(&details, row);
-    add_wrapped(b, strbuf_view(&details));
+    add_wrapped(b, HELP_COLUMN, strbuf_view(&details));
     strbuf_add(b, "\n");
     strbuf_fini(&details);
 }
@@ -132,7 +132,9 @@ void opt_help(const opt_command *cmd, strbuf *b)
     strbuf_printf(b, "Usage: weft %s %s\n", cmd->name,
                   cmd->usage != NULL ? cmd->usage : "[options]");
     if (cmd->about != NULL) {
-        strbuf_printf(b, "\n%s\n", cmd->about);
+        strbuf_add(b, "\n");
+        add_wrapped(b, 0, cmd->about);
+        strbuf_add(b, "\n");
     }
     const char *group = "Options";
     for (size_t i = 0; i < cmd->nrows; i++) {
