@@ -55,9 +55,15 @@ static status admit(comparing *c, int index, const char *model,
     setup s;
     options_of(c, index, model, o);
     TRY(resolve_memory(c, index, model, o));
+    int most = c->config->ranks_max;
     status st = setup_open(o, 0, &s);
     if (st == ST_OK) {
-        st = setup_check_host(&s, setup_ranks(&s));
+        st = most > 0 && setup_ranks(&s) > most
+                 ? FAIL(ST_CONFIG,
+                        "it needs %d ranks, mpirun started %d; use mpirun "
+                        "-np %d, or no mpirun at all",
+                        setup_ranks(&s), most, setup_ranks(&s))
+                 : setup_check_host(&s, setup_ranks(&s));
         if (st != ST_OK) {
             setup_close(&s);
         }
@@ -115,7 +121,7 @@ static status launch(const comparing *c, int index, const char *model,
     status st = job_words(c, index, model, o, &text, words);
     if (st == ST_OK) {
         (void)unlink(c->run_path);
-        st = c->config->launch(words, ranks, true, code);
+        st = c->config->launch(c->config->self, words, ranks, code);
     }
     strbuf_fini(&text);
     return st;
@@ -298,6 +304,11 @@ static status begin(comparing *c)
             "matmul %.1f GF/s\n",
             c->config->experiment, c->e.data, c->data_leaves, c->tensor_leaves,
             c->cores, c->matmul_rate * 1e-9);
+    if (c->config->ranks_max > 0) {
+        log_out("set-ups run on the first ranks of this job of %d; their "
+                "first step counts no launch\n",
+                c->config->ranks_max);
+    }
     return ST_OK;
 }
 

@@ -1,16 +1,17 @@
 /*
  * The comparison: the same model, data and bits, trained by every set-up of
- * an experiment, each in a job of its own, side by side.
+ * an experiment, one after another, side by side.
  *
  * A set-up is checked first (rules, memory bound, compile); what cannot run
  * is a row with its reasons. The others are launched one after another, so
- * that none disturbs another, and their run files are read back: loss curve,
+ * that none disturbs another, each as a job of its own or on the first ranks
+ * of a job that is there, and their run files are read back: loss curve,
  * agreement with the judge (plan dp1), memory, throughput, bytes, ledger and
  * what it took to set up. Where ranks share cores a rate of wall time would
  * be the machine's, not the set-up's: such rows count tokens per second of
  * CPU time, and say so.
  *
- * Local, in a process that is not a rank.
+ * Local, in one process; of a job, on rank 0 alone.
  */
 #ifndef WEFT_BENCHMARKS_COMPARE_H
 #define WEFT_BENCHMARKS_COMPARE_H
@@ -18,15 +19,18 @@
 #include "benchmarks/experiment.h"
 #include "runtime/base/status.h"
 
-/* Runs `weft words...` (NULL-terminated) as that many ranks. */
-typedef status (*compare_launch)(const char *const *words, int ranks,
-                                 bool quiet, int *code);
+/* Runs `weft words...` (NULL-terminated) as that many ranks; what it ended
+ * with goes into *code. */
+typedef status (*compare_launch)(void *self, const char *const *words,
+                                 int ranks, int *code);
 
 typedef struct compare_config {
     const char *experiment; /* JSON file */
     const char *out;        /* comparison file */
     const char *cmdline;
     compare_launch launch;
+    void *self;    /* handed to launch                                     */
+    int ranks_max; /* that launch can have; 0: any number                  */
 } compare_config;
 
 /* Runs everything, prints tables as results come, writes the file. Fails if

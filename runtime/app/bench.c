@@ -83,7 +83,7 @@ static status measure_ranks(const bench_args *a)
 {
     strbuf out = {0};
     status st = figures_ranks("configs/experiments/ranks.json", a->rounds,
-                              launch_run, &out);
+                              launch_job, &out);
     log_out("\n%s", strbuf_view(&out));
     strbuf_fini(&out);
     return st;

@@ -13,7 +13,7 @@ const command commands[] = {
     {"train", "train a model, streamed or by a plan", command_train, true,
      TRAIN, &train_command},
     {"compare", "train the same model several ways, side by side",
-     command_compare, false, TRAIN, &compare_command},
+     command_compare, true, TRAIN, &compare_command},
     {"sample", "write text with the weights of a checkpoint", command_sample,
      false, TRAIN, &sample_command},
     {"show", "look inside a model, plan, checkpoint, results or data",

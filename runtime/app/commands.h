@@ -14,6 +14,7 @@
 #include "runtime/base/opt.h"
 #include "runtime/base/status.h"
 #include "runtime/base/text.h"
+#include "runtime/comm/comm.h"
 
 typedef struct command {
     const char *name;
@@ -38,6 +39,10 @@ status command_sample(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
 status command_doctor(int argc, const char *const *argv);
 status command_help(int argc, const char *const *argv);
+
+/* What command_train does, by the ranks of a world that is there. An error has
+ * been printed when it returns. Collective over world. */
+status train_in(comm *world, int argc, const char *const *argv);
 
 /* Those of train are in benchmarks/run_args.h. */
 extern const opt_command sample_command;

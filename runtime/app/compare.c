@@ -1,10 +1,21 @@
+/*
+ * weft compare. Started plainly each set-up is a job of its own under mpirun,
+ * which is also the only honest time to the first step. Started by mpirun the
+ * set-ups run one after another on the first ranks of that job; ranks that a
+ * set-up does not use sleep and poll, never spin.
+ */
 #include "benchmarks/compare.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/opt.h"
+#include "runtime/comm/comm.h"
+#include "runtime/train/run.h"
 
 typedef struct compare_args {
     const char *out;
@@ -28,27 +39,146 @@ const opt_command compare_command = {
     OPT_ROWS(rows),
 };
 
+/* --- the ranks of a job that is there ------------------------------------- */
+
+/* What rank 0 tells the others; `ranks` 0 is the end. The words follow, one
+ * behind the other, each with its NUL. */
+typedef struct order {
+    int64_t ranks;
+    int64_t words;
+    int64_t bytes;
+} order;
+
+enum { WORDS_MAX = 200 };
+
+/* Runs it on the first ranks; *code is set there. Collective over world. */
+static status follow(comm *world, const order *o, const char *text, int *code)
+{
+    const char *words[WORDS_MAX + 1] = {NULL};
+    comm *first = NULL;
+    for (int64_t i = 0; i < o->words; i++) {
+        words[i] = text;
+        text += strlen(text) + 1;
+    }
+    TRY(comm_first(world, (int)o->ranks, &first));
+    if (first != NULL) {
+        *code = (int)train_in(first, (int)o->words, words);
+        comm_destroy(first);
+    }
+    return ST_OK;
+}
+
+/* On rank 0. The others are in obey(). */
+static status launch_here(void *self, const char *const *words, int ranks,
+                          int *code)
+{
+    comm *world = self;
+    order o = {.ranks = ranks};
+    strbuf text = {0};
+    for (; words[o.words] != NULL; o.words++) {
+        strbuf_add_bytes(&text, words[o.words], strlen(words[o.words]) + 1);
+    }
+    o.bytes = (int64_t)text.len;
+    status st = strbuf_check(&text);
+    if (st == ST_OK && o.words > WORDS_MAX) {
+        st = FAIL(ST_CONFIG, "a set-up has too many options");
+    }
+    if (st == ST_OK) {
+        comm_barrier_sleeping(world);
+        comm_bcast(world, &o, sizeof(o), 0);
+        comm_bcast(world, text.text, o.bytes, 0);
+        st = follow(world, &o, text.text, code);
+    }
+    strbuf_fini(&text);
+    return st;
+}
+
+static void tell_the_end(comm *world)
+{
+    order o = {.ranks = 0};
+    comm_barrier_sleeping(world);
+    comm_bcast(world, &o, sizeof(o), 0);
+}
+
+/* On all other ranks: sleeps until there is an order. What fails on the way
+ * is said at the end, which rank 0 tells in any case. */
+static status obey(comm *world)
+{
+    status st = ST_OK;
+    for (;;) {
+        order o;
+        void *text = NULL;
+        int code = 0;
+        comm_barrier_sleeping(world);
+        comm_bcast(world, &o, sizeof(o), 0);
+        if (o.ranks == 0) {
+            return st;
+        }
+        /* Without room for the words the others would wait for ever. */
+        ASSERT(mem_alloc(1, (size_t)o.bytes, "order", &text) == ST_OK);
+        comm_bcast(world, text, o.bytes, 0);
+        status ended = follow(world, &o, text, &code);
+        mem_free(text);
+        st = st == ST_OK ? ended : st;
+    }
+}
+
+/* --- the command ---------------------------------------------------------- */
+
+static status compare(const opt_parsed *parsed, const compare_args *a,
+                      comm *world)
+{
+    strbuf cmdline = {0};
+    if (world != NULL) {
+        strbuf_printf(&cmdline, "mpirun -np %d ", comm_size(world));
+    }
+    strbuf_printf(&cmdline, "weft compare %s --out %s", opt_arg(parsed, 0),
+                  a->out);
+    compare_config c = {.experiment = opt_arg(parsed, 0),
+                        .out = a->out,
+                        .cmdline = strbuf_view(&cmdline),
+                        .launch = world != NULL ? launch_here : launch_job,
+                        .self = world,
+                        .ranks_max = world != NULL ? comm_size(world) : 0};
+    status st = compare_run(&c);
+    strbuf_fini(&cmdline);
+    return st;
+}
+
+/* parse: how the options ended on this rank; the others must hear of it. */
+static status on_ranks(const opt_parsed *parsed, const compare_args *a,
+                       status parse)
+{
+    comm *world = NULL;
+    /* A signal to mpirun reaches ranks that wait, too. */
+    train_catch_signals();
+    TRY(comm_init(&world));
+    log_init(comm_rank(world), LOG_INFO);
+    status st = comm_agree(world, parse);
+    if (st == ST_OK && comm_rank(world) == 0) {
+        st = compare(parsed, a, world);
+        tell_the_end(world);
+    } else if (st == ST_OK) {
+        st = obey(world);
+    }
+    /* Rank 0's error is that of the command, not "of rank 0". */
+    log_error_line(st);
+    int64_t worst = st;
+    comm_max_i64(world, &worst, 1);
+    comm_fini(world);
+    return worst != ST_OK ? status_set((status)worst, "") : ST_OK;
+}
+
 status command_compare(int argc, const char *const *argv)
 {
     compare_args a;
     opt_parsed *parsed = NULL;
-    TRY(opt_parse(&compare_command, argc, argv, &a, sizeof(a), &parsed));
-    status st = ST_OK;
-    if (command_helped(&compare_command, parsed)) {
-        st = ST_OK;
-    } else if (launch_is_rank()) {
-        st = FAIL(ST_USAGE, "compare starts its own jobs: run it without "
-                            "mpirun");
-    } else {
-        strbuf cmdline = {0};
-        strbuf_printf(&cmdline, "weft compare %s --out %s", opt_arg(parsed, 0),
-                      a.out);
-        compare_config c = {.experiment = opt_arg(parsed, 0),
-                            .out = a.out,
-                            .cmdline = strbuf_view(&cmdline),
-                            .launch = launch_run};
-        st = compare_run(&c);
-        strbuf_fini(&cmdline);
+    status st = opt_parse(&compare_command, argc, argv, &a, sizeof(a), &parsed);
+    bool helped = st == ST_OK && command_helped(&compare_command, parsed);
+    if (!helped && launch_is_rank()) {
+        st = on_ranks(parsed, &a, st);
+    } else if (!helped && st == ST_OK) {
+        st = compare(parsed, &a, NULL);
     }
     opt_destroy(parsed);
     return st;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/app/commands.h"
+#include "runtime/app/launch.h"
 
 typedef struct help_args {
     bool man;
@@ -109,7 +110,9 @@ bool command_helped(const opt_command *cmd, const opt_parsed *parsed)
         return false;
     }
     opt_help(cmd, &help);
-    printf("%s", strbuf_view(&help));
+    if (launch_rank() == 0) {
+        printf("%s", strbuf_view(&help));
+    }
     strbuf_fini(&help);
     return true;
 }

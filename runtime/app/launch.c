@@ -65,9 +65,8 @@ int launch_local_ranks(void)
     return number_from("OMPI_COMM_WORLD_LOCAL_SIZE");
 }
 
-int launch_threads(void)
+int launch_threads(int here)
 {
-    int here = launch_local_ranks();
     if (here <= 0) {
         return 0;
     }
@@ -245,6 +244,12 @@ status launch_run(const char *const *args, int ranks, bool quiet, int *code)
     }
     all[n] = NULL;
     return run_job(all, quiet, code);
+}
+
+status launch_job(void *self, const char *const *args, int ranks, int *code)
+{
+    (void)self;
+    return launch_run(args, ranks, true, code);
 }
 
 void launch_print_version(void)

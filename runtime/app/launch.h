@@ -22,9 +22,9 @@ int launch_ranks(void);
 int launch_rank(void);
 /* How many of them are on this node. */
 int launch_local_ranks(void);
-/* Threads of a rank that mpirun started, where nobody says how many: its
+/* Threads of one of `here` ranks on this node, where nobody says how many: its
  * cores if it is bound to some, else its part of the node's. 0: no rank. */
-int launch_threads(void);
+int launch_threads(int here);
 
 /* A variable that a library or a launcher reads, for reports on them; never
  * an option of Weft. NULL if it is not set. */
@@ -38,6 +38,10 @@ const char *launch_variable(const char *name);
  * of this process ends the job, too. quiet: its stdout goes nowhere.
  * Fails with ST_SYSTEM if it cannot be started. */
 MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
+                           int *code);
+
+/* The same, quiet, as a comparison starts its set-ups; self: not used. */
+MUST_USE status launch_job(void *self, const char *const *args, int ranks,
                            int *code);
 
 void launch_print_version(void);

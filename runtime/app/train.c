@@ -23,12 +23,30 @@ typedef struct run_of {
     opt_parsed *parsed;
     setup_options so;
     setup s;
+    comm *given; /* a world that is there already, or NULL */
     comm *world;
     store *store;
     strbuf cmdline, config;
     char *model_config;
     run_decision decisions[PLAN_DECISIONS_MAX];
 } run_of;
+
+/* Ranks of this job: how many, which is this, how many on its node. Before MPI
+ * has started mpirun's variables say so; 0 if there is no job. */
+static int job_ranks(const run_of *r)
+{
+    return r->given != NULL ? comm_size(r->given) : launch_ranks();
+}
+
+static int job_rank(const run_of *r)
+{
+    return r->given != NULL ? comm_rank(r->given) : launch_rank();
+}
+
+static int job_local_ranks(const run_of *r)
+{
+    return r->given != NULL ? comm_node_size(r->given) : launch_local_ranks();
+}
 
 /* The command as a person gave it: --launched-at is our own. */
 static void join_words(int argc, const char *const *argv, strbuf *out)
@@ -126,7 +144,7 @@ static status check_files(const run_of *r)
         ckpt_info_fini(&info);
     }
     /* Rank 0 alone writes; other nodes may not have the folder. */
-    if (launch_rank() == 0) {
+    if (job_rank(r) == 0) {
         TRY(a->out != NULL ? newfile_check(a->out) : ST_OK);
         TRY(a->save != NULL ? newfile_check(a->save) : ST_OK);
     }
@@ -214,8 +232,12 @@ static status run_ranks(run_of *r, status prepared)
 {
     int64_t begin = clock_wall_ns();
     train_catch_signals();
-    TRY(comm_init(&r->world));
-    log_init(comm_rank(r->world), LOG_INFO);
+    if (r->given != NULL) {
+        r->world = r->given;
+    } else {
+        TRY(comm_init(&r->world));
+        log_init(comm_rank(r->world), LOG_INFO);
+    }
     TRY(comm_agree(r->world, prepared));
     int64_t from = r->a.launched_at > 0 ? r->a.launched_at : begin;
     double launch_s = (double)(clock_wall_ns() - from) * 1e-9;
@@ -255,10 +277,10 @@ static status get_config(run_of *r)
 static status prepare(run_of *r)
 {
     if (r->so.threads == 0) {
-        r->so.threads = launch_threads();
+        r->so.threads = launch_threads(job_local_ranks(r));
     }
-    TRY(setup_open(&r->so, launch_ranks(), &r->s));
-    int local = launch_local_ranks();
+    TRY(setup_open(&r->so, job_ranks(r), &r->s));
+    int local = job_local_ranks(r);
     TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));
     TRY(check_files(r));
     TRY(get_config(r));
@@ -309,10 +331,11 @@ static void finish(run_of *r)
     mem_free(r->model_config);
 }
 
-status command_train(int argc, const char *const *argv)
+static status train(comm *given, int argc, const char *const *argv)
 {
     run_of r;
     memset(&r, 0, sizeof(r));
+    r.given = given;
     status st = parse(&r, argc, argv);
     bool help_wanted = st == ST_OK && opt_wants_help(r.parsed);
     if (st == ST_OK && !help_wanted) {
@@ -320,7 +343,7 @@ status command_train(int argc, const char *const *argv)
     }
     if (help_wanted) {
         (void)command_helped(&train_command, r.parsed);
-    } else if (launch_is_rank()) {
+    } else if (given != NULL || launch_is_rank()) {
         st = run_ranks(&r, st);
     } else if (st == ST_OK && setup_ranks(&r.s) > 1) {
         st = start_job(&r, argc, argv);
@@ -328,7 +351,9 @@ status command_train(int argc, const char *const *argv)
         st = run_ranks(&r, st);
     }
     finish(&r);
-    if (r.world != NULL) {
+    if (given != NULL) {
+        log_error_line(st);
+    } else if (r.world != NULL) {
         /* While all ranks are there: once one has ended with a code, mpirun
          * ends the others, and may do so before they have said why. */
         log_error_line(st);
@@ -336,4 +361,14 @@ status command_train(int argc, const char *const *argv)
         st = st != ST_OK ? status_set(st, "") : st;
     }
     return st;
+}
+
+status command_train(int argc, const char *const *argv)
+{
+    return train(NULL, argc, argv);
+}
+
+status train_in(comm *world, int argc, const char *const *argv)
+{
+    return train(world, argc, argv);
 }

@@ -57,6 +57,10 @@ const char *comm_thread_level(void);
 MUST_USE status comm_split(comm *c, int color, int key, const char *name,
                            comm **out);
 void comm_destroy(comm *c);
+/* The first n ranks of the world as a world of their own, which knows how its
+ * ranks share their nodes; *out = NULL on the others. Collective over world.
+ * Owns: comm_destroy. */
+MUST_USE status comm_first(comm *world, int n, comm **out);
 
 /* All ranks get the largest status and the text of the lowest rank that has
  * it, prefixed with "rank N: " where the group has more than one rank and

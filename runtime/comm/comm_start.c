@@ -95,7 +95,7 @@ static int usable_cores(MPI_Comm node)
 static void find_node(comm *world)
 {
     MPI_Comm node;
-    int rc = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0,
+    int rc = MPI_Comm_split_type(world->mpi, MPI_COMM_TYPE_SHARED, 0,
                                  MPI_INFO_NULL, &node);
     comm_impl_check(world, rc, "finding the node", EVERYBODY);
     MPI_Comm_size(node, &world->node_size);
@@ -163,6 +163,17 @@ status comm_init(comm **world)
         return st;
     }
     status_abort_hook((*world)->rank, end_job);
+    return ST_OK;
+}
+
+status comm_first(comm *world, int n, comm **out)
+{
+    int rank = comm_rank(world);
+    ASSERT(n >= 1 && n <= comm_size(world));
+    TRY(comm_split(world, rank < n ? 0 : -1, rank, "world", out));
+    if (*out != NULL) {
+        find_node(*out);
+    }
     return ST_OK;
 }
 
