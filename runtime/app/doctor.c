@@ -167,6 +167,9 @@ static status check_args(const doctor_args *a)
     return ST_OK;
 }
 
+/* Of the job that doctor_job_try starts. */
+enum { PROBE_RANKS = 2 };
+
 /* Every rank of the job; d is filled on rank 0 alone. */
 static status on_ranks(doctor *d, const doctor_args *a)
 {
@@ -179,6 +182,10 @@ static status on_ranks(doctor *d, const doctor_args *a)
     /* Messages are measured by all, the rest by the first. */
     doctor_link_measure(d->world, &d->link);
     if (a->probe) {
+        REQUIRE(d->nranks == PROBE_RANKS, ST_PEER,
+                "doctor: mpirun started this process, but MPI sees %d rank%s; "
+                "mpirun is of another MPI",
+                d->nranks, d->nranks == 1 ? "" : "s");
         return ST_OK;
     }
     st = first ? examine(d, a) : ST_OK;
@@ -188,10 +195,13 @@ static status on_ranks(doctor *d, const doctor_args *a)
 
 static status examine_all(doctor *d, const doctor_args *a)
 {
-    if (!d->launched && !doctor_slurm_alone()) {
+    if (!a->probe && !d->launched && !doctor_slurm_alone()) {
         doctor_job_try(&d->job);
     }
     status st = comm_init(&d->world);
+    if (a->probe && st != ST_OK) {
+        return st;
+    }
     if (st != ST_OK) {
         (void)snprintf(d->mpi_error, sizeof(d->mpi_error), "%s", status_text());
         return examine(d, a);

@@ -72,6 +72,16 @@ check_says 'gnuplot is missed, too' '^warning  *gnuplot .*gnuplot-nox' \
     "$work/code.out"
 finds 71 problem launch 'ended with code 3' \
     env PATH="$work/bin:/usr/bin:/bin" "${doctor[@]}"
+# An mpirun of another MPI: each process is alone, and none starts more.
+cat >bin/mpirun <<'END'
+#!/bin/sh
+while [ "$1" != -np ]; do shift; done
+shift 2
+exec "$@"
+END
+finds 71 problem launch 'ended with code 75' \
+    env PATH="$work/bin:/usr/bin:/bin" "${doctor[@]}"
+check_says 'it says why' 'mpirun is of another MPI' "$work/code.out"
 finds 71 problem launcher 'srun started 4 tasks.*--mpi=pmix' \
     env SLURM_STEP_NUM_TASKS=4 SLURM_PROCID=0 "${doctor[@]}"
 check_says 'MPI says why' '^problem  *mpi  *MPI does not start' "$work/code.out"

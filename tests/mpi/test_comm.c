@@ -79,6 +79,30 @@ static void test_split_without_memory(mpi_test *t)
     comm_destroy(g);
 }
 
+/* A world of the first ranks knows itself, and works while others are out. */
+static void test_first_ranks(mpi_test *t)
+{
+    for (int n = 1; n <= t->size; n++) {
+        comm *g = NULL;
+        MPI_TEST_OK(t, comm_first(t->world, n, &g));
+        MPI_TEST(t, (g != NULL) == (t->rank < n));
+        if (g != NULL) {
+            int64_t sum = 1;
+            comm_sum_i64(g, &sum, 1);
+            MPI_TEST(t, sum == n);
+            MPI_TEST(t, comm_rank(g) == t->rank && comm_size(g) == n);
+            /* All ranks of this test are on one node. */
+            MPI_TEST(t, comm_node_size(g) == n);
+            MPI_TEST(t, comm_node_rank(g) == t->rank);
+            MPI_TEST(t, comm_node_cores(g) <= comm_node_cores(t->world));
+            MPI_TEST(t, comm_bytes_sent(g) >= 0);
+        }
+        comm_destroy(g);
+    }
+    MPI_TEST(t, comm_node_size(t->world) == t->size);
+    MPI_TEST(t, strlen(comm_thread_level()) >= 6); /* "single" */
+}
+
 static void test_agree_ok(mpi_test *t)
 {
     for (int i = 0; i < 10; i++) {
@@ -507,6 +531,7 @@ int main(int argc, char **argv)
         MPI_CASE(test_split_by_color),
         MPI_CASE(test_split_leaves_out),
         MPI_CASE(test_split_without_memory),
+        MPI_CASE(test_first_ranks),
         MPI_CASE(test_agree_ok),
         MPI_CASE(test_agree_one_fails),
         MPI_CASE(test_agree_worst_wins),
