@@ -26,7 +26,7 @@ static bool has_word(const char *text, const char *word)
 /* The shell variable that is to be filled for a value of this name. */
 static const char *offer(const char *value)
 {
-    static const char *const files[] = {"FILE",   "CKPT",       "DIR",
+    static const char *const files[] = {"FILE",   "CKPT",       "DIR", "PATH",
                                         "FOLDER", "EXPERIMENT", "PLAN"};
     if (has_word(value, "MODEL")) {
         return "models=1 files=1";

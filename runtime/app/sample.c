@@ -67,7 +67,7 @@ const opt_command sample_command = {
     .usage = "CKPT.h5 [options]",
     .about = "Writes text with the weights of a checkpoint, which stream past "
              "the device as in\ntraining. Text goes to standard output.",
-    .example = "weft sample a.h5 --prompt 'In the beginning' --tokens 300\n"
+    .example = "weft sample a.h5 --prompt God --tokens 300\n"
                "weft sample a.h5 --temperature 0 --prompt-file start.txt\n"
                "weft sample b.h5 --tokenizer tokenizer.json --top-p 0.9",
     .see = "train, tokenize",

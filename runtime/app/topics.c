@@ -17,9 +17,10 @@ static const struct {
 } plan_about[] = {
     {"data", "parts of the batch, each on devices of its own (1)"},
     {"pipe", "stages, each with a part of the layers (1)"},
+    {"stages", "layers of each stage, [3, 5]; in place of pipe (even)"},
     {"tensor", "parts of every matrix (1)"},
     {"micro_batch", "sequences that a device takes at once (chosen)"},
-    {"schedule", "order of micro-batches in the stages (gpipe)"},
+    {"schedule", "order of micro-batches in the stages: gpipe, 1f1b (gpipe)"},
     {"recompute", "activations: none, or full to make them again (none)"},
 };
 
@@ -42,7 +43,7 @@ static void write_plans(strbuf *b)
                "  dp2          2 ranks, each with half of the batch\n"
                "  tp4          4 ranks, each with a quarter of every matrix\n"
                "  dp2.tp2.pp2  8 ranks\n"
-               "  pp4.mb1      4 stages, one sequence at a time\n"
+               "  pp4.mb1.1f1b 4 stages, one sequence at a time, 1F1B\n"
                "  dp1          one rank that holds everything\n\n"
                "A file has these keys, all optional; the default is in "
                "brackets:\n\n");

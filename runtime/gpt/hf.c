@@ -219,7 +219,7 @@ static const hf_family families[] = {
                     [HF_MOD_FCOUT] = {"transformer.h.#.mlp.c_proj"},
                     [HF_MOD_LNF] = {"transformer.ln_f"},
                     [HF_MOD_HEAD] = {"lm_head"}},
-        .aliases = {{"transformer.", ""}},
+        .aliases = {{"transformer.", "", false}},
     },
     {
         .model_type = "gpt_neo",
@@ -253,7 +253,7 @@ static const hf_family families[] = {
                     [HF_MOD_FCOUT] = {"transformer.h.#.mlp.c_proj"},
                     [HF_MOD_LNF] = {"transformer.ln_f"},
                     [HF_MOD_HEAD] = {"lm_head"}},
-        .aliases = {{"transformer.", ""}},
+        .aliases = {{"transformer.", "", false}},
     },
     {
         .model_type = "gptj",
@@ -286,7 +286,7 @@ static const hf_family families[] = {
                     [HF_MOD_FCOUT] = {"transformer.h.#.mlp.fc_out"},
                     [HF_MOD_LNF] = {"transformer.ln_f"},
                     [HF_MOD_HEAD] = {"lm_head"}},
-        .aliases = {{"transformer.", ""}},
+        .aliases = {{"transformer.", "", false}},
     },
     {
         .model_type = "gpt_neox",
@@ -322,8 +322,7 @@ static const hf_family families[] = {
              [HF_MOD_LNF] = {"gpt_neox.final_layer_norm"},
              [HF_MOD_HEAD] = {"lm_head"}},
         /* Published files have the older name of the head. */
-        .aliases = {{"lm_head.", "embed_out.", .published = true},
-                    {"gpt_neox.", ""}},
+        .aliases = {{"lm_head.", "embed_out.", true}, {"gpt_neox.", "", false}},
     },
 };
 

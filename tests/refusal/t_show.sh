@@ -51,7 +51,7 @@ shows '741 Mflop|113 Mflop|854 Mflop' gpt-neo-125m --seq 1024
 shows '2 layers' gpt-neo-125m --layers 2
 shows '857,344 parameters' "$root/configs/models/gpt-neo-tiny.json"
 shows '17,197 parameters|erf|8 of 8 dimensions' "$golden/gptj_full_rotary"
-for model in "$golden"/*/; do
+for model in "$golden"/*/config.json; do
     shows ' parameters|descriptor|total' "$model"
 done
 
