@@ -1,0 +1,270 @@
+/*
+ * The nearest plan that works, and admission: every violated rule with it.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "partition/rules_impl.h"
+#include "runtime/base/units.h"
+
+/* --- the nearest plan -------------------------------------------------- */
+
+/* How far a plan is from the wanted one; the first difference decides:
+ * ranks, fields changed, more ranks rather than fewer, size of the changes,
+ * then what communicates least: low tensor, low pipe. */
+enum { FAR_RANKS, FAR_FIELDS, FAR_MORE, FAR_SIZE, FAR_TENSOR, FAR_PIPE, FARS };
+
+typedef struct search {
+    const plan *want;
+    const plan_job *job;
+    int64_t ranks; /* wanted                                              */
+    int64_t far[FARS];
+    plan best;
+    bool found;
+    int64_t best_bytes;    /* its bound                                    */
+    int64_t leanest_bytes; /* least that any plan within the rules needs  */
+    plan leanest;
+} search;
+
+static void measure(const search *s, const plan *p, int64_t far[FARS])
+{
+    const plan *w = s->want;
+    int64_t ranks = plan_ranks(p);
+    far[FAR_RANKS] = llabs(ranks - s->ranks);
+    far[FAR_FIELDS] =
+        (p->data != w->data) + (p->pipe != w->pipe) + (p->tensor != w->tensor) +
+        (p->micro_batch != w->micro_batch) + (p->recompute != w->recompute) +
+        (p->schedule != w->schedule) + (w->nstages > 0);
+    far[FAR_MORE] = ranks > s->ranks;
+    far[FAR_SIZE] = llabs((int64_t)p->data - w->data) +
+                    llabs((int64_t)p->pipe - w->pipe) +
+                    llabs((int64_t)p->tensor - w->tensor);
+    far[FAR_TENSOR] = p->tensor;
+    far[FAR_PIPE] = p->pipe;
+}
+
+static bool is_nearer(const int64_t a[FARS], const int64_t b[FARS])
+{
+    for (int i = 0; i < FARS; i++) {
+        if (a[i] != b[i]) {
+            return a[i] < b[i];
+        }
+    }
+    return false;
+}
+
+/* p is within the rules. */
+static void consider(search *s, const plan *p, const shards *sh, int64_t seqs)
+{
+    int64_t far[FARS];
+    measure(s, p, far);
+    if (s->found && !is_nearer(far, s->far)) {
+        return;
+    }
+    int64_t limit = max64(s->job->device_memory, 0);
+    int64_t bytes = limit > 0 ? bound_fullest(s->job, sh, p, seqs) : 0;
+    if (bytes < s->leanest_bytes) {
+        s->leanest_bytes = bytes;
+        s->leanest = *p;
+    }
+    if (bytes <= limit) {
+        memcpy(s->far, far, sizeof(far));
+        s->best = *p;
+        s->best_bytes = bytes;
+        s->found = true;
+    }
+}
+
+/* All plans of one tensor degree. */
+static void consider_tensor(search *s, const params *one,
+                            const data_share *shares, int tensor,
+                            bool recompute, plan_schedule schedule)
+{
+    const plan_job *job = s->job;
+    shards sh;
+    bound_cut_shards(job, one, tensor, recompute, &sh);
+    for (int data = 1; data <= job->D; data++) {
+        for (int pipe = 1; shares[data].least > 0 && pipe <= job->a->L;
+             pipe++) {
+            plan p = {.data = data,
+                      .pipe = pipe,
+                      .tensor = tensor,
+                      .schedule = schedule,
+                      .recompute = recompute};
+            p.micro_batch =
+                min64(max64(s->want->micro_batch, 0), shares[data].least);
+            if (rules_legal_pipe(job, pipe) &&
+                (job->ranks <= 0 || plan_ranks(&p) == job->ranks)) {
+                consider(s, &p, &sh, shares[data].most);
+            }
+        }
+    }
+}
+
+/* As wanted; and where memory is short, with less of it kept. */
+static void consider_modes(search *s, const params *one,
+                           const data_share *shares, int tensor)
+{
+    bool recompute = s->want->recompute;
+    plan_schedule schedule = s->want->schedule;
+    consider_tensor(s, one, shares, tensor, recompute, schedule);
+    if (s->job->device_memory > 0) {
+        consider_tensor(s, one, shares, tensor, recompute, SCHEDULE_1F1B);
+        consider_tensor(s, one, shares, tensor, true, schedule);
+        consider_tensor(s, one, shares, tensor, true, SCHEDULE_1F1B);
+    }
+}
+
+static void search_all(search *s)
+{
+    const plan_job *job = s->job;
+    params one;
+    s->ranks = job->ranks > 0 ? job->ranks : plan_ranks(s->want);
+    s->leanest_bytes = INT64_MAX;
+    if (!rules_job_has_leaves(job) || job->T > job->a->positions ||
+        bound_one_layer(job, &one) != ST_OK) {
+        return;
+    }
+    data_share shares[TREE_LEAVES_MAX + 1] = {{0, 0}};
+    for (int data = 1; data <= job->D; data++) {
+        if (rules_share_data(job, data, &shares[data]) != ST_OK) {
+            shares[data].least = 0;
+        }
+    }
+    for (int tensor = 1; tensor <= job->S; tensor++) {
+        if (rules_legal_tensor(job, tensor)) {
+            consider_modes(s, &one, shares, tensor);
+        }
+    }
+    params_fini(&one);
+    plan_shorthand(&s->best, s->best.name, PLAN_NAME_MAX);
+    plan_shorthand(&s->leanest, s->leanest.name, PLAN_NAME_MAX);
+}
+
+/* The bound tells what cannot work, only a compile what does. Where a plan
+ * within the bound is over, the bound was short by some factor, and the search
+ * goes on below the limit by as much. */
+static void search_confirmed(search *s)
+{
+    enum { COMPILES = 4 }; /* some 30 ms each for a large model */
+    const plan_job *job = s->job;
+    plan_job tighter = *job;
+    search_all(s);
+    s->job = &tighter;
+    for (int i = 0; s->found && job->peak != NULL && job->device_memory > 0;
+         i++) {
+        int64_t peak = job->peak(&s->best, job->self);
+        if (peak <= job->device_memory) {
+            break;
+        }
+        double part = (double)s->best_bytes / (double)peak;
+        tighter.device_memory = (int64_t)(part * (double)job->device_memory);
+        s->found = false;
+        if (i + 1 < COMPILES) {
+            search_all(s);
+        }
+    }
+    s->job = job;
+}
+
+bool plan_nearest(const plan *p, const plan_job *job, plan *out)
+{
+    search s = {.want = p, .job = job};
+    search_confirmed(&s);
+    if (s.found) {
+        *out = s.best;
+    }
+    return s.found;
+}
+
+/* --- admission --------------------------------------------------------- */
+
+/* How to write a plan down: shorthand cannot ask for recompute. */
+static void add_plan(strbuf *b, const plan *p)
+{
+    if (p->recompute) {
+        strbuf_add(b, "the file ");
+        plan_json(p, b);
+    } else {
+        strbuf_add(b, p->name);
+    }
+}
+
+void plan_way_out(const plan *p, const plan_job *job, strbuf *b)
+{
+    search s = {.want = p, .job = job};
+    search_confirmed(&s);
+    if (!s.found && job->ranks > 0) {
+        /* None for these ranks: what other number of them would do? */
+        plan_job any = *job;
+        any.ranks = 0;
+        search other = {.want = p, .job = &any};
+        search_confirmed(&other);
+        if (other.found) {
+            strbuf_printf(b, "; no plan works on %d ranks, nearest on %d: ",
+                          job->ranks, plan_ranks(&other.best));
+            add_plan(b, &other.best);
+            return;
+        }
+        s = other;
+    }
+    if (s.found) {
+        strbuf_add(b, "; nearest plan that works: ");
+        add_plan(b, &s.best);
+    } else if (s.leanest_bytes <= job->device_memory) {
+        strbuf_add(b, "; no plan near it fits; raise --device-memory, or "
+                      "stream: no --plan");
+    } else if (s.leanest_bytes < INT64_MAX) {
+        strbuf_printf(b, "; no plan fits, the leanest needs at least %s: ",
+                      units_bytes((double)s.leanest_bytes).s);
+        add_plan(b, &s.leanest);
+        strbuf_add(b, "; raise --device-memory, or stream: no --plan");
+    } else {
+        strbuf_add(b, "; no plan works with this batch and these leaves");
+    }
+}
+
+/* An error is one line: rules are set apart by semicolons. */
+static void join_rules(strbuf *why)
+{
+    strbuf line = {0};
+    const char *at = strbuf_view(why);
+    while (*at != '\0') {
+        size_t len = strcspn(at, "\n");
+        strbuf_add(&line, line.len > 0 ? "; " : "");
+        strbuf_add_bytes(&line, at, len);
+        at += len + (at[len] == '\n' ? 1 : 0);
+    }
+    strbuf_fini(why);
+    *why = line;
+}
+
+status plan_admit(const plan *p, const plan_job *job)
+{
+    strbuf why = {0};
+    status st = ST_OK;
+    if (plan_check(p, job, &why) > 0) {
+        st = ST_CONFIG;
+        join_rules(&why);
+    } else if (job->device_memory > 0) {
+        int64_t least = plan_least_bytes(p, job);
+        if (least > job->device_memory) {
+            st = ST_BUDGET;
+            strbuf_printf(&why,
+                          "device_memory: %s is too little, the fullest rank "
+                          "needs at least %s",
+                          units_bytes((double)job->device_memory).s,
+                          units_bytes((double)least).s);
+        }
+    }
+    if (st != ST_OK) {
+        plan_way_out(p, job, &why);
+        status memory = strbuf_check(&why);
+        st = memory != ST_OK
+                 ? memory
+                 : FAIL(st, "plan %s: %s", p->name, strbuf_view(&why));
+    }
+    strbuf_fini(&why);
+    return st;
+}
