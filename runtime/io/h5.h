@@ -89,7 +89,8 @@ typedef struct h5_field {
     const char *name;
     h5_type type;
     size_t offset;
-    size_t bytes; /* of an H5_TEXT field; 0 for the others */
+    size_t bytes;  /* of an H5_TEXT field; 0 for the others           */
+    bool optional; /* a table may lack it: reading leaves it as it is */
 } h5_field;
 
 /* A table's row in memory; plain values, usually a static const. */
@@ -103,7 +104,13 @@ typedef struct h5_layout {
 #define H5_FIELD(row, member, type)                                            \
     {                                                                          \
 #member, (type), offsetof(row, member),                                \
-            (type) == H5_TEXT ? sizeof(((row *)0)->member) : 0                 \
+            (type) == H5_TEXT ? sizeof(((row *)0)->member) : 0, false          \
+    }
+/* The same of a column that files of an earlier version lack. */
+#define H5_FIELD_ADDED(row, member, type)                                      \
+    {                                                                          \
+#member, (type), offsetof(row, member),                                \
+            (type) == H5_TEXT ? sizeof(((row *)0)->member) : 0, true           \
     }
 
 /* ---- opening and finishing ----------------------------------------------- */

@@ -103,6 +103,9 @@ static status check_fields(const h5_file *f, const char *path, hid_t set,
     for (int i = 0; i < layout->count && st == ST_OK; i++) {
         const h5_field *field = &layout->fields[i];
         const int at = H5Tget_member_index(type, field->name);
+        if (at < 0 && field->optional) {
+            continue;
+        }
         if (at < 0) {
             st = FAIL(ST_BADFILE, "%s: %s: has no column %s", f->path, path,
                       field->name);

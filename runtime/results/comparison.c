@@ -1,7 +1,6 @@
 #include "runtime/results/comparison.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,49 +15,55 @@ struct comparison {
     bool has_default; /* a plot that viewers show first */
 };
 
-#define TEXT(member) H5_FIELD(comparison_row, member, H5_TEXT)
-#define I64(member)  H5_FIELD(comparison_row, member, H5_I64)
-#define F64(member)  H5_FIELD(comparison_row, member, H5_F64)
+#define TEXT(member)  H5_FIELD(comparison_row, member, H5_TEXT)
+#define I64(member)   H5_FIELD(comparison_row, member, H5_I64)
+#define F64(member)   H5_FIELD(comparison_row, member, H5_F64)
+#define ADDED(member) H5_FIELD_ADDED(comparison_row, member, H5_F64)
 
 static const h5_field fields[] = {
-    TEXT(name),           TEXT(model),
-    TEXT(status),         TEXT(reasons),
-    TEXT(group),          TEXT(clock),
-    TEXT(agreement),      H5_FIELD(comparison_row, devices, H5_I32),
-    I64(peak_bytes),      F64(tokens_per_s),
-    F64(flop_per_s),      F64(host_matmul_share),
-    F64(loss_first),      F64(loss_last),
-    F64(loss_difference), F64(loaded_bytes),
-    F64(drained_bytes),   F64(pipe_bytes),
-    F64(tensor_bytes),    F64(data_bytes),
-    F64(tie_bytes),       F64(world_bytes),
-    F64(compute_share),   F64(load_share),
-    F64(comm_share),      F64(bubble_share),
-    F64(optimizer_share), F64(other_share),
-    I64(decisions),       I64(programs),
-    I64(communicators),   I64(messages),
-    F64(first_step_s),    I64(switch_distance),
+    TEXT(name),
+    TEXT(model),
+    TEXT(status),
+    TEXT(reasons),
+    TEXT(group),
+    TEXT(clock),
+    TEXT(agreement),
+    H5_FIELD(comparison_row, devices, H5_I32),
+    I64(peak_bytes),
+    F64(tokens_per_s),
+    F64(flop_per_s),
+    F64(host_matmul_share),
+    F64(loss_first),
+    F64(loss_last),
+    F64(loss_difference),
+    F64(loaded_bytes),
+    F64(drained_bytes),
+    F64(pipe_bytes),
+    F64(tensor_bytes),
+    F64(data_bytes),
+    F64(tie_bytes),
+    F64(world_bytes),
+    F64(compute_share),
+    F64(load_share),
+    F64(comm_share),
+    F64(bubble_share),
+    F64(optimizer_share),
+    F64(other_share),
+    I64(decisions),
+    I64(programs),
+    I64(communicators),
+    I64(messages),
+    F64(first_step_s),
+    I64(switch_distance),
+    ADDED(predicted_tokens_per_s),
+    ADDED(prediction_error),
 };
 static const h5_layout layout = {fields, sizeof(fields) / sizeof(fields[0]),
                                  sizeof(comparison_row)};
 
 void comparison_row_init(comparison_row *row)
 {
-    const int32_t none32 = -1;
-    const int64_t none = -1;
-    const double nan = (double)NAN;
-
-    *row = (comparison_row){0};
-    for (int i = 0; i < layout.count; i++) {
-        char *at = (char *)row + fields[i].offset;
-        if (fields[i].type == H5_F64) {
-            memcpy(at, &nan, sizeof(nan));
-        } else if (fields[i].type == H5_I64) {
-            memcpy(at, &none, sizeof(none));
-        } else if (fields[i].type == H5_I32) {
-            memcpy(at, &none32, sizeof(none32));
-        }
-    }
+    format_row_blank(&layout, row);
 }
 
 /* ---- writing ------------------------------------------------------------- */

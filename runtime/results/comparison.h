@@ -53,6 +53,8 @@ typedef struct comparison_row {
     int64_t messages;    /* in one step                                       */
     double first_step_s; /* from launch to the end of the first step       */
     int64_t switch_distance; /* characters                                 */
+    double predicted_tokens_per_s; /* by the same clock as tokens_per_s    */
+    double prediction_error; /* predicted over measured step time, less 1  */
 } comparison_row;
 
 /* Numbers "not measured", texts "". */

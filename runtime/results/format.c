@@ -1,5 +1,6 @@
 #include "runtime/results/format.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,6 +85,25 @@ status format_table_append(h5_file *f, const char *path,
     return st;
 }
 
+void format_row_blank(const h5_layout *layout, void *row)
+{
+    const int32_t none32 = -1;
+    const int64_t none = -1;
+    const double nan = (double)NAN;
+
+    memset(row, 0, layout->row_bytes);
+    for (int i = 0; i < layout->count; i++) {
+        char *at = (char *)row + layout->fields[i].offset;
+        if (layout->fields[i].type == H5_F64) {
+            memcpy(at, &nan, sizeof(nan));
+        } else if (layout->fields[i].type == H5_I64) {
+            memcpy(at, &none, sizeof(none));
+        } else if (layout->fields[i].type == H5_I32) {
+            memcpy(at, &none32, sizeof(none32));
+        }
+    }
+}
+
 status format_table_read(const h5_file *f, const char *path,
                          const h5_layout *layout, void **out, int64_t *rows)
 {
@@ -96,6 +116,9 @@ status format_table_read(const h5_file *f, const char *path,
     }
     TRY(mem_alloc((size_t)info.rows + 1, layout->row_bytes, "table",
                   (void **)&data));
+    for (int64_t r = 0; r < info.rows; r++) {
+        format_row_blank(layout, data + (size_t)r * layout->row_bytes);
+    }
     if (info.rows > 0) {
         const status st = h5_table_read(f, path, layout, 0, info.rows, data);
         if (st != ST_OK) {

@@ -15,7 +15,7 @@
 
 /* One version for the three formats: benchmarks/RESULTS.md describes them
  * together. Minor: something was added; major: a reader must change. */
-#define FORMAT_VERSION "1.0"
+#define FORMAT_VERSION "1.1"
 enum { FORMAT_MAJOR = 1 };
 
 /* Writes the four attributes. */
@@ -31,8 +31,11 @@ MUST_USE status format_check(const h5_file *f, const char *root,
 MUST_USE status format_table_append(h5_file *f, const char *path,
                                     const h5_layout *layout, int64_t rows,
                                     const void *data);
-/* All rows of a table, their texts ended. Owns: *out (mem_free), also if
- * there are none; a table that is missing has none. */
+/* A row in which nothing was measured: numbers NaN or -1, texts "". */
+void format_row_blank(const h5_layout *layout, void *row);
+/* All rows of a table, their texts ended; optional columns that it lacks are
+ * blank. Owns: *out (mem_free), also if there are none; a table that is
+ * missing has none. */
 MUST_USE status format_table_read(const h5_file *f, const char *path,
                                   const h5_layout *layout, void **out,
                                   int64_t *rows);

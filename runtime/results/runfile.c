@@ -433,6 +433,32 @@ status runfile_host(runfile *f, const run_host *h)
     return h5_flush(f->h5);
 }
 
+status runfile_prediction(runfile *f, const run_prediction *p)
+{
+    double said[RUN_ACCOUNTS], measured[RUN_ACCOUNTS];
+    run_account rows[RUN_ACCOUNTS] = {0};
+
+    memcpy(said, &p->ledger, sizeof(said));
+    memcpy(measured, &p->measured_ledger, sizeof(measured));
+    for (int i = 0; i < RUN_ACCOUNTS; i++) {
+        snprintf(rows[i].account, sizeof(rows[i].account), "%s",
+                 run_account_names[i]);
+        rows[i].predicted_s = said[i];
+        rows[i].measured_s = measured[i];
+    }
+    TRY(h5_group_create(f->h5, "/prediction"));
+    TRY(run_attrs_write(f->h5, "/prediction", &run_prediction_attrs, p));
+    TRY(table_put(f->h5, "/prediction/kinds", &run_kind_layout, p->nkinds,
+                  p->kinds));
+    TRY(h5_describe(f->h5, "/prediction/kinds", NULL,
+                    "operations of the traced step by kind, all ranks"));
+    TRY(table_put(f->h5, "/prediction/ledger", &run_account_layout,
+                  RUN_ACCOUNTS, rows));
+    TRY(h5_describe(f->h5, "/prediction/ledger", NULL,
+                    "where the wall time of a step goes, mean over ranks"));
+    return h5_flush(f->h5);
+}
+
 status runfile_trace(runfile *f, int64_t step, const run_trace *rows, int64_t n)
 {
     if (f->has_trace) {
@@ -473,6 +499,7 @@ void run_trace_describe(const program *p, int rank, run_trace *rows)
             .flops = op->flops,
             .bytes = op->bytes,
             .predicted_ns = (double)NAN,
+            .predicted_start_ns = (double)NAN,
         };
         snprintf(rows[i].kind, sizeof(rows[i].kind), "%s",
                  op_kind_name((op_kind)op->kind));

@@ -8,6 +8,7 @@
  *   /setup        what it took to set up: decisions, machinery, seconds
  *   /host         the machine and libraries
  *   /trace        table, one row an operation of one step (optional)
+ *   /prediction   what a model of the machine said of the steps (optional)
  *   /config       effective configuration, JSON text
  *   attributes    format "weft-run", format_version, run_info
  *
@@ -73,6 +74,7 @@ typedef struct run_ledger {
 
 /* The ledger's accounts: the last dimension of /ledger, in this order. */
 enum { RUN_ACCOUNTS = 6 };
+extern const char *const run_account_names[RUN_ACCOUNTS];
 _Static_assert(sizeof(run_ledger) == RUN_ACCOUNTS * sizeof(double),
                "a ledger is its accounts and nothing else");
 
@@ -167,8 +169,39 @@ typedef struct run_trace {
     int64_t cpu_ns;
     double flops;
     double bytes;
-    double predicted_ns; /* NaN: not predicted                             */
+    double predicted_ns; /* duration, NaN: not predicted                   */
+    double predicted_start_ns;
 } run_trace;
+
+/* What the virtual clock said of a run's steps, beside what was measured. NaN
+ * and -1: not measured. Times of operations are sums over all ranks, of the
+ * traced step. A send or receive counts for what its rank waited. */
+typedef struct run_predicted_kind {
+    char kind[RUN_KIND_SIZE];
+    int64_t count; /* operations of one step, all ranks                    */
+    double predicted_wall_ns;
+    double measured_wall_ns;
+    double predicted_cpu_ns; /* of the thread that ran it                  */
+    double measured_cpu_ns;
+} run_predicted_kind;
+
+enum { RUN_CLOCK_SIZE = 8 };
+
+typedef struct run_prediction {
+    char machine[RUN_TEXT_SIZE]; /* its name, or its file                  */
+    char clock[RUN_CLOCK_SIZE];  /* which of both step_s is by: "wall", or
+                                  * "cpu" where ranks shared cores         */
+    double step_s;
+    double measured_step_s; /* median of the timed steps                   */
+    double wall_s, measured_wall_s;
+    double cpu_s, measured_cpu_s; /* of all ranks together                 */
+    int64_t peak_bytes;           /* arena, largest of the ranks           */
+    int64_t measured_peak_bytes;
+    run_ledger ledger; /* seconds of a step's wall time, mean over ranks   */
+    run_ledger measured_ledger;
+    run_predicted_kind *kinds;
+    int32_t nkinds;
+} run_prediction;
 
 /* ---- writing (rank 0) ---------------------------------------------------- */
 
@@ -199,6 +232,7 @@ MUST_USE status runfile_validation(runfile *f, int64_t step, double loss);
 MUST_USE status runfile_ranks(runfile *f, const run_rank *ranks, int n);
 MUST_USE status runfile_setup(runfile *f, const run_setup *s);
 MUST_USE status runfile_host(runfile *f, const run_host *h);
+MUST_USE status runfile_prediction(runfile *f, const run_prediction *p);
 /* Rows of one traced step; called once or once a rank, in order of ranks. */
 MUST_USE status runfile_trace(runfile *f, int64_t step, const run_trace *rows,
                               int64_t n);
@@ -233,6 +267,8 @@ typedef struct run_summary {
     run_setup setup;
     bool has_host;
     run_host host;
+    bool has_prediction;
+    run_prediction prediction;
     int64_t ntrace; /* rows there are; see runfile_read_trace              */
     int64_t trace_step;
 } run_summary;

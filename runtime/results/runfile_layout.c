@@ -96,11 +96,25 @@ static const run_attr host_list[] = {
 };
 const run_attrs run_host_attrs = ATTRS(host_list);
 
+static const run_attr prediction_list[] = {
+    ATTR(run_prediction, machine, RUN_ATTR_FIELD),
+    ATTR(run_prediction, clock, RUN_ATTR_FIELD),
+    ATTR(run_prediction, step_s, RUN_ATTR_F64),
+    ATTR(run_prediction, measured_step_s, RUN_ATTR_F64),
+    ATTR(run_prediction, wall_s, RUN_ATTR_F64),
+    ATTR(run_prediction, measured_wall_s, RUN_ATTR_F64),
+    ATTR(run_prediction, cpu_s, RUN_ATTR_F64),
+    ATTR(run_prediction, measured_cpu_s, RUN_ATTR_F64),
+    ATTR(run_prediction, peak_bytes, RUN_ATTR_I64),
+    ATTR(run_prediction, measured_peak_bytes, RUN_ATTR_I64),
+};
+const run_attrs run_prediction_attrs = ATTRS(prediction_list);
+
 /* ---- tables -------------------------------------------------------------- */
 
 #define NAMED(row, name, member)                                               \
     {                                                                          \
-        (name), H5_I64, offsetof(row, member), 0                               \
+        (name), H5_I64, offsetof(row, member), 0, false                        \
     }
 #define LAYOUT(list, row)                                                      \
     {                                                                          \
@@ -112,7 +126,7 @@ static const h5_field rank_fields[] = {
     H5_FIELD(run_rank, data, H5_I32),
     H5_FIELD(run_rank, pipe, H5_I32),
     H5_FIELD(run_rank, tensor, H5_I32),
-    {"class", H5_I32, offsetof(run_rank, class_index), 0},
+    {"class", H5_I32, offsetof(run_rank, class_index), 0, false},
     H5_FIELD(run_rank, threads, H5_I32),
     H5_FIELD(run_rank, host, H5_TEXT),
     H5_FIELD(run_rank, arena_bytes, H5_I64),
@@ -174,8 +188,29 @@ static const h5_field trace_fields[] = {
     H5_FIELD(run_trace, flops, H5_F64),
     H5_FIELD(run_trace, bytes, H5_F64),
     H5_FIELD(run_trace, predicted_ns, H5_F64),
+    H5_FIELD_ADDED(run_trace, predicted_start_ns, H5_F64),
 };
 const h5_layout run_trace_layout = LAYOUT(trace_fields, run_trace);
+
+static const h5_field kind_fields[] = {
+    H5_FIELD(run_predicted_kind, kind, H5_TEXT),
+    H5_FIELD(run_predicted_kind, count, H5_I64),
+    H5_FIELD(run_predicted_kind, predicted_wall_ns, H5_F64),
+    H5_FIELD(run_predicted_kind, measured_wall_ns, H5_F64),
+    H5_FIELD(run_predicted_kind, predicted_cpu_ns, H5_F64),
+    H5_FIELD(run_predicted_kind, measured_cpu_ns, H5_F64),
+};
+const h5_layout run_kind_layout = LAYOUT(kind_fields, run_predicted_kind);
+
+static const h5_field account_fields[] = {
+    H5_FIELD(run_account, account, H5_TEXT),
+    H5_FIELD(run_account, predicted_s, H5_F64),
+    H5_FIELD(run_account, measured_s, H5_F64),
+};
+const h5_layout run_account_layout = LAYOUT(account_fields, run_account);
+
+const char *const run_account_names[RUN_ACCOUNTS] = {
+    "compute", "load", "comm", "bubble", "optimizer", "other"};
 
 /* ---- attributes to and from structs -------------------------------------- */
 

@@ -181,6 +181,35 @@ static status read_host(const place *at, run_summary *s)
                        : ST_OK;
 }
 
+static status read_prediction(const place *at, run_summary *s)
+{
+    char path[RUN_PATH_SIZE];
+    int64_t n = 0, accounts = 0;
+    run_prediction *out = &s->prediction;
+    run_account *rows = NULL;
+    double said[RUN_ACCOUNTS], measured[RUN_ACCOUNTS];
+
+    TRY(path_in(at, "/prediction", path));
+    s->has_prediction = h5_has(at->h5, path);
+    if (!s->has_prediction) {
+        return ST_OK;
+    }
+    TRY(run_attrs_read(at->h5, path, &run_prediction_attrs, out));
+    TRY(table_read(at, "/prediction/kinds", &run_kind_layout,
+                   (void **)&out->kinds, &n));
+    out->nkinds = (int32_t)n;
+    TRY(table_read(at, "/prediction/ledger", &run_account_layout,
+                   (void **)&rows, &accounts));
+    for (int i = 0; i < RUN_ACCOUNTS; i++) {
+        said[i] = i < accounts ? rows[i].predicted_s : (double)NAN;
+        measured[i] = i < accounts ? rows[i].measured_s : (double)NAN;
+    }
+    mem_free(rows);
+    memcpy(&out->ledger, said, sizeof(said));
+    memcpy(&out->measured_ledger, measured, sizeof(measured));
+    return ST_OK;
+}
+
 static status read_trace_info(const place *at, run_summary *s)
 {
     char path[RUN_PATH_SIZE];
@@ -214,6 +243,7 @@ static status read_all(const place *at, run_summary *s)
                    &s->nranks));
     TRY(read_setup(at, s));
     TRY(read_host(at, s));
+    TRY(read_prediction(at, s));
     return read_trace_info(at, s);
 }
 
@@ -266,6 +296,7 @@ void run_summary_fini(run_summary *s)
     mem_free(s->ranks);
     mem_free(s->setup.decisions);
     mem_free(s->setup.ops);
+    mem_free(s->prediction.kinds);
     *s = (run_summary){0};
 }
 

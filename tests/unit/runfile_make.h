@@ -110,6 +110,27 @@ static inline void put_step(runfile *f, int64_t step)
     OK(runfile_step(f, &s, two_ledgers, 2));
 }
 
+static inline void put_prediction(runfile *f)
+{
+    run_predicted_kind kinds[2] = {{"forward", 12, 1, 2, 3, (double)NAN},
+                                   {"norm", 5, 6, 7, 8, 9}};
+    const run_prediction p = {.machine = "this host",
+                              .clock = "cpu",
+                              .step_s = 0.5,
+                              .measured_step_s = 0.25,
+                              .wall_s = 0.125,
+                              .measured_wall_s = (double)NAN,
+                              .cpu_s = 0.5,
+                              .measured_cpu_s = 0.25,
+                              .peak_bytes = (int64_t)1 << 33,
+                              .measured_peak_bytes = -1,
+                              .ledger = {1, 2, 3, 4, 5, 6},
+                              .measured_ledger = {7, 8, 9, 10, 11, 12},
+                              .kinds = kinds,
+                              .nkinds = 2};
+    OK(runfile_prediction(f, &p));
+}
+
 static inline void put_ends(runfile *f)
 {
     run_rank ranks[2] = {0};
@@ -149,6 +170,7 @@ static inline void put_ends(runfile *f)
     OK(runfile_ranks(f, ranks, 2));
     OK(runfile_setup(f, &setup));
     OK(runfile_host(f, &host));
+    put_prediction(f);
 }
 
 static inline void put_trace(runfile *f, int rank)
@@ -164,7 +186,8 @@ static inline void put_trace(runfile *f, int rank)
          .start_ns = 5,
          .end_ns = 9,
          .flops = 1e6,
-         .predicted_ns = (double)NAN}};
+         .predicted_ns = (double)NAN,
+         .predicted_start_ns = 6}};
 
     OK(runfile_trace(f, 2, rows, 2));
 }
@@ -239,6 +262,24 @@ static inline void check_ends(const run_summary *s)
     assert_true(s->host.matmul_gflops == 55.5 && s->host.threads == 1);
     assert_int_equal(s->host.cores, 2);
     assert_string_equal(s->host.hdf5, h5_library());
+    assert_true(s->has_prediction);
+    const run_prediction *p = &s->prediction;
+    assert_string_equal(p->machine, "this host");
+    assert_string_equal(p->clock, "cpu");
+    assert_true(p->step_s == 0.5 && p->measured_step_s == 0.25);
+    assert_true(p->wall_s == 0.125 && isnan(p->measured_wall_s));
+    assert_true(p->cpu_s == 0.5 && p->measured_cpu_s == 0.25);
+    assert_true(p->peak_bytes == (int64_t)1 << 33);
+    assert_int_equal(p->measured_peak_bytes, -1);
+    assert_true(p->ledger.compute == 1 && p->ledger.other == 6);
+    assert_true(p->measured_ledger.load == 8 &&
+                p->measured_ledger.bubble == 10);
+    assert_int_equal(p->nkinds, 2);
+    assert_string_equal(p->kinds[1].kind, "norm");
+    assert_int_equal(p->kinds[0].count, 12);
+    assert_true(p->kinds[1].measured_wall_ns == 7);
+    assert_true(p->kinds[0].predicted_cpu_ns == 3);
+    assert_true(isnan(p->kinds[0].measured_cpu_ns));
 }
 
 static inline void check_info(const run_info *have)

@@ -10,7 +10,8 @@
 /* As others read it: whole fields, with what is behind the end. */
 static void check_raw_name(const char *path, int64_t row, const char *want)
 {
-    static const h5_field name[] = {{"name", H5_TEXT, 0, COMPARISON_NAME_SIZE}};
+    static const h5_field name[] = {
+        {"name", H5_TEXT, 0, COMPARISON_NAME_SIZE, false}};
     static const h5_layout raw = {name, 1, COMPARISON_NAME_SIZE};
     char have[COMPARISON_NAME_SIZE], all[COMPARISON_NAME_SIZE] = {0};
     h5_file *f = NULL;
@@ -37,6 +38,8 @@ static void check_comparison(const char *path)
     assert_string_equal(rows[0].agreement, "bitwise");
     assert_true(rows[0].loss_difference == 0 && rows[0].devices == 1);
     assert_true(isnan(rows[0].tokens_per_s) && rows[0].peak_bytes == -1);
+    assert_true(rows[0].predicted_tokens_per_s == 11);
+    assert_true(isnan(rows[0].prediction_error));
     assert_string_equal(rows[1].group, "");
     assert_string_equal(rows[1].name, "tp5");
     check_raw_name(path, 1, "tp5");
@@ -72,6 +75,7 @@ static void test_comparison(void **state)
     snprintf(row.agreement, sizeof(row.agreement), "bitwise");
     row.loss_difference = 0;
     row.devices = 1;
+    row.predicted_tokens_per_s = 11;
     OK(comparison_add(c, &row, path_of("run.h5")));
     assert_string_equal(row.group, "/gpt-neo-tiny/streamed_64_MiB_ram");
     snprintf(row.name, sizeof(row.name), "tp5");

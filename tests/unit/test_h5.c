@@ -329,8 +329,8 @@ static void test_table(void **state)
 {
     static row rows[3000], out[3000];
     static const h5_field less[] = {H5_FIELD(row, seconds, H5_F64)};
-    static const h5_field wrong[] = {{"name", H5_I64, 0, 0}};
-    static const h5_field none[] = {{"nobody", H5_I64, 0, 0}};
+    static const h5_field wrong[] = {{"name", H5_I64, 0, 0, false}};
+    static const h5_field none[] = {{"nobody", H5_I64, 0, 0, false}};
     (void)state;
 
     for (int i = 0; i < 3000; i++) {
@@ -365,6 +365,14 @@ static void test_table(void **state)
     const h5_layout gone = {none, 1, sizeof(row)};
     assert_int_equal(h5_table_read(f, "/t", &gone, 0, 1, out), ST_BADFILE);
     assert_non_null(strstr(status_text(), "no column nobody"));
+    /* A later column is left as it was; what is there is read. */
+    static const h5_field later[] = {
+        H5_FIELD(row, step, H5_I64),
+        {"nobody", H5_F64, offsetof(row, seconds), 0, true}};
+    const h5_layout more = {later, 2, sizeof(row)};
+    out[0] = (row){.seconds = 5};
+    assert_int_equal(h5_table_read(f, "/t", &more, 7, 1, out), ST_OK);
+    assert_true(out[0].step == 7 && out[0].seconds == 5);
     assert_int_equal(h5_table_read(f, "/t", &row_layout, 2999, 2, out),
                      ST_INTERNAL);
     assert_int_equal(h5_close(&f), ST_OK);

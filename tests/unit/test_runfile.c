@@ -41,6 +41,7 @@ static void test_round_trip(void **state)
     assert_int_equal(rows[3].seqs, 2);
     assert_int_equal(rows[3].end_ns, 9);
     assert_true(rows[3].flops == 1e6 && isnan(rows[3].predicted_ns));
+    assert_true(rows[3].predicted_start_ns == 6);
     assert_true(rows[0].predicted_ns == 0);
     mem_free(rows);
 }
@@ -52,7 +53,7 @@ static void test_conventions(void **state)
     h5_file *f = NULL;
     static const char *const attrs[][3] = {
         {"/", "format", "weft-run"},
-        {"/", "format_version", "1.0"},
+        {"/", "format_version", "1.1"},
         {"/", "sums", "exact"},
         {"/", "default", "steps"},
         {"/", "NX_class", "NXroot"},
