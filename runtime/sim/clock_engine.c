@@ -1,0 +1,477 @@
+/*
+ * What engines do at an event.
+ *
+ *   engine   IDLE -> RUN -> (SLEEP) -> IDLE     work, then the link's time
+ *            IDLE -> MEET -> SLEEP -> IDLE      a reduction, when all are there
+ *
+ * RUN work is counted down at a rate that depends on what else the rank does;
+ * SLEEP ends at a known time. Messages are on no engine: an engine posts them
+ * and goes on.
+ *
+ * Invariants: done[i] counts the steps in which operation i has ended; an
+ * engine is `at` its next operation, or at the one that runs.
+ */
+#include <math.h>
+
+#include "runtime/sim/clock_impl.h"
+
+/* Work that is left is done: less than any clock shows. */
+static const double NOTHING_S = 1e-12;
+/* Compute never stops altogether for what runs beside it. */
+static const double SLOWEST = 0.05;
+
+/* --- operations ----------------------------------------------------------- */
+
+static bool is_message(const prog_op *o)
+{
+    return o->kind == OP_SEND || o->kind == OP_RECV;
+}
+
+/* The step that counts is the last. */
+static bool counts(const clock_state *c, const engine *e)
+{
+    return e->step == c->steps - 1;
+}
+
+static sim_op *result_of(const clock_state *c, const rank *r, int32_t i)
+{
+    return &c->out->rank[r - c->ranks].op[i];
+}
+
+static sim_ledger *ledger_of(const clock_state *c, const rank *r)
+{
+    return &c->out->rank[r - c->ranks].ledger;
+}
+
+/* One rank counts for a gradient's norm, one for a token's loss; the others
+ * pass over it. As in exec. */
+static bool passes_over(const clock_state *c, const rank *r, const prog_op *o)
+{
+    if (o->kind == OP_GRAD_NORM && !c->in->store && c->in->ps != NULL) {
+        const param *q = &c->in->ps->list[o->param];
+        return !(o->flag && r->place->data == 0 &&
+                 (q->axis != AXIS_NONE || r->place->tensor == 0));
+    }
+    return false;
+}
+
+static double work_of(const clock_state *c, const rank *r, int32_t i)
+{
+    return passes_over(c, r, &r->p->ops[i]) ? 0 : r->work[i].s;
+}
+
+static void note_start(clock_state *c, rank *r, const engine *e, int32_t i,
+                       double t)
+{
+    if (counts(c, e)) {
+        result_of(c, r, i)->start = t;
+        bool over = passes_over(c, r, &r->p->ops[i]);
+        double cpu = over ? 0 : r->work[i].cpu_s;
+        result_of(c, r, i)->cpu = cpu;
+        r->cpu += cpu + c->m->dispatch_s;
+    }
+}
+
+/* --- rates ---------------------------------------------------------------- */
+
+static bool has_work(const engine *e, double now)
+{
+    return e->left > NOTHING_S && now + e->left > now;
+}
+
+static bool busy(const rank *r, const engine *e)
+{
+    return e->state == RUN && has_work(e, r->now);
+}
+
+/* How fast the rank's engine k works beside the others. */
+static double rate_of(const clock_state *c, const rank *r, int32_t k)
+{
+    const engine *e = &r->eng[k];
+    bool compute = busy(r, &r->eng[0]);
+    if (e->side) {
+        return compute ? c->m->side_rate : 1;
+    }
+    double rate = 1;
+    for (int32_t i = 1; k == 0 && i < r->neng; i++) {
+        if (r->eng[i].side && busy(r, &r->eng[i])) {
+            rate -= c->m->side_loss * c->m->side_rate;
+        }
+    }
+    return rate > SLOWEST ? rate : SLOWEST;
+}
+
+static void pass_time(const clock_state *c, rank *r, double t)
+{
+    double rate[STREAM_COUNT];
+    for (int32_t k = 0; k < r->neng; k++) {
+        rate[k] = rate_of(c, r, k);
+    }
+    for (int32_t k = 0; k < r->neng; k++) {
+        engine *e = &r->eng[k];
+        if (e->state == RUN) {
+            e->left -= (t - r->now) * rate[k];
+        }
+    }
+    r->now = t;
+}
+
+/* When something happens next on this rank by itself. */
+static double next_time(const clock_state *c, const rank *r)
+{
+    double next = INFINITY;
+    for (int32_t k = 0; k < r->neng; k++) {
+        const engine *e = &r->eng[k];
+        double t = INFINITY;
+        if (e->state == RUN) {
+            t = r->now + (e->left > 0 ? e->left / rate_of(c, r, k) : 0);
+        } else if (e->state == SLEEP) {
+            t = e->until;
+        }
+        next = t < next ? t : next;
+    }
+    return next;
+}
+
+/* --- messages ------------------------------------------------------------- */
+
+static bool op_done(const rank *r, int32_t i, int32_t step)
+{
+    return r->done[i] > step;
+}
+
+/* This step's passage of a message. */
+static passage *passage_of(const clock_state *c, const rank *r, int32_t i,
+                           int32_t step)
+{
+    passage *g = &c->messages[r->message[i]].of[step % 2];
+    if (g->step != step) {
+        *g = (passage){step, INFINITY, INFINITY, INFINITY};
+    }
+    return g;
+}
+
+static void start_moving(clock_state *c, const message *m, passage *g)
+{
+    if (isinf(g->end) && !isinf(g->sent) && !isinf(g->wanted)) {
+        g->end = (g->sent > g->wanted ? g->sent : g->wanted) + m->cost;
+        clock_post(c, g->end, m->from);
+        clock_post(c, g->end, m->to);
+    }
+}
+
+static void post_message(clock_state *c, rank *r, int32_t i, int32_t step)
+{
+    passage *g = passage_of(c, r, i, step);
+    r->open++;
+    r->posted[i] = step + 1;
+    if (r->p->ops[i].kind == OP_SEND) {
+        g->sent = r->now;
+    } else if (c->m->async_messages) {
+        g->wanted = r->now;
+    }
+    start_moving(c, &c->messages[r->message[i]], g);
+}
+
+/* Somebody waits for the message: now its bytes may come. */
+static void want(clock_state *c, rank *r, int32_t i, int32_t step)
+{
+    passage *g = passage_of(c, r, i, step);
+    if (r->p->ops[i].kind == OP_RECV && isinf(g->wanted)) {
+        g->wanted = r->now;
+        start_moving(c, &c->messages[r->message[i]], g);
+    }
+}
+
+/* Messages that have ended by now are done. True if there was one. */
+static bool end_messages(clock_state *c, rank *r)
+{
+    bool any = false;
+    for (int32_t i = 0; r->open > 0 && i < r->p->nops; i++) {
+        if (r->message[i] < 0 || r->posted[i] == r->done[i]) {
+            continue;
+        }
+        int32_t step = r->done[i];
+        const passage *g = passage_of(c, r, i, step);
+        if (g->end <= r->now) {
+            r->done[i] = step + 1;
+            r->open--;
+            any = true;
+            r->ends[step] = g->end > r->ends[step] ? g->end : r->ends[step];
+            if (step == c->steps - 1) {
+                result_of(c, r, i)->end = g->end;
+            }
+        }
+    }
+    return any;
+}
+
+/* --- waiting -------------------------------------------------------------- */
+
+/* Waiting for a receive: bubble until its sender was there. */
+static void book_receive(clock_state *c, rank *r, const engine *e,
+                         double waited)
+{
+    sim_ledger *l = ledger_of(c, r);
+    const passage *g = passage_of(c, r, e->waits_for, e->step);
+    double bubble = g->sent - e->waits_since;
+    bubble = bubble < 0 ? 0 : bubble > waited ? waited : bubble;
+    l->bubble += bubble;
+    l->comm += waited - bubble;
+}
+
+/* The engine's wait is over. That of compute goes to an account. */
+static void book_wait(clock_state *c, rank *r, const engine *e)
+{
+    int32_t i = e->waits_for;
+    double waited = r->now - e->waits_since;
+    if (i < 0 || !counts(c, e)) {
+        return;
+    }
+    const prog_op *o = &r->p->ops[i];
+    sim_ledger *l = ledger_of(c, r);
+    if (is_message(o)) {
+        result_of(c, r, i)->busy += waited;
+    }
+    if (e != &r->eng[0]) {
+        return;
+    }
+    if (o->kind == OP_RECV) {
+        book_receive(c, r, e, waited);
+    } else if (o->kind == OP_SEND || o->group != GROUP_NONE) {
+        l->comm += waited;
+    } else if (o->stream == STREAM_HOST) {
+        l->optimizer += waited;
+    } else {
+        l->load += waited;
+    }
+}
+
+static void set_wait(clock_state *c, rank *r, engine *e, int32_t i)
+{
+    if (i != e->waits_for) {
+        book_wait(c, r, e);
+        e->waits_for = i;
+        e->waits_since = r->now;
+    }
+}
+
+/* What the engine's next operation must still wait for. */
+static int32_t op_blocker(const rank *r, const engine *e, int32_t i)
+{
+    const prog_op *o = &r->p->ops[i];
+    if (o->tail != TAIL_ALWAYS && !op_done(r, r->p->guard, e->step)) {
+        return r->p->guard;
+    }
+    for (int32_t d = 0; d < o->deps; d++) {
+        const prog_dep *dep = &r->p->dep[o->dep0 + d];
+        if (!op_done(r, dep->op, e->step - dep->distance)) {
+            return dep->op;
+        }
+    }
+    /* Its own run in the step before, which a message may still be. */
+    return op_done(r, i, e->step - 1) ? -1 : i;
+}
+
+/* At the end of a step compute waits for messages, and for the others. */
+static int32_t step_blocker(const rank *r, const engine *e)
+{
+    for (int32_t i = 0; e == &r->eng[0] && r->open > 0 && i < r->p->nops; i++) {
+        if (r->message[i] >= 0 && !op_done(r, i, e->step)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int32_t clock_blocker(const rank *r, const engine *e)
+{
+    return e->at < e->n ? op_blocker(r, e, e->order[e->at])
+                        : step_blocker(r, e);
+}
+
+/* --- starting and ending -------------------------------------------------- */
+
+static check_member member_of(const clock_state *c, const rank *r, int group)
+{
+    return check_member_of(&c->grid, (int32_t)(r - c->ranks), (op_group)group);
+}
+
+/* The engine's rank has reached a reduction. */
+static void arrive(clock_state *c, rank *r, engine *e, int32_t i)
+{
+    int kind = r->p->ops[i].group;
+    check_member m = member_of(c, r, kind);
+    int32_t number = r->calls[kind]++;
+    call *k = &c->calls[kind][m.group * c->ncalls[kind] + number];
+    int32_t me = (int32_t)(r - c->ranks) * STREAM_COUNT + (int32_t)(e - r->eng);
+    e->state = MEET;
+    e->call = (int32_t)(k - c->calls[kind]);
+    e->next_waiter = k->arrived == 0 ? -1 : k->waiters;
+    k->waiters = me;
+    k->arrived++;
+    if (k->arrived < m.size) {
+        return;
+    }
+    k->met = r->now;
+    for (int32_t w = me; w >= 0;) {
+        rank *other = &c->ranks[w / STREAM_COUNT];
+        engine *x = &other->eng[w % STREAM_COUNT];
+        x->state = SLEEP;
+        x->until = k->met + work_of(c, other, x->order[x->at]);
+        clock_post(c, x->until, w / STREAM_COUNT);
+        w = x->next_waiter;
+    }
+}
+
+static void book_link(const clock_state *c, const rank *r, engine *e, int32_t i)
+{
+    const sim_work *w = &r->work[i];
+    double latency = c->in->link_latency + c->m->store_latency_s;
+    double rate = c->in->link_rate;
+    double own = c->m->store_bytes_per_s;
+    rate = rate > 0 && (own <= 0 || rate < own) ? rate : own;
+    e->until = 0;
+    if (w->link_bytes > 0 && (rate > 0 || latency > 0)) {
+        double from = e->link_free > r->now ? e->link_free : r->now;
+        e->link_free = from + latency + (rate > 0 ? w->link_bytes / rate : 0);
+        e->until = e->link_free;
+    }
+}
+
+static void begin_op(clock_state *c, rank *r, engine *e, int32_t i, bool woken)
+{
+    const prog_op *o = &r->p->ops[i];
+    double before = c->m->dispatch_s + (woken ? c->m->wake_s : 0);
+    note_start(c, r, e, i, r->now + before);
+    if (o->group != GROUP_NONE && member_of(c, r, o->group).size > 1) {
+        arrive(c, r, e, i);
+        return;
+    }
+    book_link(c, r, e, i);
+    e->state = RUN;
+    e->left = before + (is_message(o) ? 0 : work_of(c, r, i));
+}
+
+/* A reduction: bubble until the last member was there. */
+static void book_call(clock_state *c, rank *r, const engine *e, double start)
+{
+    const prog_op *o = &r->p->ops[e->order[e->at]];
+    sim_ledger *l = ledger_of(c, r);
+    double met = c->calls[o->group][e->call].met;
+    met = met > start ? met : start;
+    l->bubble += met - start;
+    l->comm += r->now - met;
+}
+
+static void book_op(clock_state *c, rank *r, const engine *e, bool met)
+{
+    int32_t i = e->order[e->at];
+    const prog_op *o = &r->p->ops[i];
+    if (!counts(c, e)) {
+        return;
+    }
+    sim_op *res = result_of(c, r, i);
+    sim_ledger *l = ledger_of(c, r);
+    res->end = r->now;
+    res->busy = r->now - res->start;
+    if (e != &r->eng[0]) {
+        return;
+    }
+    if (met) {
+        book_call(c, r, e, res->start);
+    } else if (o->kind == OP_BATCH) {
+        l->load += res->busy;
+    } else if (o->stream == STREAM_HOST) {
+        l->optimizer += res->busy;
+    } else {
+        l->compute += res->busy;
+    }
+}
+
+static void end_op(clock_state *c, rank *r, engine *e)
+{
+    int32_t i = e->order[e->at];
+    const prog_op *o = &r->p->ops[i];
+    if (is_message(o)) {
+        post_message(c, r, i, e->step);
+    } else {
+        bool met = o->group != GROUP_NONE && member_of(c, r, o->group).size > 1;
+        book_op(c, r, e, met);
+        r->done[i] = e->step + 1;
+    }
+    r->ends[e->step] = r->now;
+    e->ended = r->now;
+    e->state = IDLE;
+    e->at++;
+}
+
+/* The engine goes to its next operation, or to the next step. True if
+ * something has changed. */
+static bool try_start(clock_state *c, rank *r, engine *e)
+{
+    if (e->step == c->steps) {
+        return false;
+    }
+    int32_t i = e->at < e->n ? e->order[e->at] : -1;
+    if (i >= 0 && r->p->ops[i].tail == TAIL_BROKEN) {
+        r->done[i] = e->step + 1;
+        e->at++;
+        return true;
+    }
+    int32_t wait = clock_blocker(r, e);
+    bool woken = e->waits_for >= 0 && e->waits_since < r->now &&
+                 r->message[e->waits_for] < 0;
+    set_wait(c, r, e, wait);
+    if (wait >= 0) {
+        if (r->message[wait] >= 0 && !c->m->async_messages) {
+            want(c, r, wait, r->done[wait]);
+        }
+        return false;
+    }
+    if (i < 0) {
+        e->at = 0;
+        e->step++;
+        return true;
+    }
+    begin_op(c, r, e, i, woken);
+    return true;
+}
+
+/* True if something has changed. */
+static bool try_end(clock_state *c, rank *r, engine *e)
+{
+    if (e->state == RUN && !has_work(e, r->now)) {
+        if (e->until > r->now) {
+            e->state = SLEEP;
+        } else {
+            end_op(c, r, e);
+        }
+        return true;
+    }
+    if (e->state == SLEEP && e->until <= r->now) {
+        end_op(c, r, e);
+        return true;
+    }
+    return false;
+}
+
+void clock_rank(clock_state *c, rank *r, double t)
+{
+    pass_time(c, r, t);
+    bool changed = true;
+    while (changed) {
+        changed = end_messages(c, r);
+        for (int32_t k = 0; k < r->neng; k++) {
+            engine *e = &r->eng[k];
+            changed = try_end(c, r, e) || changed;
+            if (e->state == IDLE) {
+                changed = try_start(c, r, e) || changed;
+            }
+        }
+    }
+    double next = next_time(c, r);
+    if (!isinf(next)) {
+        clock_post(c, next, (int32_t)(r - c->ranks));
+    }
+}

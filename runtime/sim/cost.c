@@ -1,0 +1,651 @@
+#include "runtime/sim/cost.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+
+enum { BLOCKS_MOST = 1 << 14, BLOCK_LEAST = 4096 };
+
+/* Distance of bytes that the step never touched before. */
+static const double NEVER = 1e18;
+
+/* Memory of the device and, behind it, of its store, in blocks. */
+typedef struct touched {
+    double *when; /* bytes touched before the last use, -1: never          */
+    int64_t blocks;
+    int64_t block;  /* bytes */
+    double now;     /* bytes touched so far                               */
+    int64_t arena;  /* bytes of the device                                */
+    int64_t *param; /* where a parameter begins in the store: w g m v      */
+} touched;
+
+typedef struct pricing {
+    const sim_setup *in;
+    const program *p;
+    touched mem;
+} pricing;
+
+/* An operation as terms of one law. */
+typedef struct terms {
+    sim_kernel kernel;
+    double count[TERM_COUNT];
+    double items;
+    int threads;
+    bool divided; /* counts are of the busiest thread, not of all          */
+} terms;
+
+/* --- laws ----------------------------------------------------------------- */
+
+double sim_item_seconds(const sim_law *law, double bytes)
+{
+    int n = law->points;
+    if (n == 0) {
+        return 0;
+    }
+    if (bytes <= law->bytes[0]) {
+        return law->item[0];
+    }
+    for (int i = 1; i < n; i++) {
+        if (bytes < law->bytes[i]) {
+            double x = log(bytes / law->bytes[i - 1]) /
+                       log(law->bytes[i] / law->bytes[i - 1]);
+            return law->item[i - 1] + x * (law->item[i] - law->item[i - 1]);
+        }
+    }
+    return law->item[n - 1];
+}
+
+double sim_law_seconds(const sim_law *law, const double count[TERM_COUNT],
+                       double items, double item_s)
+{
+    double s = items * item_s;
+    for (int t = 0; t < TERM_COUNT; t++) {
+        s += law->term[t] * count[t];
+    }
+    return s;
+}
+
+static double units(double n, double unit)
+{
+    return ceil(n / unit);
+}
+
+/* Result of rows x cols, segments in turn. */
+static void box_counts(const machine *m, const sim_product *p, double rows,
+                       double cols, double count[TERM_COUNT])
+{
+    double tiles =
+        units(rows, m->tile_m) * m->tile_m * units(cols, m->tile_n) * m->tile_n;
+    for (int i = 0; i < p->nsegs; i++) {
+        double k = (double)(p->segs[i].k1 - p->segs[i].k0);
+        if (k > 0) {
+            count[TERM_CALL] += 1;
+            count[TERM_FLOP] += 2 * tiles * k;
+            count[TERM_A] += rows * k;
+            count[TERM_B] += cols * k;
+            count[TERM_C] += rows * cols * units(k, m->tile_k);
+        }
+    }
+}
+
+/* Times that the sum adds one entry of its stack to another by itself; a
+ * short leaf is added by its product. */
+static int joins_of(const machine *m, const sim_product *p)
+{
+    tree_state s = p->state;
+    int joins = 0;
+    for (int i = 0; i < p->nsegs; i++) {
+        const tree_seg *sg = &p->segs[i];
+        int depth = s.depth + (sg->first ? 1 : 0);
+        int after = tree_state_after(&s, sg, 1);
+        bool is_free = sg->first && sg->last && sg->k1 - sg->k0 <= m->tile_k;
+        int here = depth - after;
+        joins += here - (is_free && here > 0 ? 1 : 0);
+    }
+    return joins;
+}
+
+/* A result in `parts` parts: the grid that costs least; the largest part. */
+static void grid_counts(const machine *m, const sim_law *law,
+                        const sim_product *p, int parts, double rows,
+                        double cols, double count[TERM_COUNT])
+{
+    double best_s = INFINITY;
+    for (int pm = 1; pm <= parts; pm++) {
+        if (parts % pm != 0) {
+            continue;
+        }
+        double c[TERM_COUNT] = {0};
+        double r = units(units(rows, m->tile_m), pm) * m->tile_m;
+        double w = units(units(cols, m->tile_n), parts / pm) * m->tile_n;
+        box_counts(m, p, fmin(r, rows), fmin(w, cols), c);
+        double s = sim_law_seconds(law, c, 0, 0);
+        if (s < best_s) {
+            best_s = s;
+            memcpy(count, c, sizeof(c));
+        }
+    }
+}
+
+void sim_product_counts(const machine *m, const sim_law *law,
+                        const sim_product *p, int threads,
+                        double count[TERM_COUNT])
+{
+    grid_counts(m, law, p, threads, p->m, p->n, count);
+    count[TERM_OP] = 1;
+    if (!p->sum) {
+        return;
+    }
+    double mine = p->m * p->n / threads;
+    int joins = joins_of(m, p);
+    count[TERM_JOIN] = mine * joins;
+    /* Sums that keep entries aside work on a part of the result at a time:
+     * the other operand is packed again for each. */
+    double boxes = joins > 0 ? units(mine, (double)m->sum_floats) : 1;
+    count[TERM_CALL] *= boxes;
+    count[TERM_A] *= sqrt(boxes);
+    count[TERM_B] *= sqrt(boxes);
+}
+
+void sim_attention_counts(const machine *m, int64_t T, int64_t window,
+                          int64_t head_dim, int64_t heads, bool backward,
+                          int threads, double count[TERM_COUNT])
+{
+    double scores = 0;
+    double blocks = 0;
+    for (int64_t q0 = 0; q0 < T; q0 += m->query_block) {
+        int64_t q1 = q0 + m->query_block < T ? q0 + m->query_block : T;
+        int64_t lo = window > 0 && q0 >= window ? q0 - window + 1 : 0;
+        scores += (double)(q1 - q0) * (double)(q1 - lo);
+        blocks++;
+    }
+    /* A task is a head of a sequence, forward one of its blocks. */
+    double tasks = (double)heads * (backward ? 1 : blocks);
+    double share = units(tasks, threads) / tasks * (double)heads;
+    count[TERM_OP] = 1;
+    count[TERM_CALL] = blocks * share;
+    count[TERM_C] = scores * share;
+    count[TERM_FLOP] =
+        2 * scores * (double)head_dim * (backward ? 5 : 2) * share;
+}
+
+/* Seconds by the laws of the numbers of threads on both sides. */
+static status seconds_of(const pricing *pr, const terms *t, int threads,
+                         const double item_s[SIM_LEVELS], double *out)
+{
+    const machine *m = pr->in->m;
+    int hi = 0;
+    while (hi + 1 < m->nlevels && m->level[hi].threads < threads) {
+        hi++;
+    }
+    int lo = hi > 0 && m->level[hi].threads > threads ? hi - 1 : hi;
+    double s[2];
+    for (int i = 0; i < 2; i++) {
+        const sim_level *l = &m->level[i == 0 ? lo : hi];
+        const sim_law *law = &l->law[t->kernel];
+        REQUIRE(law->known, ST_CONFIG,
+                "machine %s: levels: has no law for the kernel %s on %d "
+                "threads; make the file again with weft calibrate",
+                m->name, sim_kernel_name(t->kernel), l->threads);
+        s[i] =
+            sim_law_seconds(law, t->count, t->items, item_s[i == 0 ? lo : hi]);
+    }
+    double x = 0;
+    if (hi != lo) {
+        x = log((double)threads / m->level[lo].threads) /
+            log((double)m->level[hi].threads / m->level[lo].threads);
+    }
+    *out = s[0] * pow(s[1] / s[0], x);
+    if (s[0] <= 0) {
+        *out = 0;
+    }
+    return ST_OK;
+}
+
+/* --- how long ago bytes were touched -------------------------------------- */
+
+static status mem_init(pricing *pr)
+{
+    touched *t = &pr->mem;
+    const params *ps = pr->in->ps;
+    int64_t bytes = pr->p->peak_bytes;
+    t->arena = bytes;
+    TRY(MEM_NEW(&t->param, ps->n + 1, "sim"));
+    for (int i = 0; pr->in->store && i < ps->n; i++) {
+        t->param[i] = bytes;
+        bytes += 16 * ps->list[i].rows * ps->list[i].cols;
+    }
+    t->block = bytes / BLOCKS_MOST + 1;
+    t->block = t->block > BLOCK_LEAST ? t->block : BLOCK_LEAST;
+    t->blocks = bytes / t->block + 1;
+    TRY(MEM_NEW(&t->when, t->blocks, "sim"));
+    for (int64_t i = 0; i < t->blocks; i++) {
+        t->when[i] = -1;
+    }
+    return ST_OK;
+}
+
+static void mem_fini(pricing *pr)
+{
+    mem_free(pr->mem.when);
+    mem_free(pr->mem.param);
+}
+
+/* Prices of `bytes` at [at, at + span), which are then touched; the sums go
+ * to weight and price[], an entry a level. */
+static void touch(pricing *pr, sim_kernel k, int64_t at, int64_t span,
+                  double bytes, double *weight, double price[SIM_LEVELS])
+{
+    touched *t = &pr->mem;
+    const machine *m = pr->in->m;
+    if (span <= 0) {
+        return;
+    }
+    int64_t b0 = at / t->block;
+    int64_t b1 = (at + span - 1) / t->block;
+    b1 = b1 < t->blocks ? b1 : t->blocks - 1;
+    double each = bytes / (double)(b1 - b0 + 1);
+    for (int64_t b = b0; b <= b1; b++) {
+        double ago = t->when[b] < 0 ? NEVER : t->now - t->when[b];
+        for (int l = 0; l < m->nlevels; l++) {
+            price[l] += each * sim_item_seconds(&m->level[l].law[k], ago);
+        }
+        t->when[b] = t->now;
+    }
+    *weight += bytes;
+    t->now += bytes;
+}
+
+/* All planes of a view's accumulator lie apart; the first stands for them. */
+static void touch_view(pricing *pr, sim_kernel k, const prog_view *v,
+                       double *weight, double price[SIM_LEVELS])
+{
+    int64_t at = pr->p->bufs[v->buf].offset + v->off * 4;
+    int64_t span = ((v->rows - 1) * v->ld + v->cols) * 4;
+    touch(pr, k, at, span, 4.0 * (double)(v->rows * v->cols), weight, price);
+}
+
+/* Arrays of a parameter in the store: first, and how many in a row. */
+static void touch_store(pricing *pr, sim_kernel k, const prog_op *o, int first,
+                        int n, double *weight, double price[SIM_LEVELS])
+{
+    const param *q = &pr->in->ps->list[o->param];
+    for (int i = first; i < first + n; i++) {
+        int64_t at = pr->mem.param[o->param] +
+                     4 * (i * q->rows * q->cols + o->row0 * q->cols);
+        int64_t rows =
+            q->rows - o->row0 < o->rows ? q->rows - o->row0 : o->rows;
+        int64_t bytes = 4 * rows * q->cols;
+        touch(pr, k, at, bytes, (double)bytes, weight, price);
+    }
+}
+
+/* Touches what the operation touches; the mean price of its items. */
+static void touch_all(pricing *pr, const prog_op *o, sim_kernel k,
+                      double item_s[SIM_LEVELS])
+{
+    double weight = 0;
+    double price[SIM_LEVELS] = {0};
+    for (int32_t v = 0; v < o->views; v++) {
+        touch_view(pr, k, &pr->p->view[o->view0 + v], &weight, price);
+    }
+    if (pr->in->store && o->param >= 0) {
+        switch ((op_kind)o->kind) {
+        case OP_LOAD:
+        case OP_LOAD_ROWS:
+            touch_store(pr, k, o, 0, 1, &weight, price);
+            break;
+        case OP_DRAIN:
+        case OP_DRAIN_ROWS:
+        case OP_GRAD_NORM:
+            touch_store(pr, k, o, 1, 1, &weight, price);
+            break;
+        case OP_UPDATE:
+            touch_store(pr, k, o, 0, 4, &weight, price);
+            break;
+        default:
+            break;
+        }
+    }
+    for (int l = 0; l < pr->in->m->nlevels; l++) {
+        item_s[l] = weight > 0 ? price[l] / weight : 0;
+    }
+}
+
+/* --- from operations to terms --------------------------------------------- */
+
+static const prog_view *view_of(const pricing *pr, const prog_op *o, int i)
+{
+    return &pr->p->view[o->view0 + i];
+}
+
+static void by_rows(terms *t, sim_kernel k, double rows, double cols)
+{
+    t->kernel = k;
+    t->count[TERM_OP] = 1;
+    t->count[TERM_ROW] = rows;
+    t->items = rows * cols;
+}
+
+static void by_view(const pricing *pr, const prog_op *o, int i, sim_kernel k,
+                    terms *t)
+{
+    const prog_view *v = view_of(pr, o, i);
+    by_rows(t, k, (double)v->rows, (double)v->cols);
+}
+
+static sim_product product_of(const pricing *pr, const prog_op *o,
+                              tree_seg *whole)
+{
+    const prog_view *a = view_of(pr, o, 0);
+    if (o->form == FORM_EXPAND) {
+        const prog_view *w = view_of(pr, o, 1);
+        *whole = (tree_seg){.k1 = w->cols, .first = 1, .last = 1};
+        return (sim_product){.m = (double)a->rows,
+                             .n = (double)w->rows,
+                             .segs = whole,
+                             .nsegs = 1};
+    }
+    const prog_view *out = view_of(pr, o, o->views - 1);
+    bool trans = o->kind == OP_DWEIGHT;
+    return (sim_product){.m = (double)(trans ? a->cols : a->rows),
+                         .n = (double)out->cols,
+                         .segs = &pr->p->seg[o->seg0],
+                         .nsegs = o->segs,
+                         .state = pr->p->stack[o->stack0].state,
+                         .sum = true};
+}
+
+static void by_product(const pricing *pr, const prog_op *o, int threads,
+                       terms *t)
+{
+    const machine *m = pr->in->m;
+    tree_seg whole;
+    sim_product p = product_of(pr, o, &whole);
+    t->kernel = o->form == FORM_EXPAND  ? KERNEL_EXPAND
+                : o->kind == OP_DWEIGHT ? KERNEL_DWEIGHT
+                                        : KERNEL_SUM;
+    sim_product_counts(m, &m->level[0].law[t->kernel], &p, threads, t->count);
+    t->divided = true;
+}
+
+static void by_attention(const pricing *pr, const prog_op *o, int threads,
+                         terms *t)
+{
+    const arch *a = pr->in->a;
+    int64_t heads = view_of(pr, o, 0)->cols / (3 * a->D) * o->seqs;
+    bool backward = o->kind == OP_DATTENTION;
+    t->kernel = backward ? KERNEL_DATTENTION : KERNEL_ATTENTION;
+    sim_attention_counts(pr->in->m, pr->in->sh.T, a->window[o->layer], a->D,
+                         heads, backward, threads, t->count);
+    t->divided = true;
+}
+
+/* Rows of an embedding that a batch names: the expectation for tokens that
+ * are evenly spread over the vocabulary. */
+static double rows_named(const pricing *pr)
+{
+    double v = pr->in->a->V;
+    double n = (double)(pr->in->sh.seqs * pr->in->sh.T);
+    return v * (1 - pow(1 - 1 / v, n));
+}
+
+static void by_param(const pricing *pr, const prog_op *o, sim_kernel k,
+                     terms *t)
+{
+    if (o->views > 0) {
+        by_view(pr, o, 0, k, t);
+    } else {
+        by_rows(t, k, (double)o->rows, (double)pr->in->ps->list[o->param].cols);
+    }
+}
+
+static void by_kind(const pricing *pr, const prog_op *o, terms *t)
+{
+    double cols = o->param >= 0 ? (double)pr->in->ps->list[o->param].cols : 0;
+    switch ((op_kind)o->kind) {
+    case OP_BATCH:
+        by_rows(t, KERNEL_BATCH, (double)(o->seqs * pr->in->sh.T), 1);
+        break;
+    case OP_LOAD:
+    case OP_DRAIN:
+        by_rows(t, KERNEL_COPY, 1, (double)o->rows * cols);
+        break;
+    case OP_LOAD_ROWS:
+    case OP_DRAIN_ROWS:
+        by_rows(t, KERNEL_COPY, rows_named(pr), cols);
+        break;
+    case OP_EMBED:
+        by_view(pr, o, 2, KERNEL_EMBED, t);
+        break;
+    case OP_POSITION:
+        by_view(pr, o, 1, KERNEL_ADD, t);
+        t->count[TERM_OP] = o->seqs;
+        break;
+    case OP_NORM:
+        by_view(pr, o, 0, KERNEL_NORM, t);
+        break;
+    case OP_BIAS:
+        by_view(pr, o, 0, KERNEL_BIAS, t);
+        break;
+    case OP_ROPE:
+        by_view(pr, o, 0, KERNEL_ROPE, t);
+        break;
+    case OP_ACT:
+        by_view(pr, o, 0, KERNEL_ACT, t);
+        break;
+    case OP_RESIDUAL:
+        by_view(pr, o, 0, KERNEL_RESIDUAL, t);
+        break;
+    case OP_XENT_STATS:
+        by_view(pr, o, 0, KERNEL_XENT_STATS, t);
+        break;
+    case OP_XENT_PICK:
+        by_rows(t, KERNEL_XENT_PICK, (double)view_of(pr, o, 0)->rows, 0);
+        break;
+    case OP_XENT_LOSS:
+        by_rows(t, KERNEL_XENT_LOSS, (double)view_of(pr, o, 0)->rows,
+                (double)o->arg);
+        break;
+    case OP_XENT_GRAD:
+        by_view(pr, o, 0, KERNEL_XENT_GRAD, t);
+        break;
+    case OP_DBIAS:
+        by_view(pr, o, 0, KERNEL_DBIAS, t);
+        break;
+    case OP_DNORM:
+        by_view(pr, o, 0, KERNEL_DNORM, t);
+        break;
+    case OP_DNORM_W:
+        by_view(pr, o, 0, KERNEL_DNORM_W, t);
+        break;
+    case OP_DACT:
+        by_view(pr, o, 0, KERNEL_DACT, t);
+        break;
+    case OP_DEMBED:
+        by_view(pr, o, 1, KERNEL_DEMBED, t);
+        break;
+    case OP_ADD:
+        by_view(pr, o, 0, KERNEL_ADD, t);
+        break;
+    case OP_ZERO:
+        by_view(pr, o, 0, KERNEL_ZERO, t);
+        break;
+    case OP_GRAD_NORM:
+        by_param(pr, o, KERNEL_GRAD_NORM, t);
+        break;
+    case OP_UPDATE:
+        by_param(pr, o, KERNEL_UPDATE, t);
+        break;
+    default: /* OP_LOSS: a few additions; transfers have links */
+        t->kernel = KERNEL_COUNT;
+        break;
+    }
+}
+
+/* Threads that share the operation: copies and what a store does beside
+ * compute have one, and so have small element-wise operations. */
+static int threads_of(const pricing *pr, const prog_op *o, const terms *t)
+{
+    int all = pr->in->threads;
+    switch ((op_kind)o->kind) {
+    case OP_BATCH:
+    case OP_LOAD:
+    case OP_LOAD_ROWS:
+    case OP_DRAIN:
+    case OP_DRAIN_ROWS:
+    case OP_XENT_PICK:
+        return 1;
+    case OP_GRAD_NORM:
+        if (pr->in->store) {
+            return 1;
+        }
+        break;
+    default:
+        break;
+    }
+    return t->items < (double)pr->in->m->serial_items ? 1 : all;
+}
+
+static terms terms_of(const pricing *pr, const prog_op *o, int threads)
+{
+    terms t = {.kernel = KERNEL_COUNT};
+    switch ((op_kind)o->kind) {
+    case OP_FORWARD:
+    case OP_DINPUT:
+    case OP_DWEIGHT:
+        by_product(pr, o, threads, &t);
+        break;
+    case OP_ATTENTION:
+    case OP_DATTENTION:
+        by_attention(pr, o, threads, &t);
+        break;
+    default:
+        by_kind(pr, o, &t);
+        break;
+    }
+    t.threads =
+        t.divided || t.kernel == KERNEL_COUNT ? threads : threads_of(pr, o, &t);
+    return t;
+}
+
+/* The gradient of a table is cleared before rows are added to it. */
+static status add_clearing(const pricing *pr, const prog_op *o,
+                           const double item_s[SIM_LEVELS], sim_work *w)
+{
+    const prog_view *g = view_of(pr, o, 2);
+    terms t = {0};
+    double one = 0;
+    double all = 0;
+    by_rows(&t, KERNEL_ZERO, (double)g->rows, (double)g->cols);
+    TRY(seconds_of(pr, &t, threads_of(pr, o, &t), item_s, &all));
+    TRY(seconds_of(pr, &t, 1, item_s, &one));
+    w->s += all;
+    w->cpu_s += one;
+    return ST_OK;
+}
+
+/* --- between ranks -------------------------------------------------------- */
+
+const sim_link *sim_link_for(const machine *m, int ranks, bool shared)
+{
+    const sim_link *best = NULL;
+    for (int i = 0; i < m->nlinks; i++) {
+        const sim_link *l = &m->link[i];
+        bool fits = best == NULL || (l->shared_cores == shared) >
+                                        (best->shared_cores == shared);
+        bool nearer =
+            best != NULL && l->shared_cores == best->shared_cores &&
+            (best->ranks < ranks ? l->ranks > best->ranks
+                                 : l->ranks >= ranks && l->ranks < best->ranks);
+        best = fits || nearer ? l : best;
+    }
+    return best;
+}
+
+static double transfer_s(const sim_transfer *t, double messages, double bytes)
+{
+    return t->op + t->message * messages + t->byte * bytes;
+}
+
+static double transfer_of(const pricing *pr, const prog_op *o,
+                          const sim_link *l)
+{
+    if (o->kind == OP_SEND || o->kind == OP_RECV) {
+        return transfer_s(&l->p2p, 1, o->bytes);
+    }
+    int64_t size = o->arg;
+    if (o->kind != OP_ALLREDUCE) {
+        double slots = (double)(pr->in->ps->n * pr->in->sh.S + pr->in->sh.D);
+        return transfer_s(&l->sum, 1, 8 * slots);
+    }
+    const prog_view *v = view_of(pr, o, o->views - 1);
+    double count = (double)((v->rows - 1) * v->ld + v->cols);
+    double sends = 1.0 + pr->p->stack[o->stack0].planes;
+    double parts = (double)(size - 1);
+    return transfer_s(&l->tree, ceil(count / TREE_CHUNK_FLOATS) * parts * sends,
+                      4 * count * parts / (double)size * sends);
+}
+
+static bool is_transfer(const prog_op *o)
+{
+    return o->kind == OP_SEND || o->kind == OP_RECV || o->group != GROUP_NONE;
+}
+
+static status price_transfer(const pricing *pr, const prog_op *o, sim_work *w)
+{
+    const machine *m = pr->in->m;
+    int ranks = o->kind == OP_ALLREDUCE ? (int)o->arg : pr->in->ranks;
+    if (ranks == 1) {
+        return ST_OK;
+    }
+    const sim_link *l = sim_link_for(m, ranks, false);
+    REQUIRE(l != NULL, ST_CONFIG,
+            "machine %s: has no links, but the plan has %d ranks that "
+            "communicate; add \"links\"",
+            m->name, ranks);
+    w->s = transfer_of(pr, o, l);
+    w->cpu_s = transfer_of(pr, o, sim_link_for(m, ranks, pr->in->shared_cores));
+    return ST_OK;
+}
+
+/* --- all of a program ----------------------------------------------------- */
+
+static status price(pricing *pr, const prog_op *o, sim_work *w)
+{
+    double item_s[SIM_LEVELS];
+    *w = (sim_work){0};
+    terms t = terms_of(pr, o, pr->in->threads);
+    touch_all(pr, o, t.kernel == KERNEL_COUNT ? KERNEL_COPY : t.kernel, item_s);
+    if (is_transfer(o)) {
+        return price_transfer(pr, o, w);
+    }
+    if (t.kernel == KERNEL_COUNT) {
+        return ST_OK;
+    }
+    terms one = terms_of(pr, o, 1);
+    TRY(seconds_of(pr, &t, t.threads, item_s, &w->s));
+    TRY(seconds_of(pr, &one, 1, item_s, &w->cpu_s));
+    if (o->kind == OP_DEMBED) {
+        TRY(add_clearing(pr, o, item_s, w));
+    }
+    if (o->stream == STREAM_LOAD || o->stream == STREAM_DRAIN) {
+        w->link_bytes = o->kind == OP_BATCH ? 0 : 4 * t.items;
+    }
+    return ST_OK;
+}
+
+status sim_costs(const sim_setup *in, const program *p, sim_work *out)
+{
+    pricing pr = {.in = in, .p = p};
+    status st = mem_init(&pr);
+    /* The second time, the memory is as a step leaves it. */
+    for (int pass = 0; st == ST_OK && pass < 2; pass++) {
+        for (int32_t i = 0; st == ST_OK && i < p->nops; i++) {
+            st = price(&pr, &p->ops[i], &out[i]);
+        }
+    }
+    mem_fini(&pr);
+    return st;
+}
