@@ -5,86 +5,21 @@
 #include <string.h>
 
 #include "benchmarks/ratio.h"
-#include "benchmarks/setup.h"
-#include "runtime/base/clock.h"
-#include "runtime/base/mem.h"
-#include "runtime/base/rng.h"
+#include "benchmarks/runner.h"
 #include "runtime/base/threads.h"
 #include "runtime/base/units.h"
-#include "runtime/exec/exec.h"
 #include "runtime/train/host.h"
-#include "runtime/train/state.h"
 
-/* A set-up ready to step. */
-typedef struct runner {
-    setup s;
-    store *store;
-    exec *e;
-    int64_t step;
-    exec_result last;
-} runner;
-
-static status any_tokens(void *self, int64_t step, int64_t seq0, int64_t seqs,
-                         int32_t *ids, int32_t *targets)
+static status open_runner(const figures_config *c, setup_options o, runner *r)
 {
-    const setup *s = self;
-    int64_t T = s->sh.T;
-    for (int64_t i = 0; i < seqs * T; i++) {
-        uint64_t at = (uint64_t)(seq0 * T + i);
-        ids[i] = (int32_t)rng_below(3, (uint64_t)step, at, s->a.V);
-        targets[i] = (int32_t)rng_below(3, (uint64_t)step, at + 1, s->a.V);
-    }
-    return ST_OK;
-}
-
-static status runner_open(const figures_config *c, setup_options o, runner *r)
-{
+    arch a;
     memset(r, 0, sizeof(*r));
-    o.model = c->model;
-    o.layers = c->layers;
+    TRY(arch_open(c->model, &a));
+    TRY(arch_fit(&a, c->layers, 0));
     o.batch = 1;
     o.seq = c->tokens;
     o.threads = c->threads > 0 ? c->threads : threads_usable();
-    TRY(setup_open(&o, 1, &r->s));
-    TRY(setup_store_create(&r->s, &o, o.threads, &r->store));
-    exec_config ec = {.a = &r->s.a,
-                      .ps = &r->s.ps,
-                      .set = &r->s.set,
-                      .sh = r->s.sh,
-                      .math = r->s.math,
-                      .threads = r->s.sh.threads,
-                      .world = c->self,
-                      .store = r->store,
-                      .device_memory = o.device_memory,
-                      .batch = any_tokens,
-                      .batch_self = &r->s};
-    TRY(exec_create(&ec, &r->e));
-    train_state t = {r->e, &r->s.a, &r->s.ps, r->store, c->self};
-    return train_state_init(&t, 1);
-}
-
-static void runner_close(runner *r)
-{
-    exec_destroy(r->e);
-    if (r->store != NULL) {
-        r->store->ops->destroy(r->store);
-    }
-    setup_close(&r->s);
-}
-
-static status step(runner *r, double *seconds)
-{
-    exec_scalars s = {.lr = 1e-4F,
-                      .beta1 = 0.9F,
-                      .beta2 = 0.95F,
-                      .eps = 1e-8F,
-                      .weight_decay = 0.1F,
-                      .grad_clip = 1,
-                      .adam_step = r->step + 1};
-    TRY(exec_step(r->e, r->step, &s, &r->last));
-    r->step++;
-    *seconds = (double)r->last.ledger.wall * 1e-9;
-    return ST_OK;
+    return runner_open(&a, &o, c->self, r);
 }
 
 /* b's steps against a's: a's time over b's, pair by pair. */
@@ -95,8 +30,8 @@ static status pairs(runner *a, runner *b, int64_t rounds, double tolerance,
     for (int64_t i = -1; i < rounds; i++) {
         double ta;
         double tb;
-        TRY(step(a, &ta));
-        TRY(step(b, &tb));
+        TRY(runner_step(a, &ta));
+        TRY(runner_step(b, &tb));
         double d = fabs(a->last.loss - b->last.loss) / a->last.loss;
         REQUIRE(d <= tolerance, ST_INTERNAL,
                 "INVALID: losses %.17g and %.17g differ at step %lld",
@@ -117,10 +52,10 @@ static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
     double seconds;
     int threads = r->s.sh.threads;
     double flops = arch_flops_per_token(&r->s.a, c->tokens) * (double)c->tokens;
-    TRY(step(r, &seconds));
+    TRY(runner_step(r, &seconds));
     for (int64_t i = 0; i < c->rounds; i++) {
         double rate = host_matmul_rate(threads, 2048, 3);
-        TRY(step(r, &seconds));
+        TRY(runner_step(r, &seconds));
         double after = host_matmul_rate(threads, 2048, 3);
         rate = after > rate ? after : rate;
         v[i] = flops / seconds / rate;
@@ -143,7 +78,7 @@ static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
 static status against_matmul(const figures_config *c, strbuf *out)
 {
     runner r;
-    status st = runner_open(c, (setup_options){.plan = "dp1"}, &r);
+    status st = open_runner(c, (setup_options){.plan = "dp1"}, &r);
     if (st == ST_OK) {
         st = matmul_rounds(c, &r, out);
     }
@@ -157,9 +92,9 @@ static status two(const figures_config *c, setup_options a, setup_options b,
     runner ra;
     runner rb;
     memset(&rb, 0, sizeof(rb));
-    status st = runner_open(c, a, &ra);
+    status st = open_runner(c, a, &ra);
     if (st == ST_OK) {
-        st = runner_open(c, b, &rb);
+        st = open_runner(c, b, &rb);
     }
     if (st == ST_OK) {
         st = pairs(&ra, &rb, c->rounds, tolerance, out);

@@ -156,10 +156,21 @@ static status open_partitioned(setup *s, const setup_options *o, int ranks)
 status setup_open(const setup_options *o, int ranks, setup *out)
 {
     int64_t begin = clock_wall_ns();
-    setup s = {.streamed = o->plan == NULL,
+    arch a;
+    TRY(arch_open(o->model, &a));
+    TRY(arch_fit(&a, o->layers, o->vocab));
+    TRY(setup_open_arch(o, &a, ranks, out));
+    out->plan_seconds = (double)(clock_wall_ns() - begin) * 1e-9;
+    return ST_OK;
+}
+
+status setup_open_arch(const setup_options *o, const arch *a, int ranks,
+                       setup *out)
+{
+    int64_t begin = clock_wall_ns();
+    setup s = {.a = *a,
+               .streamed = o->plan == NULL,
                .math = o->reference ? &math_ref : &math_opt};
-    TRY(arch_open(o->model, &s.a));
-    TRY(arch_fit(&s.a, o->layers, o->vocab));
     if (!s.streamed) {
         TRY(plan_open(o->plan, &s.plan));
     }

@@ -65,6 +65,10 @@ typedef struct setup {
 
 /* Model, rules, compile. ranks 0: any number. Owns: *out, setup_close. */
 MUST_USE status setup_open(const setup_options *o, int ranks, setup *out);
+/* The same of a model at hand; o->model, layers and vocab are not
+ * looked at. */
+MUST_USE status setup_open_arch(const setup_options *o, const arch *a,
+                                int ranks, setup *out);
 void setup_close(setup *s);
 
 /* Ranks that the set-up runs on. */

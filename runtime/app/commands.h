@@ -37,6 +37,7 @@ status command_convert(int argc, const char *const *argv);
 status command_tokenize(int argc, const char *const *argv);
 status command_sample(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
+status command_calibrate(int argc, const char *const *argv);
 status command_doctor(int argc, const char *const *argv);
 status command_help(int argc, const char *const *argv);
 
@@ -51,6 +52,7 @@ extern const opt_command compare_command;
 extern const opt_command show_command;
 extern const opt_command convert_command;
 extern const opt_command bench_command;
+extern const opt_command calibrate_command;
 extern const opt_command doctor_command;
 extern const opt_command help_command;
 

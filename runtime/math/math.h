@@ -242,6 +242,17 @@ extern const math_ops math_opt;
 
 enum { MATH_XENT_BLOCK = 512 };
 
+/* How the fast kernels divide their work: for whoever predicts their time. */
+enum {
+    /* Queries in one block of attention. */
+    MATH_QUERY_BLOCK = 96,
+    /* Elements below which element-wise kernels use one thread. */
+    MATH_SERIAL_ITEMS = 16 * 1024,
+    /* Floats of the result that a thread's tree sum does at once where it
+     * keeps entries aside: 1 MiB. */
+    MATH_SUM_FLOATS = 256 * 1024
+};
+
 /* What any kernel call but rows_grad needs at most: sequence length T, floats
  * in the largest result of a tree sum, leaves. With less work memory tree_sum
  * still runs, in smaller boxes. */

@@ -39,6 +39,12 @@ int64_t matmul_kblock(void)
     return blocksize(BLIS_KC);
 }
 
+void matmul_tile(int64_t *rows, int64_t *cols)
+{
+    *rows = blocksize(BLIS_MR);
+    *cols = blocksize(BLIS_NR);
+}
+
 const char *matmul_library(void)
 {
     static _Thread_local char name[64];

@@ -41,6 +41,9 @@ matmul_box matmul_part(int64_t parts, int64_t p, int64_t m, int64_t n);
 /* Summands in one block of k (KC of the library's kernel on this CPU). */
 int64_t matmul_kblock(void);
 
+/* Rows and columns of the micro-kernel's tile of the result. */
+void matmul_tile(int64_t *rows, int64_t *cols);
+
 /* "BLIS 0.9.0 zen3": recorded in results, bits are promised for it. */
 const char *matmul_library(void);
 

@@ -105,9 +105,11 @@ static status init_rank(clock_state *c, int32_t r, sim_work *const *work)
     k->neng = c->nengines;
     for (int s = 0; s < STREAM_COUNT; s++) {
         engine *e = &k->eng[c->engine_of[s]];
+        e->stream = (op_stream)s;
         e->side = s == STREAM_LOAD || s == STREAM_DRAIN || s == STREAM_HOST;
     }
     k->eng[0].side = false;
+    k->eng[0].stream = STREAM_COMPUTE;
     for (int32_t e = 0; e < c->nengines; e++) {
         k->eng[e].order = c->order[cls * STREAM_COUNT + e];
         k->eng[e].n = c->norder[cls * STREAM_COUNT + e];
@@ -282,6 +284,24 @@ static double waiting_cpu(const clock_state *c, double busy, double waited)
     return more > 0 ? l->waiting * busy * more : 0;
 }
 
+/* Compute has ended and waits for the others, one after another. */
+static void book_join(const clock_state *c, const rank *r, sim_ledger *l)
+{
+    double t = r->eng[0].ended;
+    for (int32_t k = 1; k < c->nengines; k++) {
+        const engine *e = &r->eng[k];
+        double more = e->ended > t ? e->ended - t : 0;
+        t += more;
+        if (e->stream == STREAM_HOST) {
+            l->optimizer += more;
+        } else if (e->stream == STREAM_LOAD || e->stream == STREAM_DRAIN) {
+            l->load += more;
+        } else {
+            l->comm += more;
+        }
+    }
+}
+
 /* Times from the begin of the step that counts: the end of the one before. */
 static void finish(clock_state *c)
 {
@@ -305,6 +325,7 @@ static void finish(clock_state *c)
             to->op[i].end -= to->op[i].end > 0 ? begin : 0;
         }
         to->end = k->ends[c->steps - 1] - begin + c->m->step_s;
+        book_join(c, k, l);
         l->other =
             to->end - l->compute - l->load - l->comm - l->bubble - l->optimizer;
         out->cpu_s += k->cpu + c->m->step_s;

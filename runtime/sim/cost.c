@@ -7,9 +7,6 @@
 
 enum { BLOCKS_MOST = 1 << 14, BLOCK_LEAST = 4096 };
 
-/* Distance of bytes that the step never touched before. */
-static const double NEVER = 1e18;
-
 /* Memory of the device and, behind it, of its store, in blocks. */
 typedef struct touched {
     double *when; /* bytes touched before the last use, -1: never          */
@@ -25,15 +22,6 @@ typedef struct pricing {
     const program *p;
     touched mem;
 } pricing;
-
-/* An operation as terms of one law. */
-typedef struct terms {
-    sim_kernel kernel;
-    double count[TERM_COUNT];
-    double items;
-    int threads;
-    bool divided; /* counts are of the busiest thread, not of all          */
-} terms;
 
 /* --- laws ----------------------------------------------------------------- */
 
@@ -170,16 +158,26 @@ void sim_attention_counts(const machine *m, int64_t T, int64_t window,
         2 * scores * (double)head_dim * (backward ? 5 : 2) * share;
 }
 
-/* Seconds by the laws of the numbers of threads on both sides. */
-static status seconds_of(const pricing *pr, const terms *t, int threads,
-                         const double item_s[SIM_LEVELS], double *out)
+/* Price of an item: touched so long ago as the shape says. */
+static double item_s(const sim_law *law, const sim_shape *t)
 {
-    const machine *m = pr->in->m;
+    double s = 0;
+    for (int i = 0; i < SIM_AGO; i++) {
+        if (t->ago[i] > 0) {
+            s += t->ago[i] * sim_item_seconds(law, sim_ago_bytes(i));
+        }
+    }
+    return s;
+}
+
+/* Seconds by the laws of the numbers of threads on both sides. */
+static status seconds_of(const machine *m, const sim_shape *t, double *out)
+{
     int hi = 0;
-    while (hi + 1 < m->nlevels && m->level[hi].threads < threads) {
+    while (hi + 1 < m->nlevels && m->level[hi].threads < t->threads) {
         hi++;
     }
-    int lo = hi > 0 && m->level[hi].threads > threads ? hi - 1 : hi;
+    int lo = hi > 0 && m->level[hi].threads > t->threads ? hi - 1 : hi;
     double s[2];
     for (int i = 0; i < 2; i++) {
         const sim_level *l = &m->level[i == 0 ? lo : hi];
@@ -188,18 +186,14 @@ static status seconds_of(const pricing *pr, const terms *t, int threads,
                 "machine %s: levels: has no law for the kernel %s on %d "
                 "threads; make the file again with weft calibrate",
                 m->name, sim_kernel_name(t->kernel), l->threads);
-        s[i] =
-            sim_law_seconds(law, t->count, t->items, item_s[i == 0 ? lo : hi]);
+        s[i] = sim_law_seconds(law, t->count, t->items, item_s(law, t));
     }
     double x = 0;
     if (hi != lo) {
-        x = log((double)threads / m->level[lo].threads) /
+        x = log((double)t->threads / m->level[lo].threads) /
             log((double)m->level[hi].threads / m->level[lo].threads);
     }
-    *out = s[0] * pow(s[1] / s[0], x);
-    if (s[0] <= 0) {
-        *out = 0;
-    }
+    *out = s[0] > 0 ? s[0] * pow(s[1] / s[0], x) : 0;
     return ST_OK;
 }
 
@@ -232,13 +226,12 @@ static void mem_fini(pricing *pr)
     mem_free(pr->mem.param);
 }
 
-/* Prices of `bytes` at [at, at + span), which are then touched; the sums go
- * to weight and price[], an entry a level. */
-static void touch(pricing *pr, sim_kernel k, int64_t at, int64_t span,
-                  double bytes, double *weight, double price[SIM_LEVELS])
+/* Notes `bytes` of [at, at + span) in ago[], by how long ago they were
+ * touched; then they are touched. */
+static void touch(pricing *pr, int64_t at, int64_t span, double bytes,
+                  double ago[SIM_AGO])
 {
     touched *t = &pr->mem;
-    const machine *m = pr->in->m;
     if (span <= 0) {
         return;
     }
@@ -247,69 +240,76 @@ static void touch(pricing *pr, sim_kernel k, int64_t at, int64_t span,
     b1 = b1 < t->blocks ? b1 : t->blocks - 1;
     double each = bytes / (double)(b1 - b0 + 1);
     for (int64_t b = b0; b <= b1; b++) {
-        double ago = t->when[b] < 0 ? NEVER : t->now - t->when[b];
-        for (int l = 0; l < m->nlevels; l++) {
-            price[l] += each * sim_item_seconds(&m->level[l].law[k], ago);
+        double bits = SIM_AGO;
+        if (t->when[b] >= 0) {
+            bits = log2(t->now - t->when[b] + 1) - SIM_AGO_FIRST;
         }
+        bits = bits < 0 ? 0 : bits > SIM_AGO - 1 ? SIM_AGO - 1 : bits;
+        int i = bits < SIM_AGO - 2 ? (int)bits : SIM_AGO - 2;
+        ago[i] += each * (i + 1 - bits);
+        ago[i + 1] += each * (bits - i);
         t->when[b] = t->now;
     }
-    *weight += bytes;
     t->now += bytes;
 }
 
+double sim_ago_bytes(int i)
+{
+    return ldexp(1, i + SIM_AGO_FIRST);
+}
+
 /* All planes of a view's accumulator lie apart; the first stands for them. */
-static void touch_view(pricing *pr, sim_kernel k, const prog_view *v,
-                       double *weight, double price[SIM_LEVELS])
+static void touch_view(pricing *pr, const prog_view *v, double ago[SIM_AGO])
 {
     int64_t at = pr->p->bufs[v->buf].offset + v->off * 4;
     int64_t span = ((v->rows - 1) * v->ld + v->cols) * 4;
-    touch(pr, k, at, span, 4.0 * (double)(v->rows * v->cols), weight, price);
+    touch(pr, at, span, 4.0 * (double)(v->rows * v->cols), ago);
 }
 
 /* Arrays of a parameter in the store: first, and how many in a row. */
-static void touch_store(pricing *pr, sim_kernel k, const prog_op *o, int first,
-                        int n, double *weight, double price[SIM_LEVELS])
+static void touch_store(pricing *pr, const prog_op *o, int first, int n,
+                        double ago[SIM_AGO])
 {
     const param *q = &pr->in->ps->list[o->param];
     for (int i = first; i < first + n; i++) {
         int64_t at = pr->mem.param[o->param] +
                      4 * (i * q->rows * q->cols + o->row0 * q->cols);
-        int64_t rows =
-            q->rows - o->row0 < o->rows ? q->rows - o->row0 : o->rows;
-        int64_t bytes = 4 * rows * q->cols;
-        touch(pr, k, at, bytes, (double)bytes, weight, price);
+        int64_t left = q->rows - o->row0;
+        int64_t bytes = 4 * (left < o->rows ? left : o->rows) * q->cols;
+        touch(pr, at, bytes, (double)bytes, ago);
     }
 }
 
-/* Touches what the operation touches; the mean price of its items. */
-static void touch_all(pricing *pr, const prog_op *o, sim_kernel k,
-                      double item_s[SIM_LEVELS])
+/* Touches what the operation touches; shares by how long ago that was. */
+static void touch_all(pricing *pr, const prog_op *o, double ago[SIM_AGO])
 {
-    double weight = 0;
-    double price[SIM_LEVELS] = {0};
+    double all = 0;
     for (int32_t v = 0; v < o->views; v++) {
-        touch_view(pr, k, &pr->p->view[o->view0 + v], &weight, price);
+        touch_view(pr, &pr->p->view[o->view0 + v], ago);
     }
     if (pr->in->store && o->param >= 0) {
         switch ((op_kind)o->kind) {
         case OP_LOAD:
         case OP_LOAD_ROWS:
-            touch_store(pr, k, o, 0, 1, &weight, price);
+            touch_store(pr, o, 0, 1, ago);
             break;
         case OP_DRAIN:
         case OP_DRAIN_ROWS:
         case OP_GRAD_NORM:
-            touch_store(pr, k, o, 1, 1, &weight, price);
+            touch_store(pr, o, 1, 1, ago);
             break;
         case OP_UPDATE:
-            touch_store(pr, k, o, 0, 4, &weight, price);
+            touch_store(pr, o, 0, 4, ago);
             break;
         default:
             break;
         }
     }
-    for (int l = 0; l < pr->in->m->nlevels; l++) {
-        item_s[l] = weight > 0 ? price[l] / weight : 0;
+    for (int i = 0; i < SIM_AGO; i++) {
+        all += ago[i];
+    }
+    for (int i = 0; all > 0 && i < SIM_AGO; i++) {
+        ago[i] /= all;
     }
 }
 
@@ -320,7 +320,7 @@ static const prog_view *view_of(const pricing *pr, const prog_op *o, int i)
     return &pr->p->view[o->view0 + i];
 }
 
-static void by_rows(terms *t, sim_kernel k, double rows, double cols)
+static void by_rows(sim_shape *t, sim_kernel k, double rows, double cols)
 {
     t->kernel = k;
     t->count[TERM_OP] = 1;
@@ -329,7 +329,7 @@ static void by_rows(terms *t, sim_kernel k, double rows, double cols)
 }
 
 static void by_view(const pricing *pr, const prog_op *o, int i, sim_kernel k,
-                    terms *t)
+                    sim_shape *t)
 {
     const prog_view *v = view_of(pr, o, i);
     by_rows(t, k, (double)v->rows, (double)v->cols);
@@ -358,7 +358,7 @@ static sim_product product_of(const pricing *pr, const prog_op *o,
 }
 
 static void by_product(const pricing *pr, const prog_op *o, int threads,
-                       terms *t)
+                       sim_shape *t)
 {
     const machine *m = pr->in->m;
     tree_seg whole;
@@ -367,11 +367,10 @@ static void by_product(const pricing *pr, const prog_op *o, int threads,
                 : o->kind == OP_DWEIGHT ? KERNEL_DWEIGHT
                                         : KERNEL_SUM;
     sim_product_counts(m, &m->level[0].law[t->kernel], &p, threads, t->count);
-    t->divided = true;
 }
 
 static void by_attention(const pricing *pr, const prog_op *o, int threads,
-                         terms *t)
+                         sim_shape *t)
 {
     const arch *a = pr->in->a;
     int64_t heads = view_of(pr, o, 0)->cols / (3 * a->D) * o->seqs;
@@ -379,7 +378,6 @@ static void by_attention(const pricing *pr, const prog_op *o, int threads,
     t->kernel = backward ? KERNEL_DATTENTION : KERNEL_ATTENTION;
     sim_attention_counts(pr->in->m, pr->in->sh.T, a->window[o->layer], a->D,
                          heads, backward, threads, t->count);
-    t->divided = true;
 }
 
 /* Rows of an embedding that a batch names: the expectation for tokens that
@@ -392,7 +390,7 @@ static double rows_named(const pricing *pr)
 }
 
 static void by_param(const pricing *pr, const prog_op *o, sim_kernel k,
-                     terms *t)
+                     sim_shape *t)
 {
     if (o->views > 0) {
         by_view(pr, o, 0, k, t);
@@ -401,7 +399,7 @@ static void by_param(const pricing *pr, const prog_op *o, sim_kernel k,
     }
 }
 
-static void by_kind(const pricing *pr, const prog_op *o, terms *t)
+static void by_kind(const pricing *pr, const prog_op *o, sim_shape *t)
 {
     double cols = o->param >= 0 ? (double)pr->in->ps->list[o->param].cols : 0;
     switch ((op_kind)o->kind) {
@@ -486,9 +484,9 @@ static void by_kind(const pricing *pr, const prog_op *o, terms *t)
 
 /* Threads that share the operation: copies and what a store does beside
  * compute have one, and so have small element-wise operations. */
-static int threads_of(const pricing *pr, const prog_op *o, const terms *t)
+static int threads_of(const pricing *pr, const prog_op *o, const sim_shape *t,
+                      int all)
 {
-    int all = pr->in->threads;
     switch ((op_kind)o->kind) {
     case OP_BATCH:
     case OP_LOAD:
@@ -508,42 +506,52 @@ static int threads_of(const pricing *pr, const prog_op *o, const terms *t)
     return t->items < (double)pr->in->m->serial_items ? 1 : all;
 }
 
-static terms terms_of(const pricing *pr, const prog_op *o, int threads)
+static void shape_of(const pricing *pr, const prog_op *o, int threads,
+                     sim_shape *t)
 {
-    terms t = {.kernel = KERNEL_COUNT};
+    memset(t->count, 0, sizeof(t->count));
+    t->items = 0;
+    t->kernel = KERNEL_COUNT;
+    t->threads = threads;
     switch ((op_kind)o->kind) {
     case OP_FORWARD:
     case OP_DINPUT:
     case OP_DWEIGHT:
-        by_product(pr, o, threads, &t);
+        by_product(pr, o, threads, t);
         break;
     case OP_ATTENTION:
     case OP_DATTENTION:
-        by_attention(pr, o, threads, &t);
+        by_attention(pr, o, threads, t);
         break;
     default:
-        by_kind(pr, o, &t);
+        by_kind(pr, o, t);
+        t->threads = threads_of(pr, o, t, threads);
         break;
     }
-    t.threads =
-        t.divided || t.kernel == KERNEL_COUNT ? threads : threads_of(pr, o, &t);
-    return t;
 }
 
 /* The gradient of a table is cleared before rows are added to it. */
-static status add_clearing(const pricing *pr, const prog_op *o,
-                           const double item_s[SIM_LEVELS], sim_work *w)
+static status add_clearing(const pricing *pr, const prog_op *o, int threads,
+                           const sim_shape *like, double *s)
 {
-    const prog_view *g = view_of(pr, o, 2);
-    terms t = {0};
-    double one = 0;
-    double all = 0;
+    const prog_view *g = &pr->p->view[o->view0 + 2];
+    sim_shape t = *like;
+    double more = 0;
+    memset(t.count, 0, sizeof(t.count));
     by_rows(&t, KERNEL_ZERO, (double)g->rows, (double)g->cols);
-    TRY(seconds_of(pr, &t, threads_of(pr, o, &t), item_s, &all));
-    TRY(seconds_of(pr, &t, 1, item_s, &one));
-    w->s += all;
-    w->cpu_s += one;
+    t.threads = threads_of(pr, o, &t, threads);
+    TRY(seconds_of(pr->in->m, &t, &more));
+    *s += more;
     return ST_OK;
+}
+
+/* Of the operation on that many threads. */
+static status price_on(const pricing *pr, const prog_op *o, int threads,
+                       sim_shape *t, double *s)
+{
+    shape_of(pr, o, threads, t);
+    TRY(seconds_of(pr->in->m, t, s));
+    return o->kind == OP_DEMBED ? add_clearing(pr, o, threads, t, s) : ST_OK;
 }
 
 /* --- between ranks -------------------------------------------------------- */
@@ -612,40 +620,62 @@ static status price_transfer(const pricing *pr, const prog_op *o, sim_work *w)
 
 /* --- all of a program ----------------------------------------------------- */
 
+static bool has_law(const pricing *pr, const prog_op *o)
+{
+    sim_shape t;
+    shape_of(pr, o, 1, &t);
+    return t.kernel != KERNEL_COUNT;
+}
+
 static status price(pricing *pr, const prog_op *o, sim_work *w)
 {
-    double item_s[SIM_LEVELS];
+    sim_shape t = {0};
     *w = (sim_work){0};
-    terms t = terms_of(pr, o, pr->in->threads);
-    touch_all(pr, o, t.kernel == KERNEL_COUNT ? KERNEL_COPY : t.kernel, item_s);
+    touch_all(pr, o, t.ago);
     if (is_transfer(o)) {
         return price_transfer(pr, o, w);
     }
-    if (t.kernel == KERNEL_COUNT) {
+    if (!has_law(pr, o)) {
         return ST_OK;
     }
-    terms one = terms_of(pr, o, 1);
-    TRY(seconds_of(pr, &t, t.threads, item_s, &w->s));
-    TRY(seconds_of(pr, &one, 1, item_s, &w->cpu_s));
-    if (o->kind == OP_DEMBED) {
-        TRY(add_clearing(pr, o, item_s, w));
-    }
+    TRY(price_on(pr, o, 1, &t, &w->cpu_s));
+    TRY(price_on(pr, o, pr->in->threads, &t, &w->s));
     if (o->stream == STREAM_LOAD || o->stream == STREAM_DRAIN) {
         w->link_bytes = o->kind == OP_BATCH ? 0 : 4 * t.items;
     }
     return ST_OK;
 }
 
-status sim_costs(const sim_setup *in, const program *p, sim_work *out)
+/* Every operation twice: the second time the memory is as a step leaves it.
+ * `out` or `shapes` is NULL. */
+static status walk(const sim_setup *in, const program *p, sim_work *out,
+                   sim_shape *shapes)
 {
     pricing pr = {.in = in, .p = p};
     status st = mem_init(&pr);
-    /* The second time, the memory is as a step leaves it. */
-    for (int pass = 0; st == ST_OK && pass < 2; pass++) {
-        for (int32_t i = 0; st == ST_OK && i < p->nops; i++) {
-            st = price(&pr, &p->ops[i], &out[i]);
+    for (int64_t k = 0; st == ST_OK && k < 2 * (int64_t)p->nops; k++) {
+        int32_t i = (int32_t)(k % p->nops);
+        const prog_op *o = &p->ops[i];
+        if (out != NULL) {
+            st = price(&pr, o, &out[i]);
+            continue;
+        }
+        memset(&shapes[i], 0, sizeof(shapes[i]));
+        touch_all(&pr, o, shapes[i].ago);
+        if (!is_transfer(o)) {
+            shape_of(&pr, o, in->threads, &shapes[i]);
         }
     }
     mem_fini(&pr);
     return st;
+}
+
+status sim_costs(const sim_setup *in, const program *p, sim_work *out)
+{
+    return walk(in, p, out, NULL);
+}
+
+status sim_shapes(const sim_setup *in, const program *p, sim_shape *out)
+{
+    return walk(in, p, NULL, out);
 }

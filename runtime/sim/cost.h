@@ -37,6 +37,24 @@ typedef struct sim_work {
     double link_bytes; /* over the store's link                           */
 } sim_work;
 
+/* What an operation asks of one law: counts of its terms, elements, and how
+ * long ago what it touches was touched: shares by powers of two of bytes. */
+enum { SIM_AGO = 32, SIM_AGO_FIRST = 12 };
+typedef struct sim_shape {
+    sim_kernel kernel; /* KERNEL_COUNT: none, it has no cost or a link's   */
+    int32_t threads;
+    double count[TERM_COUNT];
+    double items;
+    double ago[SIM_AGO];
+} sim_shape;
+double sim_ago_bytes(int i);
+
+/* The shapes of a program's operations on in->threads threads; the machine's
+ * laws are not asked, but for the terms of a product on several threads: what
+ * calibration fits laws to. Fills out[p->nops]. */
+MUST_USE status sim_shapes(const sim_setup *in, const program *p,
+                           sim_shape *out);
+
 /* Fills out[p->nops]. Transfers between ranks count from when all have
  * arrived. Fails with ST_CONFIG where the machine has no law for a kernel. */
 MUST_USE status sim_costs(const sim_setup *in, const program *p, sim_work *out);
@@ -51,8 +69,7 @@ double sim_law_seconds(const sim_law *law, const double count[TERM_COUNT],
 /* Price of an item that was touched so many bytes ago. */
 double sim_item_seconds(const sim_law *law, double bytes);
 
-/* Counts of a matrix product over segments, of one of `threads` threads; also
- * what calibration fits laws to. */
+/* Counts of a matrix product over segments, of one of `threads` threads. */
 typedef struct sim_product {
     double m, n;
     const tree_seg *segs; /* expand: one of length k                      */

@@ -11,13 +11,13 @@
 
 enum {
     /* Floats in one tile of a tree sum that needs scratch entries: 1 MiB. */
-    OPT_TILE = 256 * 1024,
+    OPT_TILE = MATH_SUM_FLOATS,
     /* Queries in one block of attention: a multiple of the micro-kernel's
      * rows; larger wastes work above the diagonal, smaller packs keys more
      * often. Part of the definition of the result's bits. */
-    OPT_QUERIES = 96,
+    OPT_QUERIES = MATH_QUERY_BLOCK,
     /* Elements below which a second thread costs more than it brings. */
-    OPT_SERIAL = 16 * 1024
+    OPT_SERIAL = MATH_SERIAL_ITEMS
 };
 
 /* Threads to use for a kernel that touches so many elements. */

@@ -1,0 +1,205 @@
+/*
+ * What streams beside compute cost: a thread that copies while the kernels'
+ * threads multiply, and how long a thread takes to wake another.
+ *
+ * Compute and copies are counted for a while, alone and together. Then
+ *
+ *   rate = copies together / copies alone
+ *   loss = (1 - products together / products alone) / rate
+ *
+ * so that a second of copying takes `loss` seconds from compute, whether it
+ * is cores or memory bandwidth that they share.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "benchmarks/calibrate.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/mem.h"
+#include "runtime/math/matmul.h"
+
+enum {
+    SIDE = 384,            /* rows, columns and summands of the product     */
+    COPY_FLOATS = 1 << 16, /* of one copy: a panel of 256 KiB               */
+    POOL_FLOATS = 1 << 24, /* that copies go round in: past the caches      */
+    TURNS = 400,           /* of waking                                     */
+    ROUNDS_MAX = 9
+};
+
+typedef struct copier {
+    float *pool, *to;
+    atomic_int stop;
+    double per_s; /* copies a second, when it has ended                    */
+} copier;
+
+static void *copy_main(void *arg)
+{
+    copier *c = arg;
+    int64_t n = 0;
+    int64_t begin = clock_wall_ns();
+    int64_t now = begin;
+    while (!atomic_load(&c->stop)) {
+        memcpy(c->to, c->pool + n * COPY_FLOATS % POOL_FLOATS,
+               COPY_FLOATS * sizeof(float));
+        n++;
+        now = clock_wall_ns();
+    }
+    c->per_s = (double)n / ((double)(now - begin) * 1e-9);
+    return NULL;
+}
+
+static status start_copies(copier *c, pthread_t *thread)
+{
+    atomic_store(&c->stop, 0);
+    int rc = pthread_create(thread, NULL, copy_main, c);
+    REQUIRE(rc == 0, ST_SYSTEM, "cannot start a thread: %s", strerror(rc));
+    return ST_OK;
+}
+
+static void stop_copies(copier *c, pthread_t thread)
+{
+    atomic_store(&c->stop, 1);
+    (void)pthread_join(thread, NULL);
+}
+
+/* Products a second. */
+static double products(int threads, float *m, double seconds)
+{
+    int64_t size = (int64_t)SIDE * SIDE;
+    int64_t begin = clock_wall_ns();
+    int64_t now = begin;
+    int64_t n = 0;
+    while ((double)(now - begin) * 1e-9 < seconds) {
+        matmul(threads, false, true, SIDE, SIDE, SIDE, m, SIDE, m + size, SIDE,
+               0, m + 2 * size, SIDE);
+        n++;
+        now = clock_wall_ns();
+    }
+    return (double)n / ((double)(now - begin) * 1e-9);
+}
+
+static void nap(double seconds)
+{
+    int64_t until = clock_wall_ns() + (int64_t)(seconds * 1e9);
+    struct timespec t = {.tv_sec = until / 1000000000,
+                         .tv_nsec = until % 1000000000};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+static status one_round(int threads, float *m, copier *c, double seconds,
+                        double *rate, double *loss)
+{
+    pthread_t thread;
+    double alone = products(threads, m, seconds);
+    TRY(start_copies(c, &thread));
+    nap(seconds);
+    stop_copies(c, thread);
+    double copies = c->per_s;
+    TRY(start_copies(c, &thread));
+    double together = products(threads, m, seconds);
+    stop_copies(c, thread);
+    *rate = c->per_s / copies;
+    *loss = (1 - together / alone) / *rate;
+    return ST_OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double middle(double *v, int n, double least, double most)
+{
+    qsort(v, (size_t)n, sizeof(*v), by_value);
+    double x = v[n / 2];
+    return x < least ? least : x > most ? most : x;
+}
+
+static status measure_side(int threads, bool quick, float *m, copier *c,
+                           machine *out)
+{
+    double rate[ROUNDS_MAX];
+    double loss[ROUNDS_MAX];
+    int rounds = quick ? 5 : ROUNDS_MAX;
+    for (int i = 0; i < rounds; i++) {
+        TRY(one_round(threads, m, c, quick ? 0.03 : 0.06, &rate[i], &loss[i]));
+    }
+    out->side_rate = middle(rate, rounds, 0.01, 1);
+    out->side_loss = middle(loss, rounds, 0, 1);
+    (void)snprintf(out->side_source, sizeof(out->side_source),
+                   "weft calibrate: copies of 256 KiB beside products on %d "
+                   "thread%s, medians of %d rounds",
+                   threads, threads == 1 ? "" : "s", rounds);
+    return ST_OK;
+}
+
+/* --- waking --------------------------------------------------------------- */
+
+typedef struct turns {
+    pthread_mutex_t mutex;
+    pthread_cond_t moved;
+    int turn; /* even: main's                                              */
+} turns;
+
+static void take_turns(turns *t, int mine)
+{
+    pthread_mutex_lock(&t->mutex);
+    for (int i = 0; i < TURNS; i++) {
+        while (t->turn % 2 != mine) {
+            pthread_cond_wait(&t->moved, &t->mutex);
+        }
+        t->turn++;
+        pthread_cond_broadcast(&t->moved);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+static void *turns_main(void *arg)
+{
+    take_turns(arg, 1);
+    return NULL;
+}
+
+static status measure_wake(machine *out)
+{
+    turns t = {.turn = 0};
+    pthread_t thread;
+    pthread_mutex_init(&t.mutex, NULL);
+    pthread_cond_init(&t.moved, NULL);
+    int64_t begin = clock_wall_ns();
+    int rc = pthread_create(&thread, NULL, turns_main, &t);
+    REQUIRE(rc == 0, ST_SYSTEM, "cannot start a thread: %s", strerror(rc));
+    take_turns(&t, 0);
+    (void)pthread_join(thread, NULL);
+    double s = (double)(clock_wall_ns() - begin) * 1e-9;
+    out->wake_s = s / (2 * TURNS);
+    pthread_mutex_destroy(&t.mutex);
+    pthread_cond_destroy(&t.moved);
+    return ST_OK;
+}
+
+status calibrate_side(int threads, bool quick, machine *m)
+{
+    copier c = {0};
+    float *matrices = NULL;
+    status st = MEM_NEW(&matrices, 3 * SIDE * SIDE, "calibrate");
+    TRY_GOTO(st, done);
+    TRY_GOTO(MEM_NEW(&c.pool, POOL_FLOATS, "calibrate"), done);
+    TRY_GOTO(MEM_NEW(&c.to, COPY_FLOATS, "calibrate"), done);
+    for (int64_t i = 0; i < POOL_FLOATS; i++) {
+        c.pool[i] = (float)(i % 251) * 0.01F;
+    }
+    memcpy(matrices, c.pool, 2 * SIDE * SIDE * sizeof(float));
+    TRY_GOTO(measure_side(threads, quick, matrices, &c, m), done);
+    TRY_GOTO(measure_wake(m), done);
+done:
+    mem_free(c.to);
+    mem_free(c.pool);
+    mem_free(matrices);
+    return st;
+}
