@@ -37,6 +37,8 @@ static const opt_row rows[] = {
             .help = "compute threads of a rank; 0: cores / local ranks"),
     OPT_FLAG(A, reference, "reference-kernels",
              .help = "the plain kernels, for comparison"),
+    OPT_STR(A, machine, "machine", .value = "FILE",
+            .help = "predict times on it; weft calibrate describes this one"),
 
     OPT_STR(A, data, "data", .value = "FILE",
             .help = "tokens (nanoGPT, llm.c, Megatron), or text as bytes",

@@ -24,6 +24,7 @@ typedef struct run_args {
     int64_t tensor_leaves;
     int64_t threads;
     bool reference;
+    const char *machine;
 
     const char *data;
     int64_t steps;

@@ -288,6 +288,16 @@ static void show_host(const run_host *h)
                of_double(h->matmul_gflops, "%.1f").s, h->threads);
 }
 
+static status show_prediction(const run_prediction *p)
+{
+    strbuf text = {0};
+    run_prediction_text(p, &text);
+    status st = strbuf_check(&text);
+    log_out("%s", strbuf_view(&text));
+    strbuf_fini(&text);
+    return st;
+}
+
 static status show_run(const char *path)
 {
     run_summary s;
@@ -306,13 +316,14 @@ static status show_run(const char *path)
     if (s.has_host) {
         show_host(&s.host);
     }
+    status st = s.has_prediction ? show_prediction(&s.prediction) : ST_OK;
     if (s.ntrace > 0) {
         show_head("trace");
         show_field("operations", "%s, of step %lld", units_int(s.ntrace).s,
                    (long long)s.trace_step + 1);
     }
     run_summary_fini(&s);
-    return ST_OK;
+    return st;
 }
 
 /* --- comparisons ------------------------------------------------------- */

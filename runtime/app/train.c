@@ -28,6 +28,7 @@ typedef struct run_of {
     store *store;
     strbuf cmdline, config;
     char *model_config;
+    machine *machine; /* for predictions, or NULL                          */
     run_decision decisions[PLAN_DECISIONS_MAX];
 } run_of;
 
@@ -213,6 +214,7 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
         .save_every = a->save_every,
         .stop_after = a->stop_after,
         .out = a->out,
+        .machine = r->machine,
         .plan = r->s.streamed ? "streamed" : r->s.plan.name,
         .cmdline = strbuf_view(&r->cmdline),
         .config = strbuf_view(&r->config),
@@ -274,6 +276,15 @@ static status get_config(run_of *r)
     return st;
 }
 
+static status open_machine(run_of *r)
+{
+    if (r->a.machine == NULL) {
+        return ST_OK;
+    }
+    TRY(MEM_NEW(&r->machine, 1, "machine"));
+    return machine_open(r->a.machine, r->machine);
+}
+
 static status prepare(run_of *r)
 {
     if (r->so.threads == 0) {
@@ -283,6 +294,7 @@ static status prepare(run_of *r)
     int local = job_local_ranks(r);
     TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));
     TRY(check_files(r));
+    TRY(open_machine(r));
     TRY(get_config(r));
     json_writer w;
     json_writer_init(&w);
@@ -329,6 +341,7 @@ static void finish(run_of *r)
     strbuf_fini(&r->cmdline);
     strbuf_fini(&r->config);
     mem_free(r->model_config);
+    mem_free(r->machine);
 }
 
 static status train(comm *given, int argc, const char *const *argv)

@@ -194,6 +194,23 @@ const exec_trace *exec_last_trace(const exec *e)
     return e->trace;
 }
 
+int64_t exec_arena_used(const exec *e)
+{
+    const program *p = e->p;
+    int64_t most = 0;
+    for (int32_t i = 0; i < p->nops; i++) {
+        const prog_op *o = &p->ops[i];
+        for (int32_t v = 0; e->trace[i].end > 0 && v < o->views; v++) {
+            const prog_buf *b = &p->bufs[view(e, o, v)->buf];
+            int64_t end = b->offset + prog_buf_bytes(b);
+            most = end > most ? end : most;
+        }
+    }
+    const prog_buf *work = &p->bufs[p->work_buf];
+    int64_t end = work->offset + prog_buf_bytes(work);
+    return end > most ? end : most;
+}
+
 int64_t exec_arena_bytes(const exec *e)
 {
     return e->mem.bytes;

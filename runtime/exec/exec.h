@@ -79,11 +79,13 @@ typedef struct exec_result {
     exec_ledger ledger;
 } exec_result;
 
-/* One operation as it ran, ns since the step began; wait: start minus the
- * time it could have started. */
+/* One operation as it ran, ns since the step began. A message starts when it
+ * is posted and ends when its end is noticed. */
 typedef struct exec_trace {
     int64_t start, end;
-    int64_t cpu; /* of the thread that ran it                             */
+    int64_t cpu;  /* of the thread that ran it                            */
+    int64_t busy; /* of its stream: end - start; of a message what it took to
+                   * post it and to wait for it                           */
 } exec_trace;
 
 /* Collective. Borrows everything in config. Fails: ST_BUDGET, ST_SYSTEM,
@@ -116,6 +118,9 @@ const prog_place *exec_place(const exec *e);
 /* The last step's operations, [nops of the program]. Lends until the next. */
 const exec_trace *exec_last_trace(const exec *e);
 int64_t exec_arena_bytes(const exec *e);
+/* Bytes of the arena up to the end of the last buffer that an operation of
+ * the last step was given: what a step takes of it. */
+int64_t exec_arena_used(const exec *e);
 /* Bytes sent and received so far over a group, GROUP_NONE: pipe. */
 void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv);
 /* Bytes that came from and went to the store so far. */

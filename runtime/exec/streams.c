@@ -70,6 +70,16 @@ static void note_end(exec *e, int32_t i, int64_t now, int64_t cpu)
     if (!e->forward_only) {
         e->trace[i].end = now - e->begin_ns;
         e->trace[i].cpu = cpu;
+        e->trace[i].busy = e->trace[i].end - e->trace[i].start;
+    }
+}
+
+/* A message's own time and CPU time, while it is posted or waited for. */
+static void note_message(exec *e, int32_t i, int64_t busy, int64_t cpu)
+{
+    if (!e->forward_only) {
+        e->trace[i].busy = busy;
+        e->trace[i].cpu = cpu;
     }
 }
 
@@ -240,12 +250,18 @@ static void finish_request(exec *e, int32_t op)
 {
     comm_wait_ns wait = {0};
     int64_t t = clock_wall_ns();
+    int64_t cpu = clock_cpu_thread_ns();
+    int64_t posting = e->trace[op].busy;
+    int64_t posting_cpu = e->trace[op].cpu;
     comm_req_wait(e->pending[op], &wait);
     e->pending[op] = NULL;
+    int64_t now = clock_wall_ns();
     e->ledger.bubble += wait.bubble;
-    e->ledger.comm += clock_wall_ns() - t - wait.bubble;
+    e->ledger.comm += now - t - wait.bubble;
     e->open--;
-    note_end(e, op, clock_wall_ns(), 0);
+    note_end(e, op, now, 0);
+    note_message(e, op, posting + now - t,
+                 posting_cpu + clock_cpu_thread_ns() - cpu);
     set_done(e, op);
 }
 
@@ -297,6 +313,7 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
     int64_t bytes = v->rows * v->ld * (int64_t)sizeof(float);
     bound_requests(e, i); /* which has its time in the ledger already */
     int64_t t = clock_wall_ns();
+    int64_t cpu = clock_cpu_thread_ns();
     note_start(e, i, t);
     e->open++;
     *(o->kind == OP_SEND ? &e->pipe_sent : &e->pipe_recv) += bytes;
@@ -304,7 +321,9 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
         o->kind == OP_SEND
             ? comm_isend(e->c.world, rank, (int)o->arg, at(e, v), bytes)
             : comm_irecv(e->c.world, rank, (int)o->arg, at(e, v), bytes);
-    e->ledger.comm += clock_wall_ns() - t;
+    int64_t took = clock_wall_ns() - t;
+    e->ledger.comm += took;
+    note_message(e, i, took, clock_cpu_thread_ns() - cpu);
 }
 
 /* A rank that cannot make its batch goes on with token 0, since the others

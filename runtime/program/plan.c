@@ -54,7 +54,7 @@ typedef struct planner {
     int32_t *asked_next;
 } planner;
 
-static int64_t buf_bytes(const prog_buf *b)
+int64_t prog_buf_bytes(const prog_buf *b)
 {
     int64_t bytes = (b->floats + PAD_FLOATS) * (int64_t)sizeof(float);
     return (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
@@ -101,7 +101,7 @@ static bool live_together(const prog_buf *a, const prog_buf *b)
 /* The smallest gap between buffers that live at the same time. */
 static int64_t find_gap(const planner *pl, const prog_buf *b)
 {
-    int64_t want = buf_bytes(b);
+    int64_t want = prog_buf_bytes(b);
     int64_t end = 0;
     int64_t best = -1;
     int64_t best_gap = INT64_MAX;
@@ -115,7 +115,7 @@ static int64_t find_gap(const planner *pl, const prog_buf *b)
             best = end;
             best_gap = gap;
         }
-        int64_t o_end = o->offset + buf_bytes(o);
+        int64_t o_end = o->offset + prog_buf_bytes(o);
         end = o_end > end ? o_end : end;
     }
     return best >= 0 ? best : end;
@@ -132,7 +132,7 @@ static void place(planner *pl, int32_t index)
     }
     pl->placed[at] = index;
     pl->nplaced++;
-    int64_t end = b->offset + buf_bytes(b);
+    int64_t end = b->offset + prog_buf_bytes(b);
     if (end > pl->p->peak_bytes) {
         pl->p->peak_bytes = end;
     }
@@ -164,8 +164,8 @@ static status count_classes(program *p)
     TRY(MEM_NEW(&delta, p->nops + 2, "plan"));
     for (int32_t i = 0; i < p->nbufs; i++) {
         if (p->bufs[i].first >= 0) {
-            delta[p->bufs[i].first] += buf_bytes(&p->bufs[i]);
-            delta[p->bufs[i].last + 1] -= buf_bytes(&p->bufs[i]);
+            delta[p->bufs[i].first] += prog_buf_bytes(&p->bufs[i]);
+            delta[p->bufs[i].last + 1] -= prog_buf_bytes(&p->bufs[i]);
         }
     }
     int64_t live = 0;
@@ -182,7 +182,7 @@ static status count_classes(program *p)
     for (int32_t i = 0; i < p->nbufs; i++) {
         const prog_buf *b = &p->bufs[i];
         if (b->first >= 0 && b->first <= when && when <= b->last) {
-            p->class_bytes[b->cls] += buf_bytes(b);
+            p->class_bytes[b->cls] += prog_buf_bytes(b);
         }
     }
     return ST_OK;
@@ -224,8 +224,8 @@ static void newest_conflicts(const planner *pl, const run *r, int32_t b,
 
 static bool share_bytes(const prog_buf *a, const prog_buf *b)
 {
-    return a->offset < b->offset + buf_bytes(b) &&
-           b->offset < a->offset + buf_bytes(a);
+    return a->offset < b->offset + prog_buf_bytes(b) &&
+           b->offset < a->offset + prog_buf_bytes(a);
 }
 
 /* First touch of buffer b by this stream: whoever had these bytes before
@@ -237,7 +237,7 @@ static void reuse_conflicts(const planner *pl, const run *r, int32_t b,
     for (int32_t i = 0; i < pl->nplaced; i++) {
         int32_t other = pl->placed[i];
         const prog_buf *o = &pl->p->bufs[other];
-        if (o->offset >= mine->offset + buf_bytes(mine)) {
+        if (o->offset >= mine->offset + prog_buf_bytes(mine)) {
             break;
         }
         if (other != b && o->last < mine->first && share_bytes(o, mine)) {

@@ -260,6 +260,9 @@ void prog_accumulate(program *p, const prog_stack *s);
 /* Operation `from` waits for `op`, for what goes through the store. */
 void prog_wait(program *p, int32_t from, int32_t op, int distance);
 
+/* Bytes that a buffer takes in the arena, with padding. */
+int64_t prog_buf_bytes(const prog_buf *b);
+
 /* True for what validation runs: the forward part, and OP_CLIP, which also
  * adds up the loss. */
 bool prog_is_forward(const prog_op *o);

@@ -320,7 +320,7 @@ status runfile_close(runfile **f, bool complete)
 
 /* ---- records ------------------------------------------------------------- */
 
-static void summarize(const run_ledger *ledgers, int n, run_step *s)
+void run_step_summarize(const run_ledger *ledgers, int n, run_step *s)
 {
     double sum[RUN_ACCOUNTS] = {0}, max[RUN_ACCOUNTS] = {0};
 
@@ -349,7 +349,7 @@ status runfile_step(runfile *f, const run_step *s, const run_ledger *ledgers,
             (long long)s->step, (long long)f->last_step);
     if (ledgers != NULL) {
         ASSERT(nranks > 0);
-        summarize(ledgers, nranks, &row);
+        run_step_summarize(ledgers, nranks, &row);
     }
     TRY(ledgers_put(f, ledgers, nranks));
     f->waiting[f->nwaiting++] = row;

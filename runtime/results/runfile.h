@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "runtime/base/status.h"
+#include "runtime/base/text.h"
 #include "runtime/program/program.h"
 
 /* ---- rows ---------------------------------------------------------------- */
@@ -237,6 +238,11 @@ MUST_USE status runfile_prediction(runfile *f, const run_prediction *p);
 MUST_USE status runfile_trace(runfile *f, int64_t step, const run_trace *rows,
                               int64_t n);
 
+/* Mean and largest of n ranks' ledgers. Pure. */
+void run_step_summarize(const run_ledger *ledgers, int n, run_step *s);
+/* A prediction as a table for people, appended: kinds, accounts, the step.
+ * Pure. */
+void run_prediction_text(const run_prediction *p, strbuf *out);
 /* Place, class and planned memory of a rank, from its program; the other
  * fields are left alone. Pure. */
 void run_rank_describe(const program *p, const prog_place *place, run_rank *r);

@@ -35,7 +35,7 @@ typedef struct sim_ledger {
 typedef struct sim_op {
     double start, end; /* seconds since the step began                     */
     double busy;       /* of its stream: a message's is what its rank waited */
-    double cpu;        /* of all its threads                              */
+    double own;        /* CPU time of the thread that runs it             */
 } sim_op;
 
 typedef struct sim_rank {

@@ -60,6 +60,18 @@ static double work_of(const clock_state *c, const rank *r, int32_t i)
     return passes_over(c, r, &r->p->ops[i]) ? 0 : r->work[i].s;
 }
 
+/* CPU time of the calling thread: all of what it computes; of a transfer
+ * what the link says. */
+static double own_of(const clock_state *c, const rank *r, int32_t i, bool over)
+{
+    const prog_op *o = &r->p->ops[i];
+    if (over) {
+        return 0;
+    }
+    bool transfer = is_message(o) || o->group != GROUP_NONE;
+    return transfer && c->in->shared_cores ? r->work[i].cpu_s : r->work[i].s;
+}
+
 static void note_start(clock_state *c, rank *r, const engine *e, int32_t i,
                        double t)
 {
@@ -67,7 +79,7 @@ static void note_start(clock_state *c, rank *r, const engine *e, int32_t i,
         result_of(c, r, i)->start = t;
         bool over = passes_over(c, r, &r->p->ops[i]);
         double cpu = over ? 0 : r->work[i].cpu_s;
-        result_of(c, r, i)->cpu = cpu;
+        result_of(c, r, i)->own = own_of(c, r, i, over);
         r->cpu += cpu + c->m->dispatch_s;
     }
 }

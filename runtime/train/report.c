@@ -81,7 +81,12 @@ status report_begin(train *t)
         if (!t->job->quiet) {
             print_head(t);
         }
-        st = t->job->out != NULL ? begin_file(t) : ST_OK;
+        if (t->job->machine != NULL) {
+            st = MEM_NEW(&t->kept, t->job->recipe.steps + 1, "report");
+        }
+        if (st == ST_OK && t->job->out != NULL) {
+            st = begin_file(t);
+        }
     }
     comm_barrier_sleeping(t->job->world);
     return comm_agree(t->job->world, st);
@@ -112,6 +117,16 @@ static void print_step(const train *t, const run_step *s, bool skipped)
             skipped ? " | skipped: not finite, no weight changed" : "");
 }
 
+/* The first step warms up. A resumed run's steps are fewer than asked for. */
+static void keep_step(train *t, const run_step *s, int ranks)
+{
+    if (t->kept != NULL && s->step > t->first) {
+        run_step *to = &t->kept[t->nkept++];
+        *to = *s;
+        run_step_summarize(t->ledgers, ranks, to);
+    }
+}
+
 status report_step(train *t, int64_t step, const exec_result *r)
 {
     const train_job *j = t->job;
@@ -129,6 +144,7 @@ status report_step(train *t, int64_t step, const exec_result *r)
             s.cpu_s += (double)t->gathered[i].cpu * 1e-9;
         }
         s.tokens_per_s = (double)(j->sh.N * j->sh.T) / s.wall_s;
+        keep_step(t, &s, size);
         bool last = step + 1 == j->recipe.steps;
         if (!j->quiet && j->log_every > 0 &&
             (last || r->skipped || step % j->log_every == 0)) {
@@ -209,7 +225,7 @@ static status write_ranks(train *t)
 }
 
 /* Rank r's operations of the last step, written by rank 0. */
-static status write_trace_of(train *t, int r)
+static status write_trace_of(train *t, int r, const predicted *pr)
 {
     comm *w = t->job->world;
     const program *p = exec_program(t->e);
@@ -236,13 +252,14 @@ static status write_trace_of(train *t, int r)
     }
     status st = ST_OK;
     if (t->file != NULL) {
+        predict_trace(pr, r, rows, n);
         st = runfile_trace(t->file, t->job->recipe.steps - 1, rows, n);
     }
     mem_free(rows);
     return st;
 }
 
-static status write_end(train *t)
+static status write_end(train *t, const predicted *pr)
 {
     int64_t wanted = t->file != NULL;
     comm_max_i64(t->job->world, &wanted, 1);
@@ -251,9 +268,30 @@ static status write_end(train *t)
     }
     TRY(write_ranks(t));
     for (int r = 0; r < comm_size(t->job->world); r++) {
-        TRY(comm_agree(t->job->world, write_trace_of(t, r)));
+        TRY(comm_agree(t->job->world, write_trace_of(t, r, pr)));
     }
     return ST_OK;
+}
+
+/* Predictions: on the terminal, and for the trace and the file. */
+static status predict(train *t, predicted *pr)
+{
+    if (t->job->machine == NULL) {
+        return ST_OK;
+    }
+    TRY(predict_run(t, pr));
+    status st = ST_OK;
+    if (root(t) && !t->job->quiet) {
+        strbuf text = {0};
+        run_prediction_text(&pr->p, &text);
+        st = strbuf_check(&text);
+        log_out("%s", strbuf_view(&text));
+        strbuf_fini(&text);
+    }
+    if (st == ST_OK && t->file != NULL) {
+        st = runfile_prediction(t->file, &pr->p);
+    }
+    return comm_agree(t->job->world, st);
 }
 
 static void print_summary(const train *t)
@@ -272,11 +310,14 @@ static void print_summary(const train *t)
 status report_end(train *t, bool complete)
 {
     status st = ST_OK;
+    predicted pr = {0};
     if (complete) {
-        st = write_end(t);
         if (root(t) && !t->job->quiet) {
             print_summary(t);
         }
+        st = predict(t, &pr);
+        st = st == ST_OK ? write_end(t, &pr) : st;
+        predict_fini(&pr);
     }
     status end = runfile_close(&t->file, complete && st == ST_OK);
     return st == ST_OK ? end : st;

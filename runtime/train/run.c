@@ -153,5 +153,6 @@ status train_run(train_job *job)
     train_data_close(&t.data);
     mem_free(t.ledgers);
     mem_free(t.gathered);
+    mem_free(t.kept);
     return st;
 }

@@ -23,6 +23,7 @@
 #include "runtime/math/math.h"
 #include "runtime/program/program.h"
 #include "runtime/results/runfile.h"
+#include "runtime/sim/machine.h"
 
 /* What the optimizer does; times in steps. */
 typedef struct train_recipe {
@@ -61,7 +62,7 @@ typedef struct train_job {
     int64_t save_every; /* 0: at the end and when stopped                 */
     int64_t stop_after; /* steps of this start, then like a signal; 0: not */
     const char *out;    /* results file, or NULL                          */
-    int64_t trace_step; /* write the operations of this step; -1: none    */
+    const machine *machine; /* predict times on it, or NULL               */
 
     /* For results. Borrowed texts. */
     const char *plan; /* "streamed" or shorthand                          */

@@ -4,6 +4,7 @@
 
 #include "runtime/exec/exec.h"
 #include "runtime/results/checkpoint.h"
+#include "runtime/sim/clock.h"
 #include "runtime/train/data.h"
 #include "runtime/train/run.h"
 #include "runtime/train/state.h"
@@ -22,6 +23,8 @@ typedef struct train {
     int64_t begin_ns;
     double wall_done; /* seconds in the steps so far, without the first    */
     int64_t timed;    /* how many those are                                */
+    run_step *kept;   /* rank 0, for predictions: the steps after the first */
+    int64_t nkept;
 } train;
 
 /* report.c: terminal and results. */
@@ -30,6 +33,19 @@ MUST_USE status report_step(train *t, int64_t step, const exec_result *r);
 MUST_USE status report_validation(train *t, int64_t step, double loss);
 MUST_USE status report_first_step(train *t, double seconds);
 MUST_USE status report_end(train *t, bool complete);
+
+/* predict.c: what the virtual clock says of the run. */
+typedef struct predicted {
+    sim_result sim;
+    run_prediction p;
+    run_predicted_kind kinds[OP_KIND_COUNT];
+} predicted;
+/* Collective; rank 0 gets *out, the others zeros. Owns: *out,
+ * predict_fini. */
+MUST_USE status predict_run(train *t, predicted *out);
+void predict_fini(predicted *p);
+/* Rank 0: fills the predictions of rows of rank r's trace. */
+void predict_trace(const predicted *p, int r, run_trace *rows, int64_t n);
 
 /* resume.c: weights from a seed or a file, and back. */
 MUST_USE status resume_begin(train *t);

@@ -1,0 +1,189 @@
+/*
+ * Predictions beside measurements: rank 0 runs the programs of all ranks on
+ * the virtual clock and puts what it says beside what was measured.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+#include "runtime/train/run_impl.h"
+
+/* Sums over a rank's operations of a kind, ns. */
+typedef struct kind_sums {
+    double count[OP_KIND_COUNT];
+    double wall[OP_KIND_COUNT];
+    double cpu[OP_KIND_COUNT];
+    int64_t arena_used;
+} kind_sums;
+
+static void sum_kinds(const train *t, kind_sums *s)
+{
+    const program *p = exec_program(t->e);
+    const exec_trace *tr = exec_last_trace(t->e);
+    for (int32_t i = 0; i < p->nops; i++) {
+        int k = p->ops[i].kind;
+        s->count[k]++;
+        s->wall[k] += (double)tr[i].busy;
+        s->cpu[k] += (double)tr[i].cpu;
+    }
+    s->arena_used = exec_arena_used(t->e);
+}
+
+static void add_measured(const kind_sums *all, int n, predicted *out)
+{
+    for (int r = 0; r < n; r++) {
+        for (int k = 0; k < OP_KIND_COUNT; k++) {
+            run_predicted_kind *to = &out->kinds[k];
+            to->count += (int64_t)all[r].count[k];
+            to->measured_wall_ns += all[r].wall[k];
+            to->measured_cpu_ns += all[r].cpu[k];
+        }
+        if (all[r].arena_used > out->p.measured_peak_bytes) {
+            out->p.measured_peak_bytes = all[r].arena_used;
+        }
+    }
+}
+
+static void add_predicted(const train *t, predicted *out)
+{
+    const program_set *set = t->job->set;
+    for (int r = 0; r < set->nranks; r++) {
+        const program *p = &set->classes[set->places[r].class_index];
+        const sim_rank *sr = &out->sim.rank[r];
+        for (int32_t i = 0; i < p->nops; i++) {
+            run_predicted_kind *to = &out->kinds[p->ops[i].kind];
+            to->predicted_wall_ns += 1e9 * sr->op[i].busy;
+            to->predicted_cpu_ns += 1e9 * sr->op[i].own;
+        }
+        run_ledger *l = &out->p.ledger;
+        l->compute += sr->ledger.compute / set->nranks;
+        l->load += sr->ledger.load / set->nranks;
+        l->comm += sr->ledger.comm / set->nranks;
+        l->bubble += sr->ledger.bubble / set->nranks;
+        l->optimizer += sr->ledger.optimizer / set->nranks;
+        l->other += sr->ledger.other / set->nranks;
+    }
+}
+
+/* Kinds that occur move to the front. */
+static void pack_kinds(predicted *out)
+{
+    int32_t n = 0;
+    for (int k = 0; k < OP_KIND_COUNT; k++) {
+        run_predicted_kind row = out->kinds[k];
+        if (row.count > 0) {
+            (void)snprintf(row.kind, sizeof(row.kind), "%s",
+                           op_kind_name((op_kind)k));
+            out->kinds[n++] = row;
+        }
+    }
+    out->p.kinds = out->kinds;
+    out->p.nkinds = n;
+}
+
+/* --- medians of the steps after the first --------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of the double that lies `offset` bytes into each step. */
+static double median(const train *t, size_t offset, double *v)
+{
+    int64_t n = t->nkept;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(&v[i], (const char *)&t->kept[i] + offset, sizeof(double));
+    }
+    qsort(v, (size_t)n, sizeof(*v), by_value);
+    return n > 0 ? 0.5 * (v[(n - 1) / 2] + v[n / 2]) : (double)NAN;
+}
+
+static status measure_steps(const train *t, run_prediction *p)
+{
+    double *v = NULL;
+    double accounts[RUN_ACCOUNTS];
+    TRY(MEM_NEW(&v, t->nkept + 1, "predict"));
+    p->measured_wall_s = median(t, offsetof(run_step, wall_s), v);
+    p->measured_cpu_s = median(t, offsetof(run_step, cpu_s), v);
+    for (size_t i = 0; i < RUN_ACCOUNTS; i++) {
+        accounts[i] =
+            median(t, offsetof(run_step, mean) + i * sizeof(double), v);
+    }
+    memcpy(&p->measured_ledger, accounts, sizeof(accounts));
+    mem_free(v);
+    return ST_OK;
+}
+
+/* --- all of it ------------------------------------------------------------ */
+
+static status run_clock(const train *t, sim_result *out)
+{
+    const train_job *j = t->job;
+    sim_setup in = {.m = j->machine,
+                    .a = j->a,
+                    .ps = j->ps,
+                    .sh = j->sh,
+                    .ranks = j->set->nranks,
+                    .threads = j->sh.threads,
+                    .store = j->store != NULL,
+                    .shared_cores = j->oversubscribed,
+                    .link_rate = j->link_rate,
+                    .link_latency = j->link_latency};
+    return sim_run(&in, j->set, out);
+}
+
+static status fill(train *t, const kind_sums *all, predicted *out)
+{
+    run_prediction *p = &out->p;
+    const train_job *j = t->job;
+    TRY(run_clock(t, &out->sim));
+    add_measured(all, j->set->nranks, out);
+    add_predicted(t, out);
+    pack_kinds(out);
+    TRY(measure_steps(t, p));
+    bool cpu = j->oversubscribed;
+    (void)snprintf(p->machine, sizeof(p->machine), "%s", j->machine->name);
+    (void)snprintf(p->clock, sizeof(p->clock), "%s", cpu ? "cpu" : "wall");
+    p->wall_s = out->sim.step_s;
+    p->cpu_s = out->sim.cpu_s;
+    p->step_s = cpu ? p->cpu_s : p->wall_s;
+    p->measured_step_s = cpu ? p->measured_cpu_s : p->measured_wall_s;
+    p->peak_bytes = out->sim.peak_bytes;
+    return ST_OK;
+}
+
+status predict_run(train *t, predicted *out)
+{
+    comm *w = t->job->world;
+    kind_sums *all = NULL;
+    kind_sums mine = {0};
+    memset(out, 0, sizeof(*out));
+    TRY(comm_agree(w, MEM_NEW(&all, comm_size(w), "predict")));
+    sum_kinds(t, &mine);
+    comm_gather(w, &mine, sizeof(mine), all, 0);
+    status st = comm_rank(w) == 0 ? fill(t, all, out) : ST_OK;
+    mem_free(all);
+    return comm_agree(w, st);
+}
+
+void predict_fini(predicted *p)
+{
+    sim_result_fini(&p->sim);
+}
+
+void predict_trace(const predicted *p, int r, run_trace *rows, int64_t n)
+{
+    if (p->sim.rank == NULL) {
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const sim_op *o = &p->sim.rank[r].op[i];
+        rows[i].predicted_ns = 1e9 * (o->end - o->start);
+        rows[i].predicted_start_ns = 1e9 * o->start;
+    }
+}
