@@ -224,7 +224,9 @@ fuzz-run: $(call exe,$(FUZZ_SRC))
 demo:
 	@tests/deps.sh --demo
 	@$(MAKE) --no-print-directory demo-parts
-	./weft compare configs/experiments/demo.json --out demo.h5
+	./weft calibrate --quick -o build/host.json
+	./weft compare configs/experiments/demo.json --machine build/host.json \
+	    --out demo.h5
 
 .PHONY: demo-parts
 demo-parts: program $(KJV)

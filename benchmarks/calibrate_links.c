@@ -156,11 +156,10 @@ static void measure_sums(link_job *j, sim_transfer *out)
     fit_sizes(rows, want, out);
 }
 
-/* CPU seconds that ranks burn in a second of waiting for rank 0, which
- * sleeps. */
-static double measure_waiting(const link_job *j)
+/* CPU seconds that a rank burns while it waits for rank 0, which sleeps. */
+static double wait_for_sleeper(const link_job *j, int64_t ns, double *waited)
 {
-    const struct timespec nap = {.tv_nsec = 50000000};
+    const struct timespec nap = {.tv_nsec = ns};
     double one = 1;
     comm_wait_ns wait = {0};
     double cpu = cpu_of_all(j);
@@ -169,11 +168,35 @@ static double measure_waiting(const link_job *j)
         (void)nanosleep(&nap, NULL);
     }
     comm_sum_f64(j->w, &one, 1, &wait);
-    double took = (double)(clock_wall_ns() - begin);
-    double burnt = (cpu_of_all(j) - cpu) / (comm_size(j->w) - 1);
-    double share = comm_rank(j->w) == 0 ? burnt / took : 0;
-    comm_sum_f64(j->w, &share, 1, NULL);
-    return share < 1 ? share : 1;
+    *waited = (double)(clock_wall_ns() - begin) * 1e-9;
+    return (cpu_of_all(j) - cpu) / (comm_size(j->w) - 1) * 1e-9;
+}
+
+/* Where ranks have cores they poll all the time; where they share them they
+ * go to sleep after a while: a long wait and a short one tell both. */
+static void measure_waiting(const link_job *j, sim_link *out)
+{
+    double longer[RUNS_MAX];
+    double shorter[RUNS_MAX];
+    double ab[2] = {0};
+    double long_s = 0;
+    double short_s = 0;
+    for (int k = 0; k < j->runs; k++) {
+        longer[k] = wait_for_sleeper(j, 40000000, &long_s);
+        shorter[k] = wait_for_sleeper(j, 4000000, &short_s);
+    }
+    qsort(longer, (size_t)j->runs, sizeof(*longer), by_value);
+    qsort(shorter, (size_t)j->runs, sizeof(*shorter), by_value);
+    if (comm_rank(j->w) == 0) {
+        double slope =
+            (longer[j->runs / 2] - shorter[j->runs / 2]) / (long_s - short_s);
+        slope = slope < 0 ? 0 : slope > 1 ? 1 : slope;
+        ab[0] = slope;
+        ab[1] = shorter[j->runs / 2] - slope * short_s;
+    }
+    comm_sum_f64(j->w, ab, 2, NULL);
+    out->waiting = ab[0];
+    out->spin = ab[1] > 0 ? ab[1] : 0;
 }
 
 static void measure_all(link_job *j, sim_link *out)
@@ -183,7 +206,7 @@ static void measure_all(link_job *j, sim_link *out)
     measure_messages(j, &out->p2p);
     measure_reductions(j, &out->tree);
     measure_sums(j, &out->sum);
-    out->waiting = measure_waiting(j);
+    measure_waiting(j, out);
     (void)snprintf(out->source, sizeof(out->source),
                    "weft calibrate: %d ranks of this machine%s, 256 B to 4 "
                    "MiB, medians of %d runs by %s",

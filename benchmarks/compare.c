@@ -15,6 +15,7 @@
 #include "runtime/base/units.h"
 #include "runtime/io/newfile.h"
 #include "runtime/io/tokens.h"
+#include "runtime/sim/machine.h"
 #include "runtime/train/host.h"
 
 enum { WORDS_MAX = 150 };
@@ -289,9 +290,28 @@ static status choose_run_path(comparing *c)
                 c->config->out);
 }
 
+static status check_machine(const comparing *c)
+{
+    machine *m = NULL;
+    if (c->e.machine == NULL) {
+        return ST_OK;
+    }
+    if (text_path_same(c->config->out, c->e.machine)) {
+        return fail_same(c, "the machine", c->e.machine);
+    }
+    TRY(MEM_NEW(&m, 1, "compare"));
+    status st = machine_open(c->e.machine, m);
+    mem_free(m);
+    return st;
+}
+
 static status begin(comparing *c)
 {
     TRY(experiment_open(c->config->experiment, &c->e));
+    if (c->config->machine != NULL) {
+        c->e.machine = c->config->machine;
+    }
+    TRY(check_machine(c));
     TRY(check_files(c));
     experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
     TRY(choose_run_path(c));

@@ -47,6 +47,17 @@ static status measure_speed(const comparing *c, const run_summary *s,
     return ST_OK;
 }
 
+/* By the clock that the row has. */
+static void measure_prediction(const run_summary *s, comparison_row *row)
+{
+    if (s->has_prediction) {
+        const run_prediction *p = &s->prediction;
+        row->predicted_tokens_per_s =
+            (double)(s->info.batch * s->info.seq) / p->step_s;
+        row->prediction_error = p->step_s / p->measured_step_s - 1;
+    }
+}
+
 static void measure_ledger(const run_summary *s, comparison_row *row)
 {
     const run_ledger *l = &s->ledger;
@@ -145,6 +156,7 @@ status compare_measure(comparing *c, int index, comparison_row *row)
         row->loss_first = s.steps[0].loss;
         row->loss_last = s.steps[s.nsteps - 1].loss;
         st = measure_speed(c, &s, row);
+        measure_prediction(&s, row);
         measure_ledger(&s, row);
         measure_ranks(&s, row);
         measure_setup(&s, row);

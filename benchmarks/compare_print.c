@@ -99,6 +99,17 @@ static void fill_times(table *t, const comparison_row *r)
                   .s);
 }
 
+static const char *const prediction_heads[] = {
+    "prediction", "tokens/s", "predicted", "clock", "step time off by", NULL};
+
+static void fill_prediction(table *t, const comparison_row *r)
+{
+    table_set(t, 1, "%s", units_count(r->tokens_per_s).s);
+    table_set(t, 2, "%s", units_count(r->predicted_tokens_per_s).s);
+    table_set(t, 3, "%s", r->clock);
+    table_set(t, 4, "%+.1f %%", 100 * r->prediction_error);
+}
+
 static const char *const measures_heads[] = {
     "set-up measures", "decisions",  "programs",       "groups",
     "messages/step",   "first step", "switch to next", NULL};
@@ -156,6 +167,9 @@ status compare_print_model(const comparing *c, int model)
     status st = add_table(c, model, results_heads, fill_results, &out);
     if (st == ST_OK) {
         st = add_table(c, model, times_heads, fill_times, &out);
+    }
+    if (st == ST_OK && c->e.machine != NULL) {
+        st = add_table(c, model, prediction_heads, fill_prediction, &out);
     }
     if (st == ST_OK) {
         st = add_table(c, model, measures_heads, fill_measures, &out);

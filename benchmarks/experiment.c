@@ -11,8 +11,8 @@
 
 /* --- which keys may stand where ------------------------------------------- */
 
-static const char *const top_keys[] = {"models", "data", "common", "setups",
-                                       NULL};
+static const char *const top_keys[] = {"models", "data",   "machine",
+                                       "common", "setups", NULL};
 
 /* What makes a set-up; in "common": the default of all set-ups. */
 #define SETUP_KEYS                                                             \
@@ -35,6 +35,7 @@ static const struct {
     const char *key, *where;
 } elsewhere[] = {
     {"data", "has a key of its own at the top of the file"},
+    {"machine", "has a key of its own at the top of the file"},
     {"out", "belongs on the command line: weft compare --out FILE"},
     {"save", "belongs to weft train; a comparison keeps no checkpoints"},
     {"save_every", "belongs to weft train; a comparison keeps no checkpoints"},
@@ -350,6 +351,9 @@ status experiment_open(const char *path, experiment *e)
         st = json_get_str(root, "data", &e->data);
     }
     if (st == ST_OK) {
+        st = json_get_str_opt(root, "machine", &e->machine);
+    }
+    if (st == ST_OK) {
         st = read_setups(e, root);
     }
     if (st == ST_OK) {
@@ -471,6 +475,10 @@ status experiment_words(const experiment *e, int index, const char *model,
     add_word(words, count, model);
     add_word(words, count, "--data");
     add_word(words, count, e->data);
+    if (e->machine != NULL) {
+        add_word(words, count, "--machine");
+        add_word(words, count, e->machine);
+    }
     add_object(words, count, e->common, s->keys);
     add_object(words, count, s->keys, none);
     if (json_kind(s->keys) != JSON_KIND_OBJ) {

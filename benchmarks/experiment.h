@@ -3,12 +3,15 @@
  *
  *   { "models": ["gpt-neo-mini", "gpt-j-mini"],
  *     "data": "build/data/kjv.txt",
+ *     "machine": "host.json",
  *     "common": { "steps": 20, "batch": 8, "seq": 64 },
  *     "setups": [ { "name": "resident", "plan": "dp1" },
  *                 { "name": "streamed", "device_memory": "state/8" },
  *                 { "plan": "tp2.pp2" } ] }
  *
- * Keys of "common" and of a set-up are options of `weft train` with '_' for
+ * "machine" is optional: a file of weft calibrate; then every set-up's times
+ * are predicted. Keys of "common" and of a set-up are options of `weft train`
+ * with '_' for
  * '-'. A set-up has those that describe a set-up (plan, store, device_memory,
  * sums, ...); what must be the same for all (steps, batch, lr, seed, ...) is
  * in "common", which may also have defaults for set-ups. "state/8" is an
@@ -51,6 +54,7 @@ typedef struct experiment_setup {
 typedef struct experiment {
     json_doc *doc;
     const char *data;
+    const char *machine; /* to predict times on, or NULL                   */
     const char *models[EXPERIMENT_MODELS_MAX];
     int nmodels;
     json_val common;

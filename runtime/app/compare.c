@@ -19,11 +19,14 @@
 
 typedef struct compare_args {
     const char *out;
+    const char *machine;
 } compare_args;
 
 static const opt_row rows[] = {
     OPT_STR(compare_args, out, "out", .letter = 'o', .value = "FILE",
             .def = "cmp.h5", .help = "results (HDF5)"),
+    OPT_STR(compare_args, machine, "machine", .value = "FILE",
+            .help = "predict times on it; weft calibrate describes this one"),
 };
 
 const opt_command compare_command = {
@@ -134,8 +137,12 @@ static status compare(const opt_parsed *parsed, const compare_args *a,
     }
     strbuf_printf(&cmdline, "weft compare %s --out %s", opt_arg(parsed, 0),
                   a->out);
+    if (a->machine != NULL) {
+        strbuf_printf(&cmdline, " --machine %s", a->machine);
+    }
     compare_config c = {.experiment = opt_arg(parsed, 0),
                         .out = a->out,
+                        .machine = a->machine,
                         .cmdline = strbuf_view(&cmdline),
                         .launch = world != NULL ? launch_here : launch_job,
                         .self = world,

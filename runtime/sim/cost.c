@@ -614,7 +614,12 @@ static status price_transfer(const pricing *pr, const prog_op *o, sim_work *w)
             "communicate; add \"links\"",
             m->name, ranks);
     w->s = transfer_of(pr, o, l);
-    w->cpu_s = transfer_of(pr, o, sim_link_for(m, ranks, pr->in->shared_cores));
+    l = sim_link_for(m, ranks, pr->in->shared_cores);
+    w->cpu_s = transfer_of(pr, o, l);
+    /* Of those who meet all but the last wait; receivers wait for senders. */
+    if (pr->in->shared_cores && o->kind != OP_SEND) {
+        w->cpu_s += l->spin * (o->kind == OP_RECV ? 1 : 1 - 1.0 / ranks);
+    }
     return ST_OK;
 }
 

@@ -193,9 +193,9 @@ static status get_transfer(json_val o, const char *key, sim_transfer *t)
 
 static status get_link(json_val o, sim_link *l)
 {
-    static const char *const keys[] = {
-        "ranks", "shared_cores", "p2p",    "tree",
-        "sum",   "waiting",      "source", NULL};
+    static const char *const keys[] = {"ranks",   "shared_cores", "p2p",
+                                       "tree",    "sum",          "spin",
+                                       "waiting", "source",       NULL};
     TRY(json_as_obj(o));
     TRY(json_done(o, keys));
     TRY(json_get_int(o, "ranks", 2, 1 << 30, &l->ranks));
@@ -203,6 +203,7 @@ static status get_link(json_val o, sim_link *l)
     TRY(get_transfer(o, "p2p", &l->p2p));
     TRY(get_transfer(o, "tree", &l->tree));
     TRY(get_transfer(o, "sum", &l->sum));
+    TRY(json_get_f64_opt(o, "spin", 0, MOST_S, &l->spin));
     TRY(json_get_f64_opt(o, "waiting", 0, 1, &l->waiting));
     return get_source(o, l->source);
 }
@@ -449,6 +450,7 @@ static void put_links(json_writer *w, const machine *m)
         put_transfer(w, "p2p", &l->p2p);
         put_transfer(w, "tree", &l->tree);
         put_transfer(w, "sum", &l->sum);
+        json_write_f64(w, "spin", l->spin);
         json_write_f64(w, "waiting", l->waiting);
         json_write_str(w, "source", l->source);
         json_write_end(w);

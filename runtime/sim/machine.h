@@ -114,7 +114,8 @@ typedef struct sim_link {
     sim_transfer p2p;  /* a message between stages                        */
     sim_transfer tree; /* a reduction by leaves                           */
     sim_transfer sum;  /* of a few numbers over all ranks                 */
-    double waiting;    /* CPU seconds that a second of waiting costs      */
+    double spin;       /* CPU seconds that a wait costs at its begin      */
+    double waiting;    /* and those of each further second                */
     char source[SIM_TEXT];
 } sim_link;
 
