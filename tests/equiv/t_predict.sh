@@ -1,0 +1,99 @@
+#!/bin/bash
+# weft calibrate describes this machine; runs and comparisons then have
+# predictions beside their measurements, and show prints them.
+#
+# timeout: 300
+set -u
+. "$(dirname "$0")/../common/train.sh"
+
+data=$work/text.txt
+make_text "$data"
+host=$work/host.json
+python=python3
+"$python" -c 'import h5py' 2>/dev/null || python=/usr/bin/python3
+
+# holds FILE EXPRESSION: of f, the open file.
+holds() {
+    local got
+    got=$("$python" -c "
+import h5py, sys
+f = h5py.File(sys.argv[1])
+print($2)" "$1") && [ "$got" = True ]
+}
+
+run() {
+    "$WEFT" train gpt-neo-tiny --data "$data" --batch 4 --seq 16 --steps 4 \
+        --threads 1 --machine "$host" "$@" >"$work/said"
+}
+
+said() {
+    grep -q "$1" "$work/said"
+}
+
+check 'calibrate' "$WEFT" calibrate --quick --threads 1 -o "$host"
+check 'nothing is left beside it' [ "$(ls "$work" | grep -c host)" = 1 ]
+check 'it is JSON with sources' "$python" -c "
+import json, sys
+m = json.load(open(sys.argv[1]))
+assert m['format'] == 'weft-machine-1' and m['source'] and m['cpu']
+assert [l['ranks'] for l in m['links']] == [2, 4]
+laws = m['levels'][0]['kernels']
+assert len(laws) == 26, len(laws)
+assert laws['expand']['flop'] > 0 and laws['norm']['misfit'] >= 0
+assert all(l['source'] for l in m['levels'] + m['links'])" "$host"
+
+for plan in dp1 tp2 pp2 dp2.tp2; do
+    check "$plan" run --plan "$plan" --out "$work/$plan.h5"
+    check "$plan: memory is exact" said 'memory of a device .* exact'
+done
+check 'streamed' run --out "$work/streamed.h5"
+check 'streamed: memory is exact' said 'memory of a device .* exact'
+check 'two clocks' said 'step, CPU time'
+
+for name in dp1 dp2.tp2 streamed; do
+    file=$work/$name.h5
+    check "$name: every operation has a prediction" holds "$file" \
+        "(lambda t: (t['predicted_ns'] >= 0).all() and
+          (t['predicted_start_ns'] >= 0).all())(f['trace'][:])"
+    check "$name: kinds are those of the trace" holds "$file" \
+        "(lambda k: k['count'].sum() == len(f['trace']) and
+          (k['predicted_wall_ns'] >= 0).all())(f['prediction/kinds'][:])"
+    check "$name: both peaks" holds "$file" \
+        "f['prediction'].attrs['peak_bytes'] == max(f['ranks']['peak_bytes'])
+         == f['prediction'].attrs['measured_peak_bytes']"
+    # A disturbed machine may be off by much, a wrong unit is off by more.
+    check "$name: the step's order of size" holds "$file" \
+        "0.02 < f['prediction'].attrs['cpu_s'] /
+         f['prediction'].attrs['measured_cpu_s'] < 50"
+    check "$name: the ledger adds up to the step" holds "$file" \
+        "abs(f['prediction/ledger']['predicted_s'].sum() /
+         f['prediction'].attrs['wall_s'] - 1) < 0.2"
+done
+
+"$WEFT" show "$work/dp1.h5" >"$work/said"
+check 'show' said 'prediction on .* time'
+
+# A link that is slow enough decides the step.
+check 'throttled' run --link-rate 50MB/s --out "$work/slow.h5"
+check 'a slow link is predicted' holds "$work/slow.h5" \
+    "abs(f['prediction'].attrs['wall_s'] /
+     f['prediction'].attrs['measured_wall_s'] - 1) < 0.25"
+
+cat >"$work/e.json" <<END
+{"models": ["gpt-neo-tiny"], "data": "$data",
+ "common": {"steps": 3, "batch": 4, "seq": 16},
+ "setups": [{"plan": "dp1"}, {"plan": "tp2"}]}
+END
+"$WEFT" compare "$work/e.json" --machine "$host" --out "$work/cmp.h5" \
+    >"$work/said"
+check 'compare has the table' said '^prediction .*step time off by'
+check 'compare has the columns' holds "$work/cmp.h5" \
+    "(f['runs']['predicted_tokens_per_s'] > 0).all() and
+     (abs(f['runs']['prediction_error']) < 50).all()"
+
+check_code 66 'no such machine' run --machine "$work/none.json"
+echo '{"format": "weft-machine-1", "nmae": "x"}' >"$work/bad.json"
+check_code 78 'a wrong machine' run --machine "$work/bad.json"
+check_code 64 'calibrate starts its ranks itself' $MPIRUN -np 2 "$WEFT" \
+    calibrate -o "$host"
+finish

@@ -1,0 +1,317 @@
+/*
+ * Machine files: what is written is read back, wrong ones are refused with
+ * the key and the nearest one. Costs by laws, and laws found again from
+ * costs.
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "benchmarks/calibrate.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/rng.h"
+#include "runtime/sim/cost.h"
+
+static void check(status st, int line)
+{
+    if (st != ST_OK) {
+        fail_msg("line %d: %s", line, status_text());
+    }
+}
+#define OK(call) check((call), __LINE__)
+
+#define NEAR(a, b, tolerance)                                                  \
+    do {                                                                       \
+        if (!(fabs((a) - (b)) <= (tolerance))) {                               \
+            fail_msg("line %d: %.12g, expected %.12g", __LINE__, (double)(a),  \
+                     (double)(b));                                             \
+        }                                                                      \
+    } while (0)
+
+static machine example(void)
+{
+    machine m;
+    machine_init(&m);
+    snprintf(m.name, sizeof(m.name), "a box");
+    snprintf(m.source, sizeof(m.source), "made up");
+    snprintf(m.date, sizeof(m.date), "2026-01-31T12:34:56Z");
+    snprintf(m.dispatch_source, sizeof(m.dispatch_source), "guessed");
+    m.cores = 8;
+    m.memory_bytes = (int64_t)1 << 40;
+    m.tile_m = 6;
+    m.tile_n = 16;
+    m.tile_k = 256;
+    m.query_block = 96;
+    m.serial_items = 1000;
+    m.sum_floats = 1 << 18;
+    m.overlap = 1U << STREAM_DATA;
+    m.overlap_store = 1U << STREAM_DATA | 1U << STREAM_LOAD;
+    m.async_messages = true;
+    m.dispatch_s = 1e-6;
+    m.wake_s = 2e-6;
+    m.side_rate = 0.75;
+    m.side_loss = 0.5;
+    m.store_latency_s = 1e-5;
+    m.store_bytes_per_s = 1e10;
+    m.nlevels = 2;
+    m.level[0].threads = 1;
+    m.level[1].threads = 4;
+    m.level[0].law[KERNEL_EXPAND] =
+        (sim_law){.known = true,
+                  .term = {[TERM_FLOP] = 1e-11, [TERM_CALL] = 1e-6},
+                  .spread = 0.125,
+                  .misfit = (double)NAN};
+    m.level[1].law[KERNEL_NORM] = (sim_law){.known = true,
+                                            .points = 2,
+                                            .bytes = {1000, 100000},
+                                            .item = {1e-10, 3e-10},
+                                            .spread = (double)NAN,
+                                            .misfit = 0.25};
+    m.nlinks = 1;
+    m.link[0] = (sim_link){.ranks = 4,
+                           .shared_cores = true,
+                           .p2p = {1e-6, 2e-6, 3e-10},
+                           .tree = {4e-6, 5e-6, 6e-10},
+                           .sum = {7e-6, 8e-6, 9e-10},
+                           .spin = 1e-4,
+                           .waiting = 0.5};
+    return m;
+}
+
+static void test_round_trip(void **state)
+{
+    machine m = example();
+    static machine back;
+    char *text = NULL;
+    char *again = NULL;
+    (void)state;
+    OK(machine_text(&m, &text));
+    OK(machine_parse(text, "a.json", &back));
+    OK(machine_text(&back, &again));
+    assert_string_equal(text, again);
+    assert_string_equal(back.name, "a box");
+    assert_string_equal(back.dispatch_source, "guessed");
+    assert_true(back.cores == 8 && back.memory_bytes == (int64_t)1 << 40);
+    assert_true(back.tile_m == 6 && back.tile_n == 16 && back.tile_k == 256);
+    assert_true(back.overlap == m.overlap);
+    assert_true(back.overlap_store == m.overlap_store);
+    assert_true(back.async_messages && !back.steps_overlap);
+    assert_true(back.side_loss == 0.5 && back.side_rate == 0.75);
+    assert_true(back.store_bytes_per_s == 1e10);
+    assert_true(back.store_latency_s == 1e-5);
+    assert_int_equal(back.nlevels, 2);
+    const sim_law *law = &back.level[0].law[KERNEL_EXPAND];
+    assert_true(law->known && law->term[TERM_FLOP] == 1e-11);
+    assert_true(law->spread == 0.125 && isnan(law->misfit));
+    assert_false(back.level[0].law[KERNEL_NORM].known);
+    law = &back.level[1].law[KERNEL_NORM];
+    assert_true(law->points == 2 && law->item[1] == 3e-10);
+    assert_true(back.link[0].shared_cores && back.link[0].spin == 1e-4);
+    assert_true(back.link[0].sum.byte == 9e-10);
+    mem_free(text);
+    mem_free(again);
+}
+
+/* --- refusals ------------------------------------------------------------- */
+
+static const char good[] =
+    "{\"format\": \"weft-machine-1\", \"name\": \"x\", \"source\": \"s\","
+    "\"cores\": 1, \"tile\": {\"m\": 1, \"n\": 1, \"k\": 1,"
+    "\"query_block\": 1}, \"dispatch\": {\"op\": 0, \"source\": \"s\"},"
+    "\"levels\": [{\"threads\": 1, \"source\": \"s\", \"kernels\":"
+    "{\"norm\": {\"op\": 1e-6}}}]}";
+
+/* The good text with `from` replaced must be refused by a text with `want`. */
+static void refuse(const char *from, const char *to, const char *want)
+{
+    static machine m;
+    char text[2048];
+    const char *at = strstr(good, from);
+    assert_non_null(at);
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - good), good, to,
+             at + strlen(from));
+    status st = machine_parse(text, "m.json", &m);
+    if (st != ST_CONFIG || strstr(status_text(), want) == NULL) {
+        fail_msg("got %d \"%s\", expected \"%s\"", st,
+                 st == ST_OK ? "" : status_text(), want);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    static machine m;
+    (void)state;
+    OK(machine_parse(good, "m.json", &m));
+    assert_int_equal(machine_open("/nowhere/m.json", &m), ST_NOINPUT);
+    refuse("\"cores\"", "\"cors\"", "did you mean \"cores\"");
+    refuse("\"norm\"", "\"nrom\"", "did you mean \"norm\"");
+    refuse("{\"op\": 1e-6}", "{\"flops\": 1e-6}", "did you mean \"flop\"");
+    refuse("weft-machine-1", "weft-machine-2", "weft-machine-1");
+    refuse("\"cores\": 1", "\"cores\": 0", "cores");
+    refuse("\"op\": 1e-6", "\"op\": -1e-6", "levels[0].kernels.norm.op");
+    refuse("\"op\": 1e-6", "\"items\": [[8, 1e-9], [8, 1e-9]]", "must rise");
+    refuse("\"op\": 1e-6", "\"items\": [[8]]", "a point is");
+    refuse("\"op\": 1e-6", "\"items\": []", "0 points");
+    refuse("\"threads\": 1, \"source\": \"s\"", "\"threads\": 1", "source");
+    refuse("\"cores\": 1", "\"cores\": 1, \"overlap\": [\"compute\"]",
+           "what others run beside");
+    refuse("\"cores\": 1", "\"cores\": 1, \"overlap\": [\"lode\"]", "load");
+    refuse("\"levels\": [{", "\"levels\": [], \"x\": [{", "x: unknown key");
+}
+
+/* A machine that lacks a law says which. */
+static void test_no_law(void **state)
+{
+    static machine m;
+    program p;
+    sim_work w[1];
+    params ps = {0};
+    (void)state;
+    OK(machine_parse(good, "m.json", &m));
+    prog_init(&p);
+    int32_t x = prog_buffer(&p, "x", BUF_WORKING, -1, 64, false);
+    prog_add(&p, OP_ZERO, STREAM_COMPUTE, -1);
+    prog_use(&p, prog_whole(&p, x, 1, 64, 64), VIEW_W);
+    OK(prog_finish(&p));
+    sim_setup in = {.m = &m, .ps = &ps, .ranks = 1, .threads = 1};
+    assert_int_equal(sim_costs(&in, &p, w), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "no law for the kernel zero"));
+    prog_fini(&p);
+}
+
+/* --- laws ----------------------------------------------------------------- */
+
+static void test_curve(void **state)
+{
+    sim_law law = {.points = 3, .bytes = {1e4, 1e6, 1e8}, .item = {1, 2, 10}};
+    (void)state;
+    NEAR(sim_item_seconds(&law, 1), 1, 0);
+    NEAR(sim_item_seconds(&law, 1e5), 1.5, 1e-12);
+    NEAR(sim_item_seconds(&law, 1e7), 6, 1e-12);
+    NEAR(sim_item_seconds(&law, 1e12), 10, 0);
+    law.points = 0;
+    NEAR(sim_item_seconds(&law, 1e5), 0, 0);
+}
+
+static void test_product_counts(void **state)
+{
+    machine m = example();
+    const sim_law *law = &m.level[0].law[KERNEL_EXPAND];
+    tree_seg segs[4];
+    double count[TERM_COUNT] = {0};
+    (void)state;
+    segs[0] = (tree_seg){.k1 = 300, .first = 1, .last = 1};
+    sim_product p = {.m = 10, .n = 20, .segs = segs, .nsegs = 1};
+    sim_product_counts(&m, law, &p, 1, count);
+    NEAR(count[TERM_OP], 1, 0);
+    NEAR(count[TERM_CALL], 1, 0);
+    NEAR(count[TERM_FLOP], 2.0 * 12 * 32 * 300, 0); /* whole tiles */
+    NEAR(count[TERM_A], 10 * 300, 0);
+    NEAR(count[TERM_B], 20 * 300, 0);
+    NEAR(count[TERM_C], 10 * 20 * 2, 0); /* two blocks of 256 */
+    /* Two threads: halves of 102 x 16 in tiles, less than 54 x 32. */
+    p.m = 100;
+    sim_product_counts(&m, law, &p, 2, count);
+    NEAR(count[TERM_FLOP], 2.0 * 102 * 16 * 300, 0);
+    /* Four leaves that are short: ((0+1)+(2+3)) has one join of its own. */
+    for (int i = 0; i < 4; i++) {
+        segs[i] = (tree_seg){i, 0, 64 * i, 64 * (i + 1), 1, 1};
+    }
+    p = (sim_product){.m = 12,
+                      .n = 16,
+                      .segs = segs,
+                      .nsegs = 4,
+                      .state = {.leaves = 4},
+                      .sum = true};
+    sim_product_counts(&m, law, &p, 1, count);
+    NEAR(count[TERM_CALL], 4, 0);
+    NEAR(count[TERM_JOIN], 12 * 16, 0);
+    NEAR(count[TERM_FLOP], 2.0 * 12 * 16 * 256, 0);
+}
+
+static void test_attention_counts(void **state)
+{
+    machine m = example();
+    double count[TERM_COUNT] = {0};
+    (void)state;
+    /* 200 positions: blocks of 96, 96, 8 queries see 96, 192, 200 keys. */
+    sim_attention_counts(&m, 200, 0, 32, 3, false, 1, count);
+    double scores = 96 * 96 + 96 * 192 + 8 * 200;
+    NEAR(count[TERM_CALL], 3 * 3, 0);
+    NEAR(count[TERM_C], 3 * scores, 0);
+    NEAR(count[TERM_FLOP], 3 * 2 * 2 * 32 * scores, 0);
+    /* Backward heads are whole tasks: 2 threads do 2 and 1 of 3. */
+    sim_attention_counts(&m, 200, 0, 32, 3, true, 2, count);
+    NEAR(count[TERM_C], 2 * scores, 1e-9);
+    /* A window of 50 cuts the keys of later blocks. */
+    sim_attention_counts(&m, 200, 50, 32, 1, false, 1, count);
+    NEAR(count[TERM_C], 96 * 96 + 96 * (192 - 47) + 8 * (200 - 143), 0);
+}
+
+/* The law that samples were made by is found again, through noise and a few
+ * samples that are far off. */
+static void test_fit(void **state)
+{
+    enum { SAMPLES = 300 };
+    static calibrate_sample s[SAMPLES];
+    sim_law law = {
+        .term = {[TERM_OP] = 3e-6, [TERM_ROW] = 2e-8},
+        .points = 5,
+        .bytes = {65536.0, 524288.0, 4194304.0, 33554432.0, 268435456.0},
+        .item = {1e-10, 1e-10, 4e-10, 9e-10, 9e-10}};
+    sim_law found = {0};
+    (void)state;
+    for (int i = 0; i < SAMPLES; i++) {
+        uint64_t at = (uint64_t)i;
+        sim_shape *t = &s[i].shape;
+        t->kernel = KERNEL_NORM;
+        t->threads = i % 10 == 9 ? 2 : 1; /* of another law */
+        t->count[TERM_OP] = 1;
+        t->count[TERM_ROW] = (double)rng_below(1, 0, at, 500);
+        t->items = t->count[TERM_ROW] * (1 + (double)rng_below(1, 1, at, 900));
+        int bin = 4 + (int)rng_below(1, 2, at, 13);
+        t->ago[bin] = 1;
+        double noise = 0.96 + 0.0001 * (double)rng_below(1, 3, at, 800);
+        double item = sim_item_seconds(&law, sim_ago_bytes(bin));
+        s[i].seconds = sim_law_seconds(&law, t->count, t->items, item) * noise;
+        s[i].seconds *= i % 31 == 30 ? 3 : 1;
+        s[i].spread = 0.5;
+    }
+    OK(calibrate_fit(s, SAMPLES, KERNEL_BIAS, 1, &found));
+    assert_false(found.known);
+    OK(calibrate_fit(s, SAMPLES, KERNEL_NORM, 1, &found));
+    assert_true(found.known && found.spread == 0.5);
+    NEAR(found.term[TERM_OP], 3e-6, 0.3e-6);
+    NEAR(found.term[TERM_ROW], 2e-8, 0.4e-8);
+    NEAR(found.item[0], 1e-10, 0.1e-10);
+    NEAR(found.item[2], 4e-10, 0.2e-10);
+    NEAR(found.item[3], 9e-10, 0.4e-10);
+    assert_true(found.misfit < 0.04);
+    assert_true(found.term[TERM_FLOP] == 0);
+}
+
+static int no_leak(void **state)
+{
+    (void)state;
+    return mem_live() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_round_trip, no_leak),
+        cmocka_unit_test_teardown(test_refusals, no_leak),
+        cmocka_unit_test_teardown(test_no_law, no_leak),
+        cmocka_unit_test_teardown(test_curve, no_leak),
+        cmocka_unit_test_teardown(test_product_counts, no_leak),
+        cmocka_unit_test_teardown(test_attention_counts, no_leak),
+        cmocka_unit_test_teardown(test_fit, no_leak),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
