@@ -103,14 +103,16 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What one operation took over the steps. */
+/* What one operation took over the steps: the median; of wall time on several
+ * threads the lower quartile, because another program that takes one core
+ * makes all of them wait. */
 static void add_sample(measured *all, const sim_shape *shape, double *v, int n)
 {
     qsort(v, (size_t)n, sizeof(*v), by_value);
     double mid = 0.5 * (v[(n - 1) / 2] + v[n / 2]);
     all->list[all->n++] = (calibrate_sample){
         .shape = *shape,
-        .seconds = mid,
+        .seconds = shape->threads == 1 ? mid : v[n / 4],
         .spread = mid > 0 ? (v[3 * n / 4] - v[n / 4]) / mid : 0};
 }
 
@@ -206,9 +208,10 @@ static status fit_level(const measured *all, int threads, machine *m)
     l->threads = threads;
     (void)snprintf(l->source, sizeof(l->source),
                    "weft calibrate: steps of made-up models on %d thread%s; "
-                   "median of steps by %s, least squares",
+                   "%s over steps, least squares",
                    threads, threads == 1 ? "" : "s",
-                   threads == 1 ? "CPU time" : "wall time");
+                   threads == 1 ? "median of CPU time"
+                                : "lower quartile of wall time");
     for (int k = 0; k < KERNEL_COUNT; k++) {
         TRY(calibrate_fit(all->list, all->n, (sim_kernel)k, threads,
                           &l->law[k]));

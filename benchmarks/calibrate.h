@@ -4,7 +4,7 @@
  *
  * Small made-up models make real steps: resident for the kernels, streamed
  * for the copies between store and device, on one thread and on more. Each
- * operation's time is the median over steps; the laws of a kernel are fitted
+ * operation's time is taken over many steps; the laws of a kernel are fitted
  * to all its operations, whatever model they are of, by least squares with no
  * constant below zero. The models are of other shapes than those in
  * configs/models, so a prediction of one of those is not one of a measurement.
@@ -40,8 +40,8 @@ MUST_USE status calibrate_side(int threads, bool quick, machine *m);
 /* What was measured of one operation. */
 typedef struct calibrate_sample {
     sim_shape shape;
-    double seconds; /* median                                             */
-    double spread;  /* (upper - lower quartile) / median                  */
+    double seconds;
+    double spread; /* (upper - lower quartile) / median                  */
 } calibrate_sample;
 
 /* The law of kernel k on `threads` threads, from those samples that are of

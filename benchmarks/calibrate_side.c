@@ -26,8 +26,11 @@ enum {
     COPY_FLOATS = 1 << 16, /* of one copy: a panel of 256 KiB               */
     POOL_FLOATS = 1 << 24, /* that copies go round in: past the caches      */
     TURNS = 400,           /* of waking                                     */
+    NAPS = 41,
     ROUNDS_MAX = 9
 };
+
+static const double NAP_S = 3e-4;
 
 typedef struct copier {
     float *pool, *to;
@@ -183,6 +186,18 @@ static status measure_wake(machine *out)
     return ST_OK;
 }
 
+/* By how much a sleep of a fraction of a millisecond is longer. */
+static void measure_late(machine *out)
+{
+    double v[NAPS];
+    for (int i = 0; i < NAPS; i++) {
+        int64_t begin = clock_wall_ns();
+        nap(NAP_S);
+        v[i] = (double)(clock_wall_ns() - begin) * 1e-9 - NAP_S;
+    }
+    out->late_s = middle(v, NAPS, 0, 0.01);
+}
+
 status calibrate_side(int threads, bool quick, machine *m)
 {
     copier c = {0};
@@ -197,6 +212,7 @@ status calibrate_side(int threads, bool quick, machine *m)
     memcpy(matrices, c.pool, 2 * SIDE * SIDE * sizeof(float));
     TRY_GOTO(measure_side(threads, quick, matrices, &c, m), done);
     TRY_GOTO(measure_wake(m), done);
+    measure_late(m);
 done:
     mem_free(c.to);
     mem_free(c.pool);

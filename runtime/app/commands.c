@@ -20,6 +20,8 @@ const command commands[] = {
      command_show, false, LOOK, &show_command},
     {"bench", "figures that claims rest on, as ratios in one run",
      command_bench, false, LOOK, &bench_command},
+    {"project", "predict a step on a described machine", command_project, false,
+     LOOK, &project_command},
     {"calibrate", "measure this machine, for predictions", command_calibrate,
      true, LOOK, &calibrate_command},
     {"doctor", "check this machine: cores, memory, disk, MPI, libraries",

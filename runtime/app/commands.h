@@ -38,6 +38,7 @@ status command_tokenize(int argc, const char *const *argv);
 status command_sample(int argc, const char *const *argv);
 status command_bench(int argc, const char *const *argv);
 status command_calibrate(int argc, const char *const *argv);
+status command_project(int argc, const char *const *argv);
 status command_doctor(int argc, const char *const *argv);
 status command_help(int argc, const char *const *argv);
 
@@ -53,6 +54,7 @@ extern const opt_command show_command;
 extern const opt_command convert_command;
 extern const opt_command bench_command;
 extern const opt_command calibrate_command;
+extern const opt_command project_command;
 extern const opt_command doctor_command;
 extern const opt_command help_command;
 

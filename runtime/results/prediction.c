@@ -39,7 +39,7 @@ static void add_kinds(const run_prediction *p, bool cpu, strbuf *out)
     int64_t count = 0;
     for (int i = 0; i < p->nkinds; i++) {
         const run_predicted_kind *k = &p->kinds[i];
-        all += cpu ? k->measured_cpu_ns : k->measured_wall_ns;
+        all += cpu ? k->predicted_cpu_ns : k->predicted_wall_ns;
     }
     for (int i = 0; i < p->nkinds; i++) {
         const run_predicted_kind *k = &p->kinds[i];
@@ -87,9 +87,11 @@ void run_prediction_text(const run_prediction *p, strbuf *out)
     add_row("step, CPU time", 1, p->cpu_s, p->measured_cpu_s, out);
     add_row("step, wall time", 1, p->wall_s,
             cpu ? (double)NAN : p->measured_wall_s, out);
+    bool known = p->measured_peak_bytes >= 0;
+    const char *verdict =
+        p->peak_bytes == p->measured_peak_bytes ? "exact" : "DIFFERS";
     strbuf_printf(out, "  %-27s%12s%12s%10s\n", "memory of a device",
                   units_bytes((double)p->peak_bytes).s,
-                  units_bytes((double)p->measured_peak_bytes).s,
-                  p->peak_bytes == p->measured_peak_bytes ? "exact"
-                                                          : "DIFFERS");
+                  known ? units_bytes((double)p->measured_peak_bytes).s : "-",
+                  known ? verdict : "-");
 }

@@ -347,7 +347,7 @@ static void book_link(const clock_state *c, const rank *r, engine *e, int32_t i)
     if (w->link_bytes > 0 && (rate > 0 || latency > 0)) {
         double from = e->link_free > r->now ? e->link_free : r->now;
         e->link_free = from + latency + (rate > 0 ? w->link_bytes / rate : 0);
-        e->until = e->link_free;
+        e->until = e->link_free + c->m->late_s;
     }
 }
 

@@ -290,12 +290,14 @@ static status get_shape(json_val root, machine *m)
 
 static status get_dispatch(json_val root, machine *m)
 {
-    static const char *const keys[] = {"op", "wake", "step", "source", NULL};
+    static const char *const keys[] = {"op",   "wake",   "late",
+                                       "step", "source", NULL};
     json_val o;
     TRY(json_get_obj(root, "dispatch", &o));
     TRY(json_done(o, keys));
     TRY(json_get_f64(o, "op", 0, MOST_S, &m->dispatch_s));
     TRY(json_get_f64_opt(o, "wake", 0, MOST_S, &m->wake_s));
+    TRY(json_get_f64_opt(o, "late", 0, MOST_S, &m->late_s));
     TRY(json_get_f64_opt(o, "step", 0, MOST_S, &m->step_s));
     return get_source(o, m->dispatch_source);
 }
@@ -500,6 +502,7 @@ static void put_constants(json_writer *w, const machine *m)
     json_write_obj(w, "dispatch");
     json_write_f64(w, "op", m->dispatch_s);
     json_write_f64(w, "wake", m->wake_s);
+    json_write_f64(w, "late", m->late_s);
     json_write_f64(w, "step", m->step_s);
     json_write_str(w, "source", m->dispatch_source);
     json_write_end(w);

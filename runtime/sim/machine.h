@@ -138,6 +138,7 @@ typedef struct machine {
 
     double dispatch_s; /* between two operations of a stream              */
     double wake_s;     /* from one stream to another that waits           */
+    double late_s;     /* by which a sleep for a throttled link is late   */
     double step_s;     /* of a step, outside of operations                */
     char dispatch_source[SIM_TEXT];
 

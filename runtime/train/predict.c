@@ -31,39 +31,54 @@ static void sum_kinds(const train *t, kind_sums *s)
     s->arena_used = exec_arena_used(t->e);
 }
 
+/* Rows of kinds are those of predict_set: kinds that occur, in order. */
 static void add_measured(const kind_sums *all, int n, predicted *out)
 {
-    for (int r = 0; r < n; r++) {
-        for (int k = 0; k < OP_KIND_COUNT; k++) {
-            run_predicted_kind *to = &out->kinds[k];
-            to->count += (int64_t)all[r].count[k];
-            to->measured_wall_ns += all[r].wall[k];
-            to->measured_cpu_ns += all[r].cpu[k];
+    int32_t row = 0;
+    for (int k = 0; k < OP_KIND_COUNT; k++) {
+        double wall = 0;
+        double cpu = 0;
+        double count = 0;
+        for (int r = 0; r < n; r++) {
+            wall += all[r].wall[k];
+            cpu += all[r].cpu[k];
+            count += all[r].count[k];
         }
+        if (count > 0) {
+            out->kinds[row].measured_wall_ns = wall;
+            out->kinds[row].measured_cpu_ns = cpu;
+            row++;
+        }
+    }
+    for (int r = 0; r < n; r++) {
         if (all[r].arena_used > out->p.measured_peak_bytes) {
             out->p.measured_peak_bytes = all[r].arena_used;
         }
     }
 }
 
-static void add_predicted(const train *t, predicted *out)
+static void add_ledger(const sim_ledger *from, int ranks, run_ledger *to)
 {
-    const program_set *set = t->job->set;
+    to->compute += from->compute / ranks;
+    to->load += from->load / ranks;
+    to->comm += from->comm / ranks;
+    to->bubble += from->bubble / ranks;
+    to->optimizer += from->optimizer / ranks;
+    to->other += from->other / ranks;
+}
+
+static void add_kinds(const program_set *set, predicted *out)
+{
     for (int r = 0; r < set->nranks; r++) {
         const program *p = &set->classes[set->places[r].class_index];
         const sim_rank *sr = &out->sim.rank[r];
         for (int32_t i = 0; i < p->nops; i++) {
             run_predicted_kind *to = &out->kinds[p->ops[i].kind];
+            to->count++;
             to->predicted_wall_ns += 1e9 * sr->op[i].busy;
             to->predicted_cpu_ns += 1e9 * sr->op[i].own;
         }
-        run_ledger *l = &out->p.ledger;
-        l->compute += sr->ledger.compute / set->nranks;
-        l->load += sr->ledger.load / set->nranks;
-        l->comm += sr->ledger.comm / set->nranks;
-        l->bubble += sr->ledger.bubble / set->nranks;
-        l->optimizer += sr->ledger.optimizer / set->nranks;
-        l->other += sr->ledger.other / set->nranks;
+        add_ledger(&sr->ledger, set->nranks, &out->p.ledger);
     }
 }
 
@@ -76,11 +91,34 @@ static void pack_kinds(predicted *out)
         if (row.count > 0) {
             (void)snprintf(row.kind, sizeof(row.kind), "%s",
                            op_kind_name((op_kind)k));
+            row.measured_wall_ns = (double)NAN;
+            row.measured_cpu_ns = (double)NAN;
             out->kinds[n++] = row;
         }
     }
     out->p.kinds = out->kinds;
     out->p.nkinds = n;
+}
+
+status predict_set(const sim_setup *in, const program_set *set, predicted *out)
+{
+    const double nan = (double)NAN;
+    run_prediction *p = &out->p;
+    memset(out, 0, sizeof(*out));
+    TRY(sim_run(in, set, &out->sim));
+    add_kinds(set, out);
+    pack_kinds(out);
+    bool cpu = in->shared_cores;
+    (void)snprintf(p->machine, sizeof(p->machine), "%s", in->m->name);
+    (void)snprintf(p->clock, sizeof(p->clock), "%s", cpu ? "cpu" : "wall");
+    p->wall_s = out->sim.step_s;
+    p->cpu_s = out->sim.cpu_s;
+    p->step_s = cpu ? p->cpu_s : p->wall_s;
+    p->peak_bytes = out->sim.peak_bytes;
+    p->measured_peak_bytes = -1;
+    p->measured_step_s = p->measured_wall_s = p->measured_cpu_s = nan;
+    p->measured_ledger = (run_ledger){nan, nan, nan, nan, nan, nan};
+    return ST_OK;
 }
 
 /* --- medians of the steps after the first --------------------------------- */
@@ -121,8 +159,9 @@ static status measure_steps(const train *t, run_prediction *p)
 
 /* --- all of it ------------------------------------------------------------ */
 
-static status run_clock(const train *t, sim_result *out)
+static status fill(train *t, const kind_sums *all, predicted *out)
 {
+    run_prediction *p = &out->p;
     const train_job *j = t->job;
     sim_setup in = {.m = j->machine,
                     .a = j->a,
@@ -134,26 +173,11 @@ static status run_clock(const train *t, sim_result *out)
                     .shared_cores = j->oversubscribed,
                     .link_rate = j->link_rate,
                     .link_latency = j->link_latency};
-    return sim_run(&in, j->set, out);
-}
-
-static status fill(train *t, const kind_sums *all, predicted *out)
-{
-    run_prediction *p = &out->p;
-    const train_job *j = t->job;
-    TRY(run_clock(t, &out->sim));
+    TRY(predict_set(&in, j->set, out));
     add_measured(all, j->set->nranks, out);
-    add_predicted(t, out);
-    pack_kinds(out);
     TRY(measure_steps(t, p));
-    bool cpu = j->oversubscribed;
-    (void)snprintf(p->machine, sizeof(p->machine), "%s", j->machine->name);
-    (void)snprintf(p->clock, sizeof(p->clock), "%s", cpu ? "cpu" : "wall");
-    p->wall_s = out->sim.step_s;
-    p->cpu_s = out->sim.cpu_s;
-    p->step_s = cpu ? p->cpu_s : p->wall_s;
-    p->measured_step_s = cpu ? p->measured_cpu_s : p->measured_wall_s;
-    p->peak_bytes = out->sim.peak_bytes;
+    p->measured_step_s =
+        j->oversubscribed ? p->measured_cpu_s : p->measured_wall_s;
     return ST_OK;
 }
 

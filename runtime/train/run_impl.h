@@ -4,8 +4,8 @@
 
 #include "runtime/exec/exec.h"
 #include "runtime/results/checkpoint.h"
-#include "runtime/sim/clock.h"
 #include "runtime/train/data.h"
+#include "runtime/train/predict.h"
 #include "runtime/train/run.h"
 #include "runtime/train/state.h"
 
@@ -34,16 +34,9 @@ MUST_USE status report_validation(train *t, int64_t step, double loss);
 MUST_USE status report_first_step(train *t, double seconds);
 MUST_USE status report_end(train *t, bool complete);
 
-/* predict.c: what the virtual clock says of the run. */
-typedef struct predicted {
-    sim_result sim;
-    run_prediction p;
-    run_predicted_kind kinds[OP_KIND_COUNT];
-} predicted;
-/* Collective; rank 0 gets *out, the others zeros. Owns: *out,
- * predict_fini. */
+/* predict.c: what the virtual clock says of the run. Collective; rank 0 gets
+ * *out, the others zeros. Owns: *out, predict_fini. */
 MUST_USE status predict_run(train *t, predicted *out);
-void predict_fini(predicted *p);
 /* Rank 0: fills the predictions of rows of rank r's trace. */
 void predict_trace(const predicted *p, int r, run_trace *rows, int64_t n);
 

@@ -269,6 +269,10 @@ static void test_link_latency(void **state)
     CLOSE(r.rank[0].op[1].end, 5.5);
     CLOSE(r.step_s, 6.5);
     sim_result_fini(&r);
+    m.late_s = 0.25; /* of each sleep */
+    OK(sim_run_costs(&in, &set, costs_of(&c), &r));
+    CLOSE(r.step_s, 7);
+    sim_result_fini(&r);
     prog_fini(&p);
 }
 
