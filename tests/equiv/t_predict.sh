@@ -93,6 +93,11 @@ check 'compare has the columns' holds "$work/cmp.h5" \
     "(f['runs']['predicted_tokens_per_s'] > 0).all() and
      (abs(f['runs']['prediction_error']) < 50).all()"
 
+check 'project' "$WEFT" project gpt-neo-tiny --machine "$host" --plan tp2 \
+    --batch 4 --seq 16
+check_code 64 'project needs a machine' "$WEFT" project gpt-neo-tiny
+check_code 80 'project knows budgets' "$WEFT" project gpt-neo-tiny \
+    --machine "$host" --plan dp1 --device-memory 1MiB
 check_code 66 'no such machine' run --machine "$work/none.json"
 echo '{"format": "weft-machine-1", "nmae": "x"}' >"$work/bad.json"
 check_code 78 'a wrong machine' run --machine "$work/bad.json"
