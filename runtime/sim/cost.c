@@ -476,7 +476,23 @@ static void by_kind(const pricing *pr, const prog_op *o, sim_shape *t)
     case OP_UPDATE:
         by_param(pr, o, KERNEL_UPDATE, t);
         break;
-    default: /* OP_LOSS: a few additions; transfers have links */
+    case OP_CACHE:
+        by_view(pr, o, 0, KERNEL_COPY, t);
+        break;
+    case OP_ROW:
+        by_view(pr, o, 1, KERNEL_COPY, t);
+        break;
+    case OP_FORWARD: /* by_product, by_attention */
+    case OP_DINPUT:
+    case OP_DWEIGHT:
+    case OP_ATTENTION:
+    case OP_DATTENTION:
+    case OP_SEND: /* transfers have links */
+    case OP_RECV:
+    case OP_ALLREDUCE:
+    case OP_LOSS: /* a few additions */
+    case OP_CLIP:
+    case OP_KIND_COUNT:
         t->kernel = KERNEL_COUNT;
         break;
     }

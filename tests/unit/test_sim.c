@@ -633,9 +633,10 @@ static void check_setup(setup_options o)
 
 static void test_compiled(void **state)
 {
-    static const char *const plans[] = {"dp1",         "dp2",     "tp2",
-                                        "pp2",         "pp4",     "tp2.pp2",
-                                        "dp2.tp2.pp2", "dp4.pp2", NULL};
+    static const char *const plans[] = {
+        "dp1",      "dp2",      "tp2",          "pp2",
+        "pp4",      "tp2.pp2",  "dp2.tp2.pp2",  "dp4.pp2",
+        "pp2.1f1b", "pp4.1f1b", "tp2.pp2.1f1b", NULL};
     (void)state;
     for (int i = 0; plans[i] != NULL; i++) {
         check_setup((setup_options){.model = "gpt-neo-tiny", .plan = plans[i]});
