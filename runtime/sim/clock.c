@@ -116,7 +116,7 @@ static status init_rank(clock_state *c, int32_t r, sim_work *const *work)
         k->eng[e].waits_for = -1;
     }
     TRY(MEM_NEW(&k->done, k->p->nops + 1, "sim"));
-    TRY(MEM_NEW(&k->posted, k->p->nops + 1, "sim"));
+    TRY(MEM_NEW(&k->open, k->p->nops + 1, "sim"));
     TRY(MEM_NEW(&k->message, k->p->nops + 1, "sim"));
     memset(k->message, -1, sizeof(int32_t) * ((size_t)k->p->nops + 1));
     return MEM_NEW(&c->out->rank[r].op, k->p->nops + 1, "sim");
@@ -236,7 +236,7 @@ static void stop(clock_state *c)
 {
     for (int32_t r = 0; c->ranks != NULL && r < c->set->nranks; r++) {
         mem_free(c->ranks[r].done);
-        mem_free(c->ranks[r].posted);
+        mem_free(c->ranks[r].open);
         mem_free(c->ranks[r].message);
     }
     for (int32_t k = 0; c->order != NULL && k < c->set->nclasses * STREAM_COUNT;

@@ -6,12 +6,12 @@
  * share an engine and run in issue order; an operation starts when its engine
  * has come to it and what it waits for is done. A reduction starts when all
  * members of its group are there. A message moves when its sender has reached
- * it and its receiver waits for it (or has posted it, where the machine moves
- * messages by itself); a sender waits for it where its buffer is needed again,
- * at the latest at the end of the step. A transfer over the store's link
- * takes the copy's time, and at least latency and bytes at the link's rate.
- * While engines of the store work, they slow compute and compute slows them, as
- * the machine says. The guard chooses the sound tail.
+ * it and its receiver has and waits for somebody (or has posted it, where the
+ * machine moves messages by itself); a sender waits for it where its buffer is
+ * needed again, at the latest at the end of the step. A transfer over the
+ * store's link takes the copy's time, and at least latency and bytes at the
+ * link's rate. While engines of the store work, they slow compute and compute
+ * slows them, as the machine says. The guard chooses the sound tail.
  *
  * Where steps do not overlap, a step begins with nothing outstanding and one
  * is simulated. Where they do, several are, with waits on the step before,

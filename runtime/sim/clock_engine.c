@@ -175,8 +175,7 @@ static void start_moving(clock_state *c, const message *m, passage *g)
 static void post_message(clock_state *c, rank *r, int32_t i, int32_t step)
 {
     passage *g = passage_of(c, r, i, step);
-    r->open++;
-    r->posted[i] = step + 1;
+    r->open[r->nopen++] = i;
     if (r->p->ops[i].kind == OP_SEND) {
         g->sent = r->now;
     } else if (c->m->async_messages) {
@@ -185,37 +184,41 @@ static void post_message(clock_state *c, rank *r, int32_t i, int32_t step)
     start_moving(c, &c->messages[r->message[i]], g);
 }
 
-/* Somebody waits for the message: now its bytes may come. */
-static void want(clock_state *c, rank *r, int32_t i, int32_t step)
+/* The rank's compute engine waits for others: now bytes may come of every
+ * message that it has posted, whichever it waits for. */
+static void want_messages(clock_state *c, rank *r)
 {
-    passage *g = passage_of(c, r, i, step);
-    if (r->p->ops[i].kind == OP_RECV && isinf(g->wanted)) {
-        g->wanted = r->now;
-        start_moving(c, &c->messages[r->message[i]], g);
+    for (int32_t k = 0; k < r->nopen; k++) {
+        int32_t i = r->open[k];
+        passage *g = passage_of(c, r, i, r->done[i]);
+        if (r->p->ops[i].kind == OP_RECV && isinf(g->wanted)) {
+            g->wanted = r->now;
+            start_moving(c, &c->messages[r->message[i]], g);
+        }
     }
 }
 
 /* Messages that have ended by now are done. True if there was one. */
 static bool end_messages(clock_state *c, rank *r)
 {
-    bool any = false;
-    for (int32_t i = 0; r->open > 0 && i < r->p->nops; i++) {
-        if (r->message[i] < 0 || r->posted[i] == r->done[i]) {
-            continue;
-        }
+    int32_t kept = 0;
+    int32_t n = r->nopen;
+    for (int32_t k = 0; k < n; k++) {
+        int32_t i = r->open[k];
         int32_t step = r->done[i];
         const passage *g = passage_of(c, r, i, step);
-        if (g->end <= r->now) {
-            r->done[i] = step + 1;
-            r->open--;
-            any = true;
-            r->ends[step] = g->end > r->ends[step] ? g->end : r->ends[step];
-            if (step == c->steps - 1) {
-                result_of(c, r, i)->end = g->end;
-            }
+        if (g->end > r->now) {
+            r->open[kept++] = i;
+            continue;
+        }
+        r->done[i] = step + 1;
+        r->ends[step] = g->end > r->ends[step] ? g->end : r->ends[step];
+        if (step == c->steps - 1) {
+            result_of(c, r, i)->end = g->end;
         }
     }
-    return any;
+    r->nopen = kept;
+    return kept < n;
 }
 
 /* --- waiting -------------------------------------------------------------- */
@@ -285,12 +288,12 @@ static int32_t op_blocker(const rank *r, const engine *e, int32_t i)
     return op_done(r, i, e->step - 1) ? -1 : i;
 }
 
-/* At the end of a step compute waits for messages, and for the others. */
+/* At the end of a step compute waits for its messages. */
 static int32_t step_blocker(const rank *r, const engine *e)
 {
-    for (int32_t i = 0; e == &r->eng[0] && r->open > 0 && i < r->p->nops; i++) {
-        if (r->message[i] >= 0 && !op_done(r, i, e->step)) {
-            return i;
+    for (int32_t k = 0; e == &r->eng[0] && k < r->nopen; k++) {
+        if (!op_done(r, r->open[k], e->step)) {
+            return r->open[k];
         }
     }
     return -1;
@@ -322,6 +325,9 @@ static void arrive(clock_state *c, rank *r, engine *e, int32_t i)
     e->next_waiter = k->arrived == 0 ? -1 : k->waiters;
     k->waiters = me;
     k->arrived++;
+    if (!c->m->async_messages) {
+        want_messages(c, r);
+    }
     if (k->arrived < m.size) {
         return;
     }
@@ -437,7 +443,7 @@ static bool try_start(clock_state *c, rank *r, engine *e)
     set_wait(c, r, e, wait);
     if (wait >= 0) {
         if (r->message[wait] >= 0 && !c->m->async_messages) {
-            want(c, r, wait, r->done[wait]);
+            want_messages(c, r);
         }
         return false;
     }

@@ -64,8 +64,8 @@ typedef struct rank {
     int32_t *done;
     int32_t *message; /* by operation, -1: none                            */
     int32_t calls[GROUP_COUNT];
-    int32_t *posted; /* by operation: steps in which the message was       */
-    int32_t open;    /* messages posted and not ended                      */
+    int32_t *open; /* messages posted and not ended, in order             */
+    int32_t nopen;
     double ends[STEPS_MOST]; /* last operation of each step                */
     double cpu;
 } rank;
