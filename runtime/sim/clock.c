@@ -215,6 +215,9 @@ static status make_calls(clock_state *c)
 static status start(clock_state *c, sim_work *const *work)
 {
     const program_set *set = c->set;
+    if (set->nranks > 1) {
+        c->link = sim_link_for(c->m, set->nranks, c->in->shared_cores);
+    }
     c->steps = c->m->steps_overlap ? STEPS_MOST : 1;
     assign_engines(c);
     TRY(MEM_NEW(&c->ranks, set->nranks, "sim"));
@@ -269,21 +272,6 @@ static status check_ended(const clock_state *c)
     return ST_OK;
 }
 
-/* CPU seconds of waiting: by polling, which is all of it where a rank has a
- * core, and a share of what the others take of it where cores are shared. */
-static double waiting_cpu(const clock_state *c, double busy, double waited)
-{
-    const sim_link *l = sim_link_for(c->m, c->set->nranks, c->in->shared_cores);
-    if (l == NULL || c->set->nranks == 1) {
-        return 0;
-    }
-    if (!c->in->shared_cores) {
-        return l->waiting * waited;
-    }
-    double more = (double)c->set->nranks * c->in->threads / c->m->cores - 1;
-    return more > 0 ? l->waiting * busy * more : 0;
-}
-
 /* Compute has ended and waits for the others, one after another. */
 static void book_join(const clock_state *c, const rank *r, sim_ledger *l)
 {
@@ -308,7 +296,6 @@ static void finish(clock_state *c)
     sim_result *out = c->out;
     double begin = 0;
     double end = 0;
-    double waited = 0;
     for (int32_t r = 0; r < out->nranks; r++) {
         const rank *k = &c->ranks[r];
         double before = c->steps > 1 ? k->ends[c->steps - 2] : 0;
@@ -329,11 +316,9 @@ static void finish(clock_state *c)
         l->other =
             to->end - l->compute - l->load - l->comm - l->bubble - l->optimizer;
         out->cpu_s += k->cpu + c->m->step_s;
-        waited += l->bubble + l->comm;
         out->peak_bytes = k->p->peak_bytes > out->peak_bytes ? k->p->peak_bytes
                                                              : out->peak_bytes;
     }
-    out->cpu_s += waiting_cpu(c, out->cpu_s, waited);
 }
 
 status sim_run_costs(const sim_setup *in, const program_set *set,

@@ -223,6 +223,29 @@ static bool end_messages(clock_state *c, rank *r)
 
 /* --- waiting -------------------------------------------------------------- */
 
+/* CPU time that a rank burns while it waits for others: by polling all the
+ * time where it has a core. Where cores are shared the others need them as
+ * long as it did since it last met them; it polls for a while and sleeps. */
+static void burn(clock_state *c, rank *r, int32_t i, double begin, double wait)
+{
+    const sim_link *l = c->link;
+    double cpu = 0;
+    if (l == NULL) {
+        return;
+    }
+    if (c->in->shared_cores) {
+        double more = (double)c->set->nranks * c->in->threads / c->m->cores - 1;
+        double idle = wait + (more > 0 ? more * (begin - r->met) : 0);
+        double polls = idle < l->spin ? idle : l->spin;
+        cpu = polls + l->waiting * (idle - polls);
+    } else {
+        cpu = l->waiting * wait;
+    }
+    r->met = r->now;
+    r->cpu += cpu;
+    result_of(c, r, i)->own += c->in->shared_cores ? cpu : wait;
+}
+
 /* Waiting for a receive: bubble until its sender was there. */
 static void book_receive(clock_state *c, rank *r, const engine *e,
                          double waited)
@@ -233,6 +256,7 @@ static void book_receive(clock_state *c, rank *r, const engine *e,
     bubble = bubble < 0 ? 0 : bubble > waited ? waited : bubble;
     l->bubble += bubble;
     l->comm += waited - bubble;
+    burn(c, r, e->waits_for, e->waits_since, bubble);
 }
 
 /* The engine's wait is over. That of compute goes to an account. */
@@ -380,6 +404,7 @@ static void book_call(clock_state *c, rank *r, const engine *e, double start)
     met = met > start ? met : start;
     l->bubble += met - start;
     l->comm += r->now - met;
+    burn(c, r, e->order[e->at], start, met - start);
 }
 
 static void book_op(clock_state *c, rank *r, const engine *e, bool met)

@@ -68,6 +68,7 @@ typedef struct rank {
     int32_t nopen;
     double ends[STEPS_MOST]; /* last operation of each step                */
     double cpu;
+    double met; /* when compute last had to do with other ranks          */
 } rank;
 
 typedef struct event {
@@ -93,6 +94,7 @@ typedef struct clock_state {
     int32_t ncalls[GROUP_COUNT];
     event *heap;
     int64_t nheap, cap_heap, age;
+    const sim_link *link; /* between ranks, NULL: none                     */
     sim_result *out;
     status failed;
 } clock_state;

@@ -295,7 +295,6 @@ static void touch_all(pricing *pr, const prog_op *o, double ago[SIM_AGO])
             break;
         case OP_DRAIN:
         case OP_DRAIN_ROWS:
-        case OP_GRAD_NORM:
             touch_store(pr, o, 1, 1, ago);
             break;
         case OP_UPDATE:
@@ -407,12 +406,16 @@ static void by_kind(const pricing *pr, const prog_op *o, sim_shape *t)
         by_rows(t, KERNEL_BATCH, (double)(o->seqs * pr->in->sh.T), 1);
         break;
     case OP_LOAD:
-    case OP_DRAIN:
         by_rows(t, KERNEL_COPY, 1, (double)o->rows * cols);
         break;
     case OP_LOAD_ROWS:
-    case OP_DRAIN_ROWS:
         by_rows(t, KERNEL_COPY, rows_named(pr), cols);
+        break;
+    case OP_DRAIN:
+        by_rows(t, KERNEL_DRAIN, (double)o->rows, cols);
+        break;
+    case OP_DRAIN_ROWS:
+        by_rows(t, KERNEL_DRAIN, rows_named(pr), cols);
         break;
     case OP_EMBED:
         by_view(pr, o, 2, KERNEL_EMBED, t);
@@ -471,7 +474,11 @@ static void by_kind(const pricing *pr, const prog_op *o, sim_shape *t)
         by_view(pr, o, 0, KERNEL_ZERO, t);
         break;
     case OP_GRAD_NORM:
-        by_param(pr, o, KERNEL_GRAD_NORM, t);
+        if (pr->in->store) {
+            by_rows(t, KERNEL_STORE_NORM, (double)o->rows, 0);
+        } else {
+            by_param(pr, o, KERNEL_GRAD_NORM, t);
+        }
         break;
     case OP_UPDATE:
         by_param(pr, o, KERNEL_UPDATE, t);
@@ -630,12 +637,7 @@ static status price_transfer(const pricing *pr, const prog_op *o, sim_work *w)
             "communicate; add \"links\"",
             m->name, ranks);
     w->s = transfer_of(pr, o, l);
-    l = sim_link_for(m, ranks, pr->in->shared_cores);
-    w->cpu_s = transfer_of(pr, o, l);
-    /* Of those who meet all but the last wait; receivers wait for senders. */
-    if (pr->in->shared_cores && o->kind != OP_SEND) {
-        w->cpu_s += l->spin * (o->kind == OP_RECV ? 1 : 1 - 1.0 / ranks);
-    }
+    w->cpu_s = transfer_of(pr, o, sim_link_for(m, ranks, pr->in->shared_cores));
     return ST_OK;
 }
 

@@ -34,6 +34,8 @@ static const char *const kernels[KERNEL_COUNT + 1] = {
     [KERNEL_GRAD_NORM] = "grad_norm",
     [KERNEL_UPDATE] = "update",
     [KERNEL_COPY] = "copy",
+    [KERNEL_DRAIN] = "drain",
+    [KERNEL_STORE_NORM] = "store_norm",
     [KERNEL_BATCH] = "batch",
 };
 

@@ -64,7 +64,9 @@ typedef enum sim_kernel {
     KERNEL_XENT_GRAD,
     KERNEL_GRAD_NORM,
     KERNEL_UPDATE,
-    KERNEL_COPY, /* between store and device                             */
+    KERNEL_COPY,       /* store to device                                */
+    KERNEL_DRAIN,      /* device to store, which sums squares of rows    */
+    KERNEL_STORE_NORM, /* the store's norm of a gradient, from these     */
     KERNEL_BATCH,
     KERNEL_COUNT
 } sim_kernel;

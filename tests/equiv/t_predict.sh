@@ -38,7 +38,7 @@ m = json.load(open(sys.argv[1]))
 assert m['format'] == 'weft-machine-1' and m['source'] and m['cpu']
 assert [l['ranks'] for l in m['links']] == [2, 4]
 laws = m['levels'][0]['kernels']
-assert len(laws) == 26, len(laws)
+assert len(laws) == 28, len(laws)
 assert laws['expand']['flop'] > 0 and laws['norm']['misfit'] >= 0
 assert all(l['source'] for l in m['levels'] + m['links'])" "$host"
 

@@ -368,6 +368,21 @@ static void test_meeting(void **state)
     CLOSE(r.rank[0].op[1].start, 1);
     CLOSE(r.rank[0].op[1].end, 3.5);
     sim_result_fini(&r);
+    /* Waiting burns CPU time: all of it by polling where ranks have cores.
+     * Where two share one, each waits as long as the other computes: rank 0
+     * 2 + 1 s, rank 1 3 s; it polls 0.5 s and then burns a tenth. */
+    m.link[0].waiting = 1;
+    run(&m, false, &set, &c, &r);
+    CLOSE(r.cpu_s, 1 + 3 + 2);
+    sim_result_fini(&r);
+    m.link[0].waiting = 0.1;
+    m.link[0].spin = 0.5;
+    sim_setup shared = {
+        .m = &m, .ranks = 2, .threads = 1, .shared_cores = true};
+    OK(sim_run_costs(&shared, &set, costs_of(&c), &r));
+    CLOSE(r.cpu_s, 1 + 3 + 2 * (0.5 + 0.1 * 2.5));
+    CLOSE(r.step_s, 3.5);
+    sim_result_fini(&r);
     prog_fini(&p[0]);
     prog_fini(&p[1]);
 }
