@@ -336,8 +336,8 @@ static check_member member_of(const clock_state *c, const rank *r, int group)
     return check_member_of(&c->grid, (int32_t)(r - c->ranks), (op_group)group);
 }
 
-/* The engine's rank has reached a reduction. */
-static void arrive(clock_state *c, rank *r, engine *e, int32_t i)
+/* The engine's rank has reached a reduction and starts it at `start`. */
+static void arrive(clock_state *c, rank *r, engine *e, int32_t i, double start)
 {
     int kind = r->p->ops[i].group;
     check_member m = member_of(c, r, kind);
@@ -349,13 +349,13 @@ static void arrive(clock_state *c, rank *r, engine *e, int32_t i)
     e->next_waiter = k->arrived == 0 ? -1 : k->waiters;
     k->waiters = me;
     k->arrived++;
+    k->met = start > k->met ? start : k->met;
     if (!c->m->async_messages) {
         want_messages(c, r);
     }
     if (k->arrived < m.size) {
         return;
     }
-    k->met = r->now;
     for (int32_t w = me; w >= 0;) {
         rank *other = &c->ranks[w / STREAM_COUNT];
         engine *x = &other->eng[w % STREAM_COUNT];
@@ -387,7 +387,7 @@ static void begin_op(clock_state *c, rank *r, engine *e, int32_t i, bool woken)
     double before = c->m->dispatch_s + (woken ? c->m->wake_s : 0);
     note_start(c, r, e, i, r->now + before);
     if (o->group != GROUP_NONE && member_of(c, r, o->group).size > 1) {
-        arrive(c, r, e, i);
+        arrive(c, r, e, i, r->now + before);
         return;
     }
     book_link(c, r, e, i);

@@ -372,6 +372,12 @@ static void test_meeting(void **state)
      * Where two share one, each waits as long as the other computes: rank 0
      * 2 + 1 s, rank 1 3 s; it polls 0.5 s and then burns a tenth. */
     m.link[0].waiting = 1;
+    m.dispatch_s = 0.25; /* before each operation, also before meeting */
+    run(&m, false, &set, &c, &r);
+    CLOSE(r.step_s, 3.5 + 2 * 0.25);
+    CLOSE(r.rank[0].op[1].start, 1.5);
+    sim_result_fini(&r);
+    m.dispatch_s = 0;
     run(&m, false, &set, &c, &r);
     CLOSE(r.cpu_s, 1 + 3 + 2);
     sim_result_fini(&r);
