@@ -134,6 +134,37 @@ void comm_barrier_sleeping(comm *c)
     }
 }
 
+status comm_impl_new(int size, comm **out)
+{
+    comm *g = NULL;
+    TRY(MEM_NEW(&g, 1, "comm"));
+    status st = MEM_NEW(&g->sent_to, size, "comm");
+    if (st == ST_OK) {
+        st = MEM_NEW(&g->members, size, "comm");
+    }
+    if (st != ST_OK) {
+        comm_impl_free(g);
+        return st;
+    }
+    *out = g;
+    return ST_OK;
+}
+
+void comm_impl_free(comm *g)
+{
+    if (g != NULL) {
+        mem_free(g->sent_to);
+        mem_free(g->members);
+        mem_free(g);
+    }
+}
+
+void comm_impl_sent(comm *c, int to, int64_t bytes)
+{
+    c->sent += bytes;
+    c->sent_to[to] += bytes;
+}
+
 void comm_impl_setup(comm *g, MPI_Comm mpi, const char *name, const comm *from)
 {
     g->mpi = mpi;
@@ -150,6 +181,8 @@ void comm_impl_setup(comm *g, MPI_Comm mpi, const char *name, const comm *from)
     MPI_Comm_set_name(mpi, g->name);
     MPI_Comm_rank(mpi, &g->rank);
     MPI_Comm_size(mpi, &g->size);
+    MPI_Allgather(&g->world_rank, 1, MPI_INT32_T, g->members, 1, MPI_INT32_T,
+                  mpi);
     /* Handed out from the end: the first request is number 0. */
     g->free_count = COMM_REQS_MAX;
     for (int i = 0; i < COMM_REQS_MAX; i++) {
@@ -161,10 +194,10 @@ status comm_split(comm *c, int color, int key, const char *name, comm **out)
 {
     ASSERT(color >= -1);
     comm *g = NULL;
-    status st = color < 0 ? ST_OK : MEM_NEW(&g, 1, "comm");
+    status st = color < 0 ? ST_OK : comm_impl_new(c->size, &g);
     st = comm_agree(c, st);
     if (st != ST_OK) {
-        mem_free(g);
+        comm_impl_free(g);
         return st;
     }
     MPI_Comm mpi = MPI_COMM_NULL;
@@ -186,7 +219,7 @@ void comm_destroy(comm *c)
     ASSERT(c->free_count == COMM_REQS_MAX); /* a request was never waited for */
     int rc = MPI_Comm_free(&c->mpi);
     comm_impl_check(c, rc, "leaving", EVERYBODY);
-    mem_free(c);
+    comm_impl_free(c);
 }
 
 int comm_rank(const comm *c)
@@ -222,6 +255,13 @@ int comm_node_cores(const comm *world)
 int64_t comm_bytes_sent(const comm *c)
 {
     return c->sent;
+}
+
+void comm_bytes_to(const comm *c, int64_t *to)
+{
+    for (int r = 0; r < c->size; r++) {
+        to[c->members[r]] += c->sent_to[r];
+    }
 }
 
 int64_t comm_bytes_recv(const comm *c)

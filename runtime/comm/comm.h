@@ -121,6 +121,9 @@ size_t comm_tree_work_bytes(int size, int leaves, int64_t count);
  * of the data), barriers and arrived messages as nothing; so the sum over the
  * group of bytes sent equals that of bytes received. */
 int64_t comm_bytes_sent(const comm *c);
+/* Adds what it sent to each rank to to[rank of the world]; a ring goes to the
+ * next rank. The sum of what is added is comm_bytes_sent. Local. */
+void comm_bytes_to(const comm *c, int64_t *to);
 int64_t comm_bytes_recv(const comm *c);
 
 /* Test hook: cuts data into messages of at most `bytes` (a multiple of 8)

@@ -19,6 +19,15 @@ static void bcast_parts(comm *c, char *data, int64_t bytes, int root)
     }
 }
 
+static void sent_to_others(comm *c, int64_t bytes)
+{
+    for (int r = 0; r < c->size; r++) {
+        if (r != c->rank) {
+            comm_impl_sent(c, r, bytes);
+        }
+    }
+}
+
 void comm_bcast(comm *c, void *data, int64_t bytes, int root)
 {
     ASSERT(bytes >= 0 && root >= 0 && root < c->size);
@@ -28,7 +37,7 @@ void comm_bcast(comm *c, void *data, int64_t bytes, int root)
     comm_impl_meet(c, NULL);
     bcast_parts(c, data, bytes, root);
     if (c->rank == root) {
-        c->sent += bytes * (c->size - 1);
+        sent_to_others(c, bytes);
     } else {
         c->recv += bytes;
     }
@@ -52,7 +61,7 @@ static void reduce(comm *c, void *data, int64_t n, MPI_Datatype type, MPI_Op op,
     }
     comm_impl_transferred(wait, start);
     int64_t ring = 2 * n * 8 * (c->size - 1) / c->size;
-    c->sent += ring;
+    comm_impl_sent(c, (c->rank + 1) % c->size, ring);
     c->recv += ring;
 }
 
@@ -104,7 +113,7 @@ void comm_gather(comm *c, const void *send, int64_t bytes, void *recv, int root)
     if (c->rank == root) {
         c->recv += bytes * (c->size - 1);
     } else {
-        c->sent += bytes;
+        comm_impl_sent(c, root, bytes);
     }
 }
 
@@ -126,6 +135,6 @@ void comm_allgather(comm *c, const void *send, int64_t bytes, void *recv)
             bcast_parts(c, all + r * bytes, bytes, r);
         }
     }
-    c->sent += bytes * (c->size - 1);
+    sent_to_others(c, bytes);
     c->recv += bytes * (c->size - 1);
 }

@@ -65,13 +65,20 @@ struct comm {
     int64_t message_max; /* bytes; MESSAGE_MAX_BYTES but in tests */
     int64_t sent;
     int64_t recv;
+    int64_t *sent_to; /* by rank of this comm                             */
+    int32_t *members; /* ranks of the world, by rank of this comm         */
     int free_reqs[COMM_REQS_MAX];
     int free_count;
     comm_req reqs[COMM_REQS_MAX];
 };
 
+/* Zeroed, with room for the accounts of `size` ranks. Owns: comm_impl_free,
+ * which takes NULL too. Local. */
+MUST_USE status comm_impl_new(int size, comm **out);
+void comm_impl_free(comm *g);
+
 /* Fills the fields that a group has of its own; the others come from `from`
- * (not NULL, may be g itself). Takes over `mpi`. Local. */
+ * (not NULL, may be g itself). Takes over `mpi`. Collective over mpi. */
 void comm_impl_setup(comm *g, MPI_Comm mpi, const char *name, const comm *from);
 
 /* Ends the job with one line if rc is an MPI error. `peer` is a rank of c or
@@ -82,6 +89,9 @@ void comm_impl_check(const comm *c, int rc, const char *what, int peer);
  * the core, and sleeps where ranks share cores. */
 void comm_impl_finish(comm *c, MPI_Request *req, int n, const char *what,
                       int peer);
+
+/* Books bytes that this rank sends to rank `to` of c. */
+void comm_impl_sent(comm *c, int to, int64_t bytes);
 
 /* Completes req[*done...] as far as possible without waiting. True if all
  * n are complete. */

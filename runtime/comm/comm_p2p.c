@@ -45,7 +45,7 @@ void comm_impl_send(comm *c, int to, int mpi_tag, const void *data,
         comm_impl_finish(c, &req, 1, "send", to);
         at += part;
     } while (at < bytes);
-    c->sent += bytes;
+    comm_impl_sent(c, to, bytes);
 }
 
 void comm_impl_recv(comm *c, int from, int mpi_tag, void *data, int64_t bytes)
@@ -129,7 +129,7 @@ comm_req *comm_isend(comm *c, int to, int tag, const void *data, int64_t bytes)
     for (int64_t at = 0; at < bytes; at += c->message_max) {
         post_send(r, (const char *)data + at, part_at(c, bytes, at), tag);
     }
-    c->sent += bytes;
+    comm_impl_sent(c, to, bytes);
     return r;
 }
 

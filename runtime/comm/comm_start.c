@@ -109,12 +109,14 @@ static void find_node(comm *world)
 static status make_world(comm **out)
 {
     comm *world = NULL;
-    status st = MEM_NEW(&world, 1, "comm");
+    int size = 1;
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    status st = comm_impl_new(size, &world);
     int mine = st;
     int worst = mine;
     MPI_Allreduce(&mine, &worst, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
     if (worst != ST_OK) {
-        mem_free(world);
+        comm_impl_free(world);
         return mine != ST_OK ? st
                              : FAIL((status)worst,
                                     "another rank could not start; see its "

@@ -139,7 +139,7 @@ static void post_send(job *j, int to, const float *from, int64_t n)
                            &j->req[j->posted]);
         comm_impl_check(j->c, rc, "tree all-reduce (send)", to);
         j->posted++;
-        j->c->sent += n * (int64_t)sizeof(float);
+        comm_impl_sent(j->c, to, n * (int64_t)sizeof(float));
     }
 }
 

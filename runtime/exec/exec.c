@@ -229,6 +229,15 @@ void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv)
     }
 }
 
+void exec_comm_to(const exec *e, int64_t *to)
+{
+    for (int g = 0; g < GROUP_COUNT; g++) {
+        if (e->group[g] != NULL) {
+            comm_bytes_to(e->group[g], to);
+        }
+    }
+}
+
 void exec_store_bytes(const exec *e, int64_t *loaded, int64_t *drained)
 {
     *loaded = 0;

@@ -123,6 +123,9 @@ int64_t exec_arena_bytes(const exec *e);
 int64_t exec_arena_used(const exec *e);
 /* Bytes sent and received so far over a group, GROUP_NONE: pipe. */
 void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv);
+/* Adds bytes sent so far over all groups to to[rank of the world]: the sum is
+ * that of exec_comm_bytes over the groups. */
+void exec_comm_to(const exec *e, int64_t *to);
 /* Bytes that came from and went to the store so far. */
 void exec_store_bytes(const exec *e, int64_t *loaded, int64_t *drained);
 

@@ -372,6 +372,36 @@ static moved moved_now(const comm *c)
     return (moved){comm_bytes_sent(c), comm_bytes_recv(c)};
 }
 
+/* In groups of their own, in reversed order: who got the bytes is told by
+ * the rank of the world. */
+static void test_bytes_by_rank(mpi_test *t)
+{
+    comm *g = NULL;
+    int64_t to[64] = {0}, all[64] = {0}, one = 1;
+    MPI_TEST(t, t->size <= 64);
+    MPI_TEST_OK(t, comm_split(t->world, t->rank % 2, -t->rank, "half", &g));
+    comm_allgather(g, &one, sizeof(one), all);
+    comm_bytes_to(g, to);
+    int64_t sum = 0;
+    for (int r = 0; r < t->size; r++) {
+        bool told = r != t->rank && r % 2 == t->rank % 2;
+        MPI_TEST(t, to[r] == (told ? 8 : 0));
+        sum += to[r];
+    }
+    MPI_TEST(t, sum == comm_bytes_sent(g));
+    comm_sum_i64(g, &one, 1);
+    comm_bcast(g, all, 16, comm_size(g) - 1);
+    comm_gather(g, &one, 8, all, 0);
+    memset(to, 0, sizeof(to));
+    comm_bytes_to(g, to);
+    sum = 0;
+    for (int r = 0; r < t->size; r++) {
+        sum += to[r];
+    }
+    MPI_TEST(t, sum == comm_bytes_sent(g));
+    comm_destroy(g);
+}
+
 static void test_bytes_of_collectives(mpi_test *t)
 {
     comm *g = NULL;
@@ -545,6 +575,7 @@ int main(int argc, char **argv)
         MPI_CASE(test_wait_of_sum),
         MPI_CASE(test_gathers),
         MPI_CASE(test_collectives_in_parts),
+        MPI_CASE(test_bytes_by_rank),
         MPI_CASE(test_bytes_of_collectives),
     };
     return mpi_test_main(cases, MPI_TEST_COUNT(cases)) | bad;
