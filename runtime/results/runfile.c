@@ -411,6 +411,14 @@ status runfile_ranks(runfile *f, const run_rank *ranks, int n)
     return h5_flush(f->h5);
 }
 
+status runfile_traffic(runfile *f, const run_traffic *t, int64_t n)
+{
+    TRY(table_put(f->h5, "/traffic", &run_traffic_layout, n, t));
+    TRY(h5_describe(f->h5, "/traffic", NULL,
+                    "bytes from rank to rank, in all steps"));
+    return h5_flush(f->h5);
+}
+
 status runfile_setup(runfile *f, const run_setup *s)
 {
     TRY(h5_group_create(f->h5, "/setup"));
@@ -486,16 +494,21 @@ void run_rank_describe(const program *p, const prog_place *place, run_rank *r)
     memcpy(r->class_bytes, p->class_bytes, sizeof(r->class_bytes));
 }
 
-void run_trace_describe(const program *p, int rank, run_trace *rows)
+void run_trace_describe(const program *p, const prog_place *place, int rank,
+                        run_trace *rows)
 {
     for (int32_t i = 0; i < p->nops; i++) {
         const prog_op *op = &p->ops[i];
+        const bool is_message = op->kind == OP_SEND || op->kind == OP_RECV;
+        const int32_t stage = op->peer < 0 ? place->prev : place->next;
         rows[i] = (run_trace){
             .rank = rank,
             .op = i,
             .layer = op->layer,
             .seq0 = op->seq0,
             .seqs = op->seqs,
+            .peer = is_message ? stage : -1,
+            .tag = is_message ? (int32_t)op->arg : -1,
             .flops = op->flops,
             .bytes = op->bytes,
             .predicted_ns = (double)NAN,

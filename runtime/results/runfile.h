@@ -5,6 +5,7 @@
  *   /ledger       seconds by step, rank and account (optional)
  *   /validation   columns by step: loss
  *   /ranks        table, one row a rank: memory, bytes, place
+ *   /traffic      table, bytes from rank to rank (optional)
  *   /setup        what it took to set up: decisions, machinery, seconds
  *   /host         the machine and libraries
  *   /trace        table, one row an operation of one step (optional)
@@ -117,6 +118,12 @@ typedef struct run_rank {
                             * buffers, MPI, HDF5                           */
 } run_rank;
 
+/* What one rank sent to another, in all steps of the run. */
+typedef struct run_traffic {
+    int32_t from, to;
+    int64_t bytes;
+} run_traffic;
+
 /* A decision that a person had to make, and the rules it takes part in. */
 typedef struct run_decision {
     char key[RUN_NAME_SIZE];
@@ -165,6 +172,8 @@ typedef struct run_trace {
     int32_t layer; /* -1: none                                             */
     int32_t seq0;  /* micro-batch: local sequences [seq0, seq0 + seqs)     */
     int32_t seqs;
+    int32_t peer;     /* the other rank of a message, -1: none                */
+    int32_t tag;      /* same at both ends of a message, -1: none             */
     int64_t start_ns; /* since the step began                              */
     int64_t end_ns;
     int64_t cpu_ns;
@@ -231,6 +240,7 @@ MUST_USE status runfile_flush(runfile *f);
 MUST_USE status runfile_validation(runfile *f, int64_t step, double loss);
 /* Once each, at any time; again replaces. */
 MUST_USE status runfile_ranks(runfile *f, const run_rank *ranks, int n);
+MUST_USE status runfile_traffic(runfile *f, const run_traffic *t, int64_t n);
 MUST_USE status runfile_setup(runfile *f, const run_setup *s);
 MUST_USE status runfile_host(runfile *f, const run_host *h);
 MUST_USE status runfile_prediction(runfile *f, const run_prediction *p);
@@ -248,7 +258,8 @@ void run_prediction_text(const run_prediction *p, strbuf *out);
 void run_rank_describe(const program *p, const prog_place *place, run_rank *r);
 /* Everything of rows[p->nops] but the times, which are 0, and the prediction,
  * which is NaN. Pure. */
-void run_trace_describe(const program *p, int rank, run_trace *rows);
+void run_trace_describe(const program *p, const prog_place *place, int rank,
+                        run_trace *rows);
 /* Operations by kind, messages and bytes of a step over all ranks: fills ops
  * (room for OP_KIND_COUNT), nops, programs, messages and bytes. Pure. */
 void run_setup_describe(const program_set *set, run_op_count *ops,
@@ -269,6 +280,8 @@ typedef struct run_summary {
     run_validation *validations;
     int64_t nranks; /* 0 in a run without an end                           */
     run_rank *ranks;
+    int64_t ntraffic; /* pairs of ranks that sent something; 0: not known  */
+    run_traffic *traffic;
     bool has_setup;
     run_setup setup;
     bool has_host;

@@ -48,7 +48,7 @@ typedef struct run_attrs {
 extern const run_attrs run_info_attrs, run_setup_attrs, run_host_attrs,
     run_prediction_attrs;
 extern const h5_layout run_rank_layout, run_decision_layout, run_op_layout,
-    run_trace_layout, run_kind_layout, run_account_layout;
+    run_traffic_layout, run_trace_layout, run_kind_layout, run_account_layout;
 
 /* A row of /prediction/ledger; the rows are the accounts, in their order. */
 typedef struct run_account {

@@ -159,6 +159,13 @@ const h5_layout run_rank_layout = LAYOUT(rank_fields, run_rank);
 _Static_assert(BUF_CLASS_COUNT == 7 && GROUP_COUNT == 5,
                "a new class or group needs its columns above");
 
+static const h5_field traffic_fields[] = {
+    H5_FIELD(run_traffic, from, H5_I32),
+    H5_FIELD(run_traffic, to, H5_I32),
+    H5_FIELD(run_traffic, bytes, H5_I64),
+};
+const h5_layout run_traffic_layout = LAYOUT(traffic_fields, run_traffic);
+
 static const h5_field decision_fields[] = {
     H5_FIELD(run_decision, key, H5_TEXT),
     H5_FIELD(run_decision, value, H5_TEXT),
@@ -189,6 +196,8 @@ static const h5_field trace_fields[] = {
     H5_FIELD(run_trace, bytes, H5_F64),
     H5_FIELD(run_trace, predicted_ns, H5_F64),
     H5_FIELD_ADDED(run_trace, predicted_start_ns, H5_F64),
+    H5_FIELD_ADDED(run_trace, peer, H5_I32),
+    H5_FIELD_ADDED(run_trace, tag, H5_I32),
 };
 const h5_layout run_trace_layout = LAYOUT(trace_fields, run_trace);
 

@@ -241,6 +241,8 @@ static status read_all(const place *at, run_summary *s)
                      &s->nvalidations));
     TRY(table_read(at, "/ranks", &run_rank_layout, (void **)&s->ranks,
                    &s->nranks));
+    TRY(table_read(at, "/traffic", &run_traffic_layout, (void **)&s->traffic,
+                   &s->ntraffic));
     TRY(read_setup(at, s));
     TRY(read_host(at, s));
     TRY(read_prediction(at, s));
@@ -294,6 +296,7 @@ void run_summary_fini(run_summary *s)
     mem_free(s->rank_ledgers);
     mem_free(s->validations);
     mem_free(s->ranks);
+    mem_free(s->traffic);
     mem_free(s->setup.decisions);
     mem_free(s->setup.ops);
     mem_free(s->prediction.kinds);

@@ -209,19 +209,55 @@ static run_rank describe_rank(const train *t)
     return r;
 }
 
+/* bytes[size][size] from rank to rank; pairs that sent nothing are left out. */
+static status write_traffic(train *t, const int64_t *bytes)
+{
+    int64_t size = comm_size(t->job->world);
+    run_traffic *rows = NULL;
+    int64_t n = 0;
+    TRY(MEM_NEW(&rows, size * size, "report"));
+    for (int64_t i = 0; i < size * size; i++) {
+        if (bytes[i] > 0) {
+            rows[n++] = (run_traffic){.from = (int32_t)(i / size),
+                                      .to = (int32_t)(i % size),
+                                      .bytes = bytes[i]};
+        }
+    }
+    status st = runfile_traffic(t->file, rows, n);
+    mem_free(rows);
+    return st;
+}
+
+/* Both accounts of what was sent are taken before anything more is. */
 static status write_ranks(train *t)
 {
     comm *w = t->job->world;
+    int64_t size = comm_size(w);
     run_rank mine = describe_rank(t);
     run_rank *all = NULL;
-    TRY(comm_agree(w, MEM_NEW(&all, comm_size(w), "report")));
-    comm_gather(w, &mine, sizeof(mine), all, 0);
-    status st = ST_OK;
-    if (t->file != NULL) {
-        st = runfile_ranks(t->file, all, comm_size(w));
+    int64_t *to = NULL;
+    int64_t *matrix = NULL;
+    status st = MEM_NEW(&to, size, "report");
+    if (st == ST_OK) {
+        exec_comm_to(t->e, to);
+        st = MEM_NEW(&all, size, "report");
     }
+    if (st == ST_OK && root(t)) {
+        st = MEM_NEW(&matrix, size * size, "report");
+    }
+    TRY_GOTO(comm_agree(w, st), done);
+    comm_gather(w, &mine, sizeof(mine), all, 0);
+    comm_gather(w, to, size * (int64_t)sizeof(*to), matrix, 0);
+    if (t->file != NULL) {
+        st = runfile_ranks(t->file, all, (int)size);
+        st = st == ST_OK ? write_traffic(t, matrix) : st;
+    }
+    st = comm_agree(w, st);
+done:
+    mem_free(to);
     mem_free(all);
-    return comm_agree(w, st);
+    mem_free(matrix);
+    return st;
 }
 
 /* Rank r's operations of the last step, written by rank 0. */
@@ -238,7 +274,7 @@ static status write_trace_of(train *t, int r, const predicted *pr)
     }
     if (mine) {
         const exec_trace *tr = exec_last_trace(t->e);
-        run_trace_describe(p, r, rows);
+        run_trace_describe(p, exec_place(t->e), r, rows);
         for (int64_t i = 0; i < n; i++) {
             rows[i].start_ns = tr[i].start;
             rows[i].end_ns = tr[i].end;

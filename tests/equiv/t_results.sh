@@ -32,6 +32,15 @@ check 'bytes of a pipe' holds "$work/pp2.h5" \
     "list(f['ranks']['sent_pipe']) == [4 * 64 * 128 * 4] * 2"
 check 'the world has its own' holds "$work/pp2.h5" \
     "0 < max(f['ranks']['sent_world']) < 4 * 64 * 128 * 4"
+check 'who sent to whom adds up' holds "$work/pp2.h5" \
+    "(lambda r, t: [t['bytes'][t['from'] == i].sum() for i in (0, 1)] ==
+      [sum(int(r[n][i]) for n in r.dtype.names if n.startswith('sent_'))
+       for i in (0, 1)])(f['ranks'][:], f['traffic'][:])"
+check 'messages meet' holds "$work/pp2.h5" \
+    "(lambda t: {(m['rank'], m['peer'], m['tag'])
+                 for m in t if m['kind'] == b'send'} ==
+      {(m['peer'], m['rank'], m['tag'])
+       for m in t if m['kind'] == b'recv'} != set())(f['trace'][:])"
 check 'two ranks, six accounts, four steps' holds "$work/pp2.h5" \
     "f['ledger'].shape == (4, 2, 6)"
 

@@ -168,6 +168,8 @@ static inline void put_ends(runfile *f)
         snprintf(ranks[r].host, sizeof(ranks[r].host), "node%d", r);
     }
     OK(runfile_ranks(f, ranks, 2));
+    OK(runfile_traffic(f, (const run_traffic[]){{0, 1, 9}, {1, 0, 9}}, 2));
+    OK(runfile_traffic(f, (const run_traffic[]){{1, 0, 77}}, 1));
     OK(runfile_setup(f, &setup));
     OK(runfile_host(f, &host));
     put_prediction(f);
@@ -245,6 +247,9 @@ static inline void check_ends(const run_summary *s)
     assert_int_equal(s->ranks[1].sent_bytes[GROUP_TENSOR], 1001);
     assert_int_equal(s->ranks[0].received_bytes[GROUP_WORLD], 2000);
     assert_string_equal(s->ranks[1].host, "node1");
+    assert_int_equal(s->ntraffic, 1);
+    assert_true(s->traffic[0].from == 1 && s->traffic[0].to == 0);
+    assert_int_equal(s->traffic[0].bytes, 77);
     assert_true(s->has_setup && s->has_host);
     assert_int_equal(s->setup.ndecisions, 2);
     assert_string_equal(s->setup.decisions[1].key, "grid.tensor");

@@ -420,7 +420,9 @@ static void test_describe(void **state)
     prog_last(&p)->flops = 10;
     prog_use(&p, prog_whole(&p, buf, 1, 1024, 1024), VIEW_R);
     OK(prog_finish(&p));
-    run_trace_describe(&p, 6, rows);
+    run_trace_describe(&p, &place, 6, rows);
+    assert_int_equal(rows[0].peer, -1);
+    assert_int_equal(rows[0].tag, -1);
     assert_int_equal(rows[1].rank, 6);
     assert_int_equal(rows[1].op, 1);
     assert_int_equal(rows[1].layer, 7);
