@@ -26,6 +26,11 @@ typedef struct comparing {
     double matmul_rate;  /* best with all of them, flop/s                  */
 } comparing;
 
+/* Fills what a run says of itself: losses, speed, shares, traffic, measures.
+ * matmul_rate: of the host, flop/s, with all its cores; NaN: not known. */
+MUST_USE status compare_describe(const run_summary *s, double matmul_rate,
+                                 int cores, comparison_row *row);
+
 /* Reads the run file into the row and compares with the judge; of the judge
  * itself it keeps the curve. */
 MUST_USE status compare_measure(comparing *c, int index, comparison_row *row);

@@ -32,7 +32,7 @@ static status median(const run_summary *s, bool cpu, double *out)
     return ST_OK;
 }
 
-static status measure_speed(const comparing *c, const run_summary *s,
+static status measure_speed(const run_summary *s, double matmul_rate, int cores,
                             comparison_row *row)
 {
     double seconds;
@@ -43,7 +43,7 @@ static status measure_speed(const comparing *c, const run_summary *s,
     row->flop_per_s = row->tokens_per_s * s->info.flops_per_token;
     /* A CPU second is one core's: compare with one core's matmul rate. */
     row->host_matmul_share =
-        row->flop_per_s / (cpu ? c->matmul_rate / c->cores : c->matmul_rate);
+        row->flop_per_s / (cpu ? matmul_rate / cores : matmul_rate);
     return ST_OK;
 }
 
@@ -145,6 +145,21 @@ void compare_forget_judge(comparing *c)
     c->judge_steps = 0;
 }
 
+status compare_describe(const run_summary *s, double matmul_rate, int cores,
+                        comparison_row *row)
+{
+    if (s->nsteps == 0) {
+        return ST_OK;
+    }
+    row->loss_first = s->steps[0].loss;
+    row->loss_last = s->steps[s->nsteps - 1].loss;
+    measure_prediction(s, row);
+    measure_ledger(s, row);
+    measure_ranks(s, row);
+    measure_setup(s, row);
+    return measure_speed(s, matmul_rate, cores, row);
+}
+
 status compare_measure(comparing *c, int index, comparison_row *row)
 {
     run_summary s;
@@ -152,15 +167,7 @@ status compare_measure(comparing *c, int index, comparison_row *row)
     TRY(runfile_read(c->run_path, &s));
     status st = ST_OK;
     (void)snprintf(row->status, sizeof(row->status), "ok");
-    if (s.nsteps > 0) {
-        row->loss_first = s.steps[0].loss;
-        row->loss_last = s.steps[s.nsteps - 1].loss;
-        st = measure_speed(c, &s, row);
-        measure_prediction(&s, row);
-        measure_ledger(&s, row);
-        measure_ranks(&s, row);
-        measure_setup(&s, row);
-    }
+    st = compare_describe(&s, c->matmul_rate, c->cores, row);
     if (st == ST_OK && index == c->e.judge) {
         st = keep_judge(c, &s);
     }

@@ -16,6 +16,8 @@ const command commands[] = {
      command_compare, true, TRAIN, &compare_command},
     {"sample", "write text with the weights of a checkpoint", command_sample,
      false, TRAIN, &sample_command},
+    {"report", "draw results on one page, or as a trace for Perfetto",
+     command_report, false, LOOK, &report_command},
     {"show", "look inside a model, plan, checkpoint, results or data",
      command_show, false, LOOK, &show_command},
     {"bench", "figures that claims rest on, as ratios in one run",

@@ -33,6 +33,7 @@ const command *command_find(const char *name);
 status command_train(int argc, const char *const *argv);
 status command_compare(int argc, const char *const *argv);
 status command_show(int argc, const char *const *argv);
+status command_report(int argc, const char *const *argv);
 status command_convert(int argc, const char *const *argv);
 status command_tokenize(int argc, const char *const *argv);
 status command_sample(int argc, const char *const *argv);
@@ -47,6 +48,7 @@ status command_help(int argc, const char *const *argv);
 status train_in(comm *world, int argc, const char *const *argv);
 
 /* Those of train are in benchmarks/run_args.h. */
+extern const opt_command report_command;
 extern const opt_command sample_command;
 extern const opt_command tokenize_command;
 extern const opt_command compare_command;

@@ -1,0 +1,222 @@
+/* The page: head, a section a model, where the numbers come from, the data. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "benchmarks/report_impl.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/units.h"
+#include "runtime/results/format.h"
+
+/* --- in short ------------------------------------------------------------- */
+
+static void item(strbuf *page, const char *text)
+{
+    strbuf_add(page, "<li>");
+    html_text(page, text);
+    strbuf_add(page, "</li>\n");
+}
+
+static const char *plural(int n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void say_who_ran(const report_model *m, strbuf *page)
+{
+    char text[160];
+    int not_run = m->nsetups - m->nran;
+    (void)snprintf(text, sizeof(text), "%d of %d set-up%s ran%s.", m->nran,
+                   m->nsetups, plural(m->nsetups),
+                   not_run > 0 ? "; the others are listed below with their "
+                                 "reasons"
+                               : "");
+    item(page, text);
+}
+
+static void say_agreement(const report_data *d, int model, strbuf *page)
+{
+    const report_setup *s;
+    const report_setup *base = &d->setups[d->models[model].base];
+    char text[400];
+    int same = 0;
+    int n = 0;
+    double most = 0;
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        n++;
+        same += s->difference == 0 && s->same_steps;
+        most = s->difference > most ? s->difference : most;
+    }
+    if (n < 2) {
+        return;
+    }
+    if (same == n) {
+        (void)snprintf(text, sizeof(text),
+                       "All %d losses are the same in every step, bit for "
+                       "bit (largest difference to %s: 0).",
+                       n, base->label);
+    } else {
+        (void)snprintf(text, sizeof(text),
+                       "%d of %d have the losses of %s bit for bit; the "
+                       "largest difference is %.3g.",
+                       same, n, base->label, most);
+    }
+    item(page, text);
+}
+
+static void say_memory(const report_data *d, int model, strbuf *page)
+{
+    const report_setup *s;
+    const report_setup *least = NULL;
+    const report_setup *most = NULL;
+    char text[400];
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        int64_t b = s->row.peak_bytes;
+        if (b > 0) {
+            least = least == NULL || b < least->row.peak_bytes ? s : least;
+            most = most == NULL || b > most->row.peak_bytes ? s : most;
+        }
+    }
+    if (least != NULL && least != most) {
+        (void)snprintf(
+            text, sizeof(text),
+            "A device needs least memory with %s: %s, %.1f times less than "
+            "with %s.",
+            least->label, units_bytes((double)least->row.peak_bytes).s,
+            (double)most->row.peak_bytes / (double)least->row.peak_bytes,
+            most->label);
+        item(page, text);
+    }
+}
+
+/* The fastest of those whose rates are by this clock. */
+static void say_fastest(const report_data *d, int model, const char *clock,
+                        strbuf *page)
+{
+    const report_setup *s;
+    const report_setup *best = NULL;
+    char text[400];
+    int n = 0;
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        if (strcmp(s->row.clock, clock) == 0) {
+            n++;
+            best = best == NULL || s->row.tokens_per_s > best->row.tokens_per_s
+                       ? s
+                       : best;
+        }
+    }
+    if (n > 1) {
+        (void)snprintf(text, sizeof(text),
+                       "Fastest by %s time: %s, %s tokens/s with %lld "
+                       "decision%s of a person.",
+                       strcmp(clock, "cpu") == 0 ? "CPU" : clock, best->label,
+                       units_count(best->row.tokens_per_s).s,
+                       (long long)best->row.decisions,
+                       plural((int)best->row.decisions));
+        item(page, text);
+    }
+}
+
+/* --- sections ------------------------------------------------------------- */
+
+static status draw_model(const report_data *d, int model, plotter *p,
+                         strbuf *page)
+{
+    strbuf_add(page, "<div class=\"grid\">\n");
+    TRY(report_draw_loss(d, model, p, page));
+    TRY(report_draw_pareto(d, model, p, page));
+    TRY(report_draw_memory(d, model, p, page));
+    TRY(report_draw_state(d, model, p, page));
+    TRY(report_draw_ledger(d, model, p, page));
+    TRY(report_draw_start(d, model, p, page));
+    strbuf_add(page, "</div>\n");
+    report_add_measures(d, model, page);
+    TRY(report_add_traffic(d, model, page));
+    return report_draw_timelines(d, model, p, page);
+}
+
+static status add_model(const report_data *d, int model, plotter *p,
+                        strbuf *page)
+{
+    const report_model *m = &d->models[model];
+    strbuf_printf(page, "<section id=\"m%d\">\n<h2>", model + 1);
+    html_text(page, m->name[0] != '\0' ? m->name : "no model");
+    strbuf_add(page, "</h2>\n<ul class=\"short\">\n");
+    say_who_ran(m, page);
+    if (m->nran > 0) {
+        say_agreement(d, model, page);
+        say_memory(d, model, page);
+        say_fastest(d, model, "wall", page);
+        say_fastest(d, model, "cpu", page);
+    }
+    strbuf_add(page, "</ul>\n");
+    report_add_summary(d, model, page);
+    if (m->nran > 0) {
+        TRY(draw_model(d, model, p, page));
+    }
+    strbuf_add(page, "</section>\n");
+    return strbuf_check(page);
+}
+
+static void add_head(const report_data *d, strbuf *page)
+{
+    strbuf_add(page,
+               "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+               "<meta charset=\"utf-8\">\n"
+               "<meta name=\"viewport\" content=\"width=device-width, "
+               "initial-scale=1\">\n"
+               "<meta name=\"generator\" content=\"weft " WEFT_VERSION "\">\n"
+               "<title>Weft: ");
+    for (int m = 0; m < d->nmodels; m++) {
+        html_textf(page, "%s%s", m > 0 ? ", " : "", d->models[m].name);
+    }
+    strbuf_add(page, "</title>\n");
+    report_add_style(page);
+    strbuf_add(page, "</head>\n<body>\n<header>\n<h1>Streamed and "
+                     "partitioned, side by side</h1>\n<p class=\"small\">");
+    for (int i = 0; i < d->nfiles; i++) {
+        html_textf(page, "%s%s%s%s", i > 0 ? "; " : "", d->files[i].name,
+                   d->files[i].created[0] != '\0' ? ", " : "",
+                   d->files[i].created);
+    }
+    strbuf_add(page, "</p>\n<nav aria-label=\"Models\"><ul>\n");
+    for (int m = 0; m < d->nmodels; m++) {
+        strbuf_printf(page, "<li><a href=\"#m%d\">", m + 1);
+        html_text(page, d->models[m].name);
+        strbuf_add(page, "</a></li>\n");
+    }
+    strbuf_add(page, "<li><a href=\"#provenance\">Where the numbers come "
+                     "from</a></li>\n</ul></nav>\n</header>\n<main>\n");
+}
+
+/* Inside a script element only "<" could end it. */
+static void add_data(const char *json, strbuf *page)
+{
+    strbuf_add(page, "<script type=\"application/json\" id=\"weft-data\">\n");
+    for (const char *s = json; *s != '\0'; s++) {
+        if (*s == '<') {
+            strbuf_add(page, "\\u003c");
+        } else {
+            strbuf_add_bytes(page, s, 1);
+        }
+    }
+    strbuf_add(page, "</script>\n");
+}
+
+status report_page(const report_data *d, plotter *p, strbuf *page)
+{
+    char *json = NULL;
+    add_head(d, page);
+    for (int m = 0; m < d->nmodels; m++) {
+        TRY(add_model(d, m, p, page));
+    }
+    report_add_provenance(d, page);
+    TRY(report_json(d, &json));
+    strbuf_add(page, "</main>\n<footer>All numbers of this page, in full "
+                     "precision, are in it as JSON, in the element "
+                     "<code>weft-data</code>.</footer>\n");
+    add_data(json, page);
+    mem_free(json);
+    strbuf_add(page, "</body>\n</html>\n");
+    return strbuf_check(page);
+}

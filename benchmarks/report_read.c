@@ -1,0 +1,368 @@
+/* Files of results -> set-ups, in one list, with clean texts. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "benchmarks/compare_impl.h"
+#include "benchmarks/report_impl.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/text.h"
+#include "runtime/io/h5.h"
+
+/* --- clean texts ---------------------------------------------------------- */
+
+static void clean_row(comparison_row *r)
+{
+    html_clean(r->name);
+    html_clean(r->model);
+    html_clean(r->status);
+    html_clean(r->reasons);
+    html_clean(r->clock);
+    html_clean(r->agreement);
+}
+
+static void clean_info(run_info *i)
+{
+    html_clean(i->model);
+    html_clean(i->plan);
+    html_clean(i->cmdline);
+    html_clean(i->commit);
+    html_clean(i->created);
+}
+
+static void clean_run(run_summary *s)
+{
+    clean_info(&s->info);
+    for (int64_t r = 0; r < s->nranks; r++) {
+        html_clean(s->ranks[r].host);
+    }
+    for (int i = 0; i < s->setup.ndecisions; i++) {
+        html_clean(s->setup.decisions[i].key);
+        html_clean(s->setup.decisions[i].value);
+        html_clean(s->setup.decisions[i].rules);
+    }
+    for (int i = 0; i < s->setup.nops; i++) {
+        html_clean(s->setup.ops[i].kind);
+    }
+    html_clean(s->host.hostname);
+    html_clean(s->host.cpu);
+    html_clean(s->host.blas);
+    html_clean(s->host.mpi);
+    html_clean(s->host.hdf5);
+    html_clean(s->prediction.machine);
+    html_clean(s->prediction.clock);
+    for (int i = 0; i < s->prediction.nkinds; i++) {
+        html_clean(s->prediction.kinds[i].kind);
+    }
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+/* The set-up's place in the list stays valid until the next is added. */
+static status add_setup(report_data *d, int file, report_setup **out)
+{
+    TRY(mem_resize((size_t)d->nsetups + 1, sizeof(*d->setups), "report",
+                   (void **)&d->setups));
+    report_setup *s = &d->setups[d->nsetups++];
+    s->file = file;
+    s->difference = (double)NAN;
+    *out = s;
+    return ST_OK;
+}
+
+/* A run has no row: what compare would have put there. */
+static status describe(report_setup *s)
+{
+    const run_summary *r = &s->run;
+    comparison_row_init(&s->row);
+    (void)snprintf(s->row.name, sizeof(s->row.name), "%s", r->info.plan);
+    (void)snprintf(s->row.model, sizeof(s->row.model), "%s", r->info.model);
+    (void)snprintf(s->row.status, sizeof(s->row.status), "%s",
+                   r->info.complete ? "ok" : "cut");
+    if (!r->info.complete) {
+        (void)snprintf(s->row.reasons, sizeof(s->row.reasons),
+                       "the run has not ended, or was cut short after %lld "
+                       "steps",
+                       (long long)r->nsteps);
+    }
+    s->row.devices = r->info.ranks;
+    double rate = r->has_host ? r->host.matmul_gflops * 1e9 : (double)NAN;
+    return compare_describe(r, rate, r->has_host ? r->host.cores : 1, &s->row);
+}
+
+static status read_run(report_data *d, int file)
+{
+    report_setup *s = NULL;
+    TRY(add_setup(d, file, &s));
+    TRY(runfile_read(d->files[file].path, &s->run));
+    s->has_run = true;
+    (void)snprintf(s->row.group, sizeof(s->row.group), "/");
+    clean_run(&s->run);
+    TRY(describe(s));
+    (void)snprintf(s->row.group, sizeof(s->row.group), "/");
+    s->ran = s->run.nsteps > 0;
+    return ST_OK;
+}
+
+static status read_row(report_data *d, int file, const comparison_row *row)
+{
+    report_setup *s = NULL;
+    TRY(add_setup(d, file, &s));
+    s->row = *row;
+    clean_row(&s->row);
+    if (row->group[0] != '\0') {
+        TRY(runfile_read_at(d->files[file].path, row->group, &s->run));
+        s->has_run = true;
+        clean_run(&s->run);
+    }
+    s->ran = s->has_run && s->run.nsteps > 0 && strcmp(row->status, "ok") == 0;
+    return ST_OK;
+}
+
+static status read_rows(report_data *d, int file)
+{
+    comparison_row *rows = NULL;
+    int64_t n = 0;
+    TRY(comparison_read(d->files[file].path, &rows, &n));
+    status st = ST_OK;
+    for (int64_t i = 0; i < n && st == ST_OK; i++) {
+        st = read_row(d, file, &rows[i]);
+    }
+    mem_free(rows);
+    return st;
+}
+
+static status read_attributes(const h5_file *h5, report_file *f)
+{
+    TRY(h5_attr_get_text(h5, "/", "created", "", &f->created));
+    TRY(h5_attr_get_text(h5, "/", "cmdline", "", &f->cmdline));
+    TRY(h5_attr_get_text(h5, "/", "commit", "", &f->commit));
+    html_clean(f->created);
+    html_clean(f->cmdline);
+    html_clean(f->commit);
+    return ST_OK;
+}
+
+static status look_at(const char *path, report_file *f)
+{
+    h5_file *h5 = NULL;
+    char *format = NULL;
+    f->path = path;
+    TRY(mem_strdup(path, &f->name));
+    html_clean(f->name);
+    TRY(h5_open(path, &h5));
+    status st = h5_attr_get_text(h5, "/", "format", "", &format);
+    if (st == ST_OK) {
+        f->is_comparison = strcmp(format, "weft-comparison") == 0;
+        if (!f->is_comparison && strcmp(format, "weft-run") != 0) {
+            st = FAIL(ST_BADFILE,
+                      "%s: is %s%.40s, a report is of results: run files "
+                      "(weft train --out) and comparisons (weft compare)",
+                      path, format[0] != '\0' ? "a " : "no file of Weft's",
+                      format);
+        }
+    }
+    mem_free(format);
+    st = st == ST_OK ? read_attributes(h5, f) : st;
+    status closed = h5_close(&h5);
+    return st != ST_OK ? st : closed;
+}
+
+/* --- what belongs together ------------------------------------------------ */
+
+/* Only set-ups of this name stay. */
+static status select(report_data *d, const char *name)
+{
+    strbuf names = {0};
+    int kept = 0;
+    for (int i = 0; i < d->nsetups; i++) {
+        report_setup s = d->setups[i];
+        strbuf_printf(&names, "%s%s", names.len > 0 ? ", " : "", s.row.name);
+        if (strcmp(s.row.name, name) == 0) {
+            /* Swapped, so that the others are still freed. */
+            d->setups[i] = d->setups[kept];
+            d->setups[kept++] = s;
+        }
+    }
+    status st = ST_OK;
+    if (kept == 0) {
+        st = FAIL(ST_CONFIG, "--setup %s: no set-up has this name, there is %s",
+                  name, strbuf_view(&names));
+    }
+    for (int i = kept; i < d->nsetups && kept > 0; i++) {
+        run_summary_fini(&d->setups[i].run);
+    }
+    d->nsetups = kept > 0 ? kept : d->nsetups;
+    strbuf_fini(&names);
+    return st;
+}
+
+static status find_models(report_data *d)
+{
+    TRY(MEM_NEW(&d->models, d->nsetups, "report"));
+    for (int i = 0; i < d->nsetups; i++) {
+        report_setup *s = &d->setups[i];
+        int m = 0;
+        while (m < d->nmodels && strcmp(d->models[m].name, s->row.model) != 0) {
+            m++;
+        }
+        if (m == d->nmodels) {
+            d->models[d->nmodels++] =
+                (report_model){.name = s->row.model, .base = -1};
+        }
+        s->model = m;
+        d->models[m].nsetups++;
+        d->models[m].nran += s->ran;
+    }
+    return ST_OK;
+}
+
+/* Names are one a model, or the file is named, too. */
+static void label(report_data *d)
+{
+    for (int i = 0; i < d->nsetups; i++) {
+        report_setup *s = &d->setups[i];
+        int alike = 0;
+        for (int k = 0; k < d->nsetups; k++) {
+            const report_setup *o = &d->setups[k];
+            alike +=
+                o->model == s->model && strcmp(o->row.name, s->row.name) == 0;
+        }
+        const char *name = s->row.name[0] != '\0' ? s->row.name : "no name";
+        const char *file = text_path_base(d->files[s->file].name);
+        (void)snprintf(s->label, sizeof(s->label),
+                       alike > 1 ? "%s (%.60s)" : "%s", name, file);
+    }
+}
+
+/* The plan dp1 holds everything in one place, as the judge does. */
+static void find_base(report_data *d, int model)
+{
+    for (int i = 0; i < d->nsetups; i++) {
+        const report_setup *s = &d->setups[i];
+        if (s->model != model || !s->ran) {
+            continue;
+        }
+        if (d->models[model].base < 0) {
+            d->models[model].base = i;
+        }
+        if (strcmp(s->run.info.plan, "dp1") == 0) {
+            d->models[model].base = i;
+            return;
+        }
+    }
+}
+
+static bool is_same_task(const run_info *a, const run_info *b)
+{
+    return a->arch_hash == b->arch_hash && a->seed == b->seed &&
+           a->batch == b->batch && a->seq == b->seq;
+}
+
+static void compare(report_data *d, report_setup *s)
+{
+    int base = d->models[s->model].base;
+    if (base < 0 || !s->ran) {
+        return;
+    }
+    const run_summary *a = &d->setups[base].run;
+    const run_summary *b = &s->run;
+    if (!is_same_task(&a->info, &b->info) ||
+        a->steps[0].step != b->steps[0].step) {
+        return;
+    }
+    double most = 0;
+    for (int64_t i = 0; i < a->nsteps && i < b->nsteps; i++) {
+        double x = a->steps[i].loss;
+        double y = b->steps[i].loss;
+        double by = fabs(x - y);
+        most = by <= most || (isnan(x) && isnan(y)) ? most : by;
+    }
+    s->difference = most;
+    s->same_steps = a->nsteps == b->nsteps;
+}
+
+status report_read(const report_config *c, report_data *out)
+{
+    report_data d = {0};
+    int n = 0;
+    while (c->files[n] != NULL) {
+        n++;
+    }
+    status st = ST_OK;
+    TRY(MEM_NEW(&d.files, n, "report"));
+    for (int i = 0; i < n; i++) {
+        d.nfiles = i + 1;
+        TRY_GOTO(look_at(c->files[i], &d.files[i]), fail);
+        TRY_GOTO(d.files[i].is_comparison ? read_rows(&d, i) : read_run(&d, i),
+                 fail);
+    }
+    if (d.nsetups == 0) {
+        st = FAIL(ST_CONFIG,
+                  "%s: no set-up has ended yet, there is nothing "
+                  "to report",
+                  c->files[0]);
+        goto fail;
+    }
+    if (c->setup != NULL) {
+        TRY_GOTO(select(&d, c->setup), fail);
+    }
+    TRY_GOTO(find_models(&d), fail);
+    label(&d);
+    for (int m = 0; m < d.nmodels; m++) {
+        find_base(&d, m);
+    }
+    for (int i = 0; i < d.nsetups; i++) {
+        compare(&d, &d.setups[i]);
+    }
+    *out = d;
+    return ST_OK;
+fail:
+    report_data_fini(&d);
+    return st;
+}
+
+void report_data_fini(report_data *d)
+{
+    for (int i = 0; i < d->nsetups; i++) {
+        run_summary_fini(&d->setups[i].run);
+    }
+    for (int i = 0; i < d->nfiles; i++) {
+        mem_free(d->files[i].name);
+        mem_free(d->files[i].created);
+        mem_free(d->files[i].cmdline);
+        mem_free(d->files[i].commit);
+    }
+    mem_free(d->files);
+    mem_free(d->setups);
+    mem_free(d->models);
+    *d = (report_data){0};
+}
+
+const report_setup *report_of_model(const report_data *d, int model, bool all,
+                                    int i)
+{
+    for (int k = 0; k < d->nsetups; k++) {
+        const report_setup *s = &d->setups[k];
+        if (s->model == model && (all || s->ran) && i-- == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+status report_read_trace(const report_data *d, const report_setup *s,
+                         run_trace **rows, int64_t *n)
+{
+    *rows = NULL;
+    *n = 0;
+    if (!s->has_run || s->run.ntrace == 0) {
+        return ST_OK;
+    }
+    TRY(runfile_read_trace(d->files[s->file].path, s->row.group, rows, n));
+    for (int64_t i = 0; i < *n; i++) {
+        html_clean((*rows)[i].kind);
+        html_clean((*rows)[i].stream);
+    }
+    return ST_OK;
+}

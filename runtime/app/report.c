@@ -1,0 +1,96 @@
+#include "benchmarks/report.h"
+
+#include <stdio.h>
+
+#include "runtime/app/commands.h"
+#include "runtime/app/launch.h"
+#include "runtime/base/opt.h"
+#include "runtime/io/newfile.h"
+
+enum { FILES_MAX = 64 };
+
+typedef struct report_args {
+    const char *out;
+    const char *perfetto;
+    const char *setup;
+    const char *keep;
+    const char *png;
+} report_args;
+
+static const opt_row rows[] = {
+    OPT_STR(report_args, out, "out", .letter = 'o', .value = "FILE",
+            .help = "the page, HTML (report.html unless --perfetto is "
+                    "given)"),
+    OPT_STR(report_args, perfetto, "perfetto", .value = "FILE",
+            .help = "traced steps as JSON, for ui.perfetto.dev"),
+    OPT_STR(report_args, setup, "setup", .value = "NAME",
+            .help = "only the set-ups of this name"),
+    OPT_STR(report_args, keep, "keep", .value = "DIR",
+            .help = "keep gnuplot's scripts, data and drawings there"),
+    OPT_STR(report_args, png, "png", .value = "DIR",
+            .help = "the drawings as PNG, too"),
+};
+
+const opt_command report_command = {
+    .name = "report",
+    .usage = "FILE.h5 ... [-o report.html] [--perfetto trace.json]",
+    .about = "Draws runs and comparisons, any mix of them, on one page that "
+             "needs no other file:\nlosses, memory, time, traffic, timelines, "
+             "what each set-up takes. gnuplot draws.",
+    .example = "weft report demo.h5 -o demo.html\n"
+               "weft report demo.h5 --setup streamed --perfetto trace.json",
+    .min_args = 1,
+    .max_args = FILES_MAX,
+    OPT_ROWS(rows),
+};
+
+/* An output must be new or a file, and none of the inputs. */
+static status check_output(const char *path, const char *const *files)
+{
+    TRY(newfile_check(path));
+    for (int i = 0; files[i] != NULL; i++) {
+        REQUIRE(!text_path_same(path, files[i]), ST_USAGE,
+                "%s is an input; give the output another name", path);
+    }
+    return ST_OK;
+}
+
+static status run(const opt_parsed *parsed, const report_args *a)
+{
+    const char *files[FILES_MAX + 1] = {NULL};
+    const char *out = a->out;
+    for (int i = 0; i < opt_args_count(parsed); i++) {
+        files[i] = opt_arg(parsed, i);
+    }
+    out = out == NULL && a->perfetto == NULL ? "report.html" : out;
+    REQUIRE(!launch_is_rank(), ST_USAGE,
+            "report starts gnuplot: run it without mpirun");
+    REQUIRE(out != NULL || (a->keep == NULL && a->png == NULL), ST_USAGE,
+            "--keep and --png are of the page's drawings: give -o, too");
+    if (out != NULL) {
+        TRY(check_output(out, files));
+    }
+    if (a->perfetto != NULL) {
+        TRY(check_output(a->perfetto, files));
+        REQUIRE(out == NULL || !text_path_same(out, a->perfetto), ST_USAGE,
+                "--perfetto %s is --out, too", a->perfetto);
+    }
+    const report_config c = {.files = files,
+                             .setup = a->setup,
+                             .out = out,
+                             .perfetto = a->perfetto,
+                             .keep = a->keep,
+                             .png = a->png};
+    return report_run(&c);
+}
+
+status command_report(int argc, const char *const *argv)
+{
+    report_args a;
+    opt_parsed *parsed = NULL;
+    TRY(opt_parse(&report_command, argc, argv, &a, sizeof(a), &parsed));
+    status st =
+        command_helped(&report_command, parsed) ? ST_OK : run(parsed, &a);
+    opt_destroy(parsed);
+    return st;
+}
