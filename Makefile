@@ -6,7 +6,9 @@
 #
 # TARGETS
 #     all        build the program ./weft (default); says what is missing
-#     demo       install what is missing, build, and run the first comparison
+#     demo       install what is missing, build, run the first comparison, and
+#                draw it
+#     report     draw demo.h5 again
 #     check      install what is missing, build, run all tests
 #     test       build and run all tests but the long ones
 #     test-long  the same with the long ones
@@ -117,8 +119,8 @@ FORMATTED = $(shell find runtime ws partition benchmarks tests -name '*.[ch]')
 
 # --- program -------------------------------------------------------------
 
-.PHONY: all demo check test test-long asan fuzz lint format bench install \
-    uninstall deps \
+.PHONY: all demo report check test test-long asan fuzz lint format bench \
+    install uninstall deps \
     clean help need tests program FORCE
 
 all: need
@@ -227,6 +229,12 @@ demo:
 	./weft calibrate --quick -o build/host.json
 	./weft compare configs/experiments/demo.json --machine build/host.json \
 	    --out demo.h5
+	./weft report demo.h5 -o demo.html
+
+report: program
+	@[ -e demo.h5 ] || { echo "weft: there is no demo.h5 yet: 'make demo'" \
+	    "makes it, or use ./weft report FILE.h5 ..." >&2; exit 66; }
+	./weft report demo.h5 -o demo.html
 
 .PHONY: demo-parts
 demo-parts: program $(KJV)

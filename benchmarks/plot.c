@@ -59,7 +59,8 @@ void plot_figure_fini(plot_figure *f)
     strbuf_fini(&f->data);
 }
 
-/* Between single quotes gnuplot replaces nothing but a doubled quote. */
+/* Between single quotes gnuplot replaces nothing. It knows a doubled quote,
+ * but ends the text there where that comes first: so no quote gets in. */
 void plot_quote(strbuf *script, const char *text, size_t most)
 {
     bool is_cut = html_length(text) > most;
@@ -67,8 +68,11 @@ void plot_quote(strbuf *script, const char *text, size_t most)
     strbuf_add(script, "'");
     for (size_t i = 0; i < n; i++) {
         bool is_plain = (unsigned char)text[i] >= ' ';
-        strbuf_add_bytes(script, is_plain ? &text[i] : " ", 1);
-        strbuf_add(script, text[i] == '\'' ? "'" : "");
+        if (text[i] == '\'') {
+            strbuf_add(script, "’");
+        } else {
+            strbuf_add_bytes(script, is_plain ? &text[i] : " ", 1);
+        }
     }
     strbuf_add(script, is_cut ? "…'" : "'");
 }
@@ -82,17 +86,18 @@ void plot_number(strbuf *data, double x)
 
 enum { CANNOT_START = 127 };
 
-static void become_gnuplot(const char *dir, char **args)
+static void become_gnuplot(char **args)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int log = open("gnuplot.log", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (null >= 0 && log >= 0) {
+    /* Numbers with a point, texts in UTF-8, whatever the caller's language. */
+    bool is_set = setenv("LC_ALL", "C.UTF-8", 1) == 0;
+    if (null >= 0 && log >= 0 && is_set) {
         (void)dup2(null, STDIN_FILENO);
         (void)dup2(log, STDOUT_FILENO);
         (void)dup2(log, STDERR_FILENO);
         (void)execvp(args[0], args);
     }
-    (void)dir;
     _exit(CANNOT_START);
 }
 
@@ -119,7 +124,7 @@ static status run_gnuplot(const plotter *p, const char *argument)
     REQUIRE(pid >= 0, ST_SYSTEM, "cannot start a process: %s", strerror(errno));
     if (pid == 0) {
         if (chdir(p->dir) == 0) {
-            become_gnuplot(p->dir, args);
+            become_gnuplot(args);
         }
         _exit(CANNOT_START);
     }
@@ -231,6 +236,7 @@ static void add_head(const plotter *p, const plot_figure *f, strbuf *s)
                   "data = '%s.dat'\n"
                   "set border 3 lc rgb '%s' lw 1\n"
                   "set tics nomirror out scale 0.6 textcolor rgb 'black'\n"
+                  "set xtics offset 0,0.5\nset xlabel offset 0,0.9\n"
                   "set grid lc rgb '%s' lt 1 lw 1\n",
                   f->name, f->name, f->name, f->width, f->height, f->name,
                   f->name, plot_colours[PLOT_AXIS].light,

@@ -13,6 +13,22 @@ MUST_USE status report_figure_end(plot_figure *f, plotter *p, const char *note,
                                   const strbuf *numbers, bool is_wide,
                                   strbuf *page);
 
+/* An entry of a legend: a box or line of some height, or a point. */
+typedef struct report_mark {
+    const char *name;
+    plot_colour colour;
+    double pixels; /* of a box                                             */
+    int point;     /* gnuplot's number of its form; 0: a box               */
+} report_mark;
+
+/* A legend in columns at the top of a drawing, of which it takes this many
+ * pixels. gnuplot's own does not say how large it will be. The figure has its
+ * width and height when it is added. */
+int report_legend_columns(const plot_figure *f, const report_mark *marks,
+                          int n);
+int report_legend_height(const plot_figure *f, const report_mark *marks, int n);
+void report_legend(plot_figure *f, const report_mark *marks, int n);
+
 /* The rank with the highest planned peak, NULL if ranks are not known. */
 const run_rank *report_fullest(const run_summary *r);
 /* Seconds of a step by account: mean over ranks, and over steps after the

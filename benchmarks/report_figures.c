@@ -59,20 +59,64 @@ static int name_length(const report_data *d, int model)
     return (int)(most < NAME_MAX ? most : NAME_MAX);
 }
 
-/* A legend above the drawing, in as many columns as there is room for;
- * returns its height. */
-static int legend(plot_figure *f, int entries, int letters)
+/* The mark of a legend's entry, left of its name; x and y in pixels from the
+ * lower left. */
+static void add_mark(plot_figure *f, const report_mark *m, double x, double y)
 {
-    int columns = WIDTH / (letters * LETTER + 44);
-    columns = columns < 1 ? 1 : columns;
-    columns = columns > entries ? entries : columns;
-    int lines = (entries + columns - 1) / columns;
-    strbuf_printf(&f->script,
-                  "set key at screen 0.5, screen 1 center top horizontal "
-                  "maxcols %d maxrows %d Left reverse samplen 1.6 width 1 "
-                  "spacing 1.05\n",
-                  columns, lines);
-    return lines * LINE;
+    const char *colour = plot_colours[m->colour].light;
+    double half = m->pixels / 2;
+    if (m->point > 0) {
+        strbuf_printf(&f->script,
+                      "set label '' at screen %.4f, screen %.4f point pt %d ps "
+                      "1.4 lw 2 lc rgb '%s'\n",
+                      (x + 12) / f->width, y / f->height, m->point, colour);
+    } else {
+        strbuf_printf(
+            &f->script,
+            "set object rectangle from screen %.4f, screen %.4f to "
+            "screen %.4f, screen %.4f fc rgb '%s' fs solid noborder\n",
+            x / f->width, (y - half) / f->height, (x + 22) / f->width,
+            (y + half) / f->height, colour);
+    }
+}
+
+int report_legend_height(const plot_figure *f, const report_mark *marks, int n)
+{
+    return (n + report_legend_columns(f, marks, n) - 1) /
+               report_legend_columns(f, marks, n) * LINE +
+           6;
+}
+
+/* As many columns as there is room for, lines filled evenly. */
+int report_legend_columns(const plot_figure *f, const report_mark *marks, int n)
+{
+    size_t letters = 1;
+    for (int i = 0; i < n; i++) {
+        size_t k = html_length(marks[i].name);
+        k = k < NAME_MAX ? k : NAME_MAX;
+        letters = k > letters ? k : letters;
+    }
+    int columns = f->width / ((int)letters * LETTER + 40);
+    columns = columns < 1 ? 1 : columns > n ? n : columns;
+    int lines = (n + columns - 1) / columns;
+    return (n + lines - 1) / lines;
+}
+
+void report_legend(plot_figure *f, const report_mark *marks, int n)
+{
+    int columns = report_legend_columns(f, marks, n);
+    double wide = (double)f->width / columns;
+    wide = wide < 170 ? wide : 170;
+    for (int i = 0; i < n; i++) {
+        double x = 8 + wide * (i % columns);
+        double y = f->height - LINE * (i / columns + 0.5);
+        add_mark(f, &marks[i], x, y);
+        strbuf_add(&f->script, "set label ");
+        plot_quote(&f->script, marks[i].name, NAME_MAX);
+        strbuf_printf(&f->script, " at screen %.4f, screen %.4f left\n",
+                      (x + 29) / f->width, y / f->height);
+    }
+    strbuf_add(&f->script, "unset key\n");
 }
 
 /* Distance of the drawing's upper edge from the top. */
@@ -176,31 +220,39 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
     strbuf note = {0};
     strbuf numbers = {0};
     int n = d->models[model].nran;
+    report_mark *marks = NULL;
+    TRY(MEM_NEW(&marks, n, "report"));
+    for (int i = 0; i < n; i++) {
+        marks[i] = (report_mark){
+            .name = report_of_model(d, model, false, i)->label,
+            .colour = (plot_colour)(PLOT_LINE + i % PLOT_LINES),
+            /* From wide to narrow, so that equal curves show as bands. */
+            .pixels = n > 1 ? 2.0 + 9.0 * (n - 1 - i) / (n - 1) : 2.5};
+    }
     report_figure_init(&f, model, "loss", "Loss by step.");
-    int above = legend(&f, n, name_length(d, model));
-    f.height = above + 300;
-    top_margin(&f, above + 12);
+    int above = report_legend_height(&f, marks, n);
+    f.height = above + 290;
+    report_legend(&f, marks, n);
+    top_margin(&f, above + 8);
     strbuf_add(&f.script, "set xlabel 'step'\nset ylabel 'loss, nat a token'\n"
                           "set rmargin 2\nset xrange [*:*] noextend\n");
     for (int i = 0; i < n; i++) {
         const report_setup *s = report_of_model(d, model, false, i);
         add_curve(&s->run, &f.data);
-        /* From wide to narrow, so that equal curves show as bands. */
-        double wide = n > 1 ? 2.0 + 12.0 * (n - 1 - i) / (n - 1) : 2.5;
         strbuf_printf(&f.script,
                       "%s data index %d using 1:2 with %s lw %.1f pt 7 dt %s "
-                      "lc rgb '%s' title ",
+                      "lc rgb '%s'",
                       i == 0 ? "plot" : ", \\\n", i,
-                      s->run.nsteps > 1 ? "lines" : "points", wide,
+                      s->run.nsteps > 1 ? "lines" : "points", marks[i].pixels,
                       i < PLOT_LINES ? "1" : "2",
-                      plot_colours[PLOT_LINE + i % PLOT_LINES].light);
-        plot_quote(&f.script, s->label, NAME_MAX);
+                      plot_colours[marks[i].colour].light);
     }
     strbuf_add(&f.script, "\n");
     loss_note(d, model, &note);
     loss_numbers(d, model, &numbers);
     status st =
         report_figure_end(&f, p, strbuf_view(&note), &numbers, false, page);
+    mem_free(marks);
     strbuf_fini(&note);
     strbuf_fini(&numbers);
     return st;
@@ -285,19 +337,20 @@ static void draw_bars(plot_figure *f, const bar_parts *parts, const bar *bars,
     double y[2 * 128];
     double at = 0;
     double most = 0;
-    int letters = 0;
     for (int i = 0; i < nbars; i++) {
         at += bars[i].name[0] != '\0' ? (i > 0 ? 1.0 : 0.5) : 0.55;
         y[i] = -at;
         double sum = sum_of(&bars[i], parts->n) * scale;
         most = sum > most ? sum : most;
     }
+    report_mark marks[PARTS_MAX] = {0};
     for (int k = 0; k < parts->n; k++) {
-        int n = (int)strlen(parts->name[k]);
-        letters = n > letters ? n : letters;
+        marks[k] = (report_mark){
+            .name = parts->name[k], .colour = parts->colour[k], .pixels = 13};
     }
-    int above = legend(f, parts->n, letters);
+    int above = report_legend_height(f, marks, parts->n);
     f->height = above + 66 + (int)((at + 0.5) * 27);
+    report_legend(f, marks, parts->n);
     top_margin(f, above + 8);
     strbuf_printf(&f->script,
                   "set bmargin at screen %.4f\nset lmargin at screen %.4f\n"
@@ -313,9 +366,9 @@ static void draw_bars(plot_figure *f, const bar_parts *parts, const bar *bars,
         add_boxes(bars, nbars, y, k, scale, &f->data);
         strbuf_printf(&f->script,
                       "%s data index %d using 1:2:3:4:5:6 with boxxyerror "
-                      "lc rgb '%s' title '%s'",
+                      "lc rgb '%s'",
                       k == 0 ? "plot" : ", \\\n", k,
-                      plot_colours[parts->colour[k]].light, parts->name[k]);
+                      plot_colours[parts->colour[k]].light);
     }
     strbuf_add(&f->script, "\n");
 }
@@ -333,7 +386,7 @@ static const char *unit_of(double most, double *scale)
 static const char *time_unit(double most, double *scale)
 {
     *scale = most < 1e-3 ? 1e6 : most < 1 ? 1e3 : 1;
-    return most < 1e-3 ? "µs" : most < 1 ? "ms" : "s";
+    return most < 1e-3 ? "microseconds" : most < 1 ? "ms" : "seconds";
 }
 
 /* Parts that are zero everywhere are left out of drawing and legend. */
@@ -488,35 +541,33 @@ static void byte_marks(plot_figure *f, double least, double most)
     strbuf_add(&f->script, ")\n");
 }
 
-static const char *const holder_names[] = {"one device", "all devices",
-                                           "store"};
-static const plot_colour holder_colours[] = {PLOT_PARAMETERS, PLOT_ACTIVATIONS,
-                                             PLOT_STORE};
 enum { HOLDERS = 3 };
 
 static void state_script(plot_figure *f, int n, int letters, double least,
                          double most)
 {
-    static const int points[] = {7, 9, 5};
-    int above = legend(f, HOLDERS, 11);
+    static const report_mark marks[HOLDERS] = {
+        {"one device", PLOT_PARAMETERS, 0, 7},
+        {"all devices", PLOT_ACTIVATIONS, 0, 9},
+        {"store", PLOT_STORE, 0, 5}};
+    int above = report_legend_height(f, marks, HOLDERS);
     f->height = above + 66 + n * 27;
+    report_legend(f, marks, HOLDERS);
     top_margin(f, above + 8);
-    strbuf_printf(
-        &f->script,
-        "set bmargin at screen %.4f\nset lmargin at screen %.4f\n"
-        "set rmargin 3\nset border 1\nunset ytics\n"
-        "set grid noytics xtics\nset logscale x 2\n"
-        "set yrange [%d.5:-0.5]\nset xrange [%.7g:%.7g]\n"
-        "set xlabel 'bytes, each mark a multiple of the one before'\n",
-        52.0 / f->height, (letters * LETTER + 14.0) / f->width, n - 1,
-        least / 1.6, most * 1.6);
+    strbuf_printf(&f->script,
+                  "set bmargin at screen %.4f\nset lmargin at screen %.4f\n"
+                  "set rmargin 3\nset border 1\nunset ytics\n"
+                  "set grid noytics xtics\nset logscale x 2\n"
+                  "set yrange [%d.5:-0.5]\nset xrange [%.7g:%.7g]\n"
+                  "set xlabel 'bytes, logarithmic'\n",
+                  52.0 / f->height, (letters * LETTER + 14.0) / f->width, n - 1,
+                  least / 1.6, most * 1.6);
     byte_marks(f, least, most);
     for (int k = 0; k < HOLDERS; k++) {
         strbuf_printf(&f->script,
-                      "%s data using %d:1 with points pt %d ps 1.6 lc rgb "
-                      "'%s' title '%s'",
-                      k == 0 ? "plot" : ", \\\n", k + 2, points[k],
-                      plot_colours[holder_colours[k]].light, holder_names[k]);
+                      "%s data using %d:1 with points pt %d ps 1.4 lc rgb '%s'",
+                      k == 0 ? "plot" : ", \\\n", k + 2, marks[k].point,
+                      plot_colours[marks[k].colour].light);
     }
     strbuf_add(&f->script, "\n");
 }

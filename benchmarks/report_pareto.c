@@ -20,7 +20,7 @@ enum {
     AREA = HEIGHT - TOP - BOTTOM, /* pixels of the y axis                   */
     WIDE = 390,                   /* of the x axis                          */
     APART = 18,                   /* between two names                      */
-    LETTER = 8,
+    LETTER = 9,
     NAME_MAX = 22,
 };
 
@@ -39,13 +39,42 @@ static int by_place(const void *a, const void *b)
                         : (p->y < q->y) - (p->y > q->y);
 }
 
+static bool is_cpu(const point *p)
+{
+    return strcmp(p->s->row.clock, "cpu") == 0;
+}
+
+/* The best rate by a clock with at most x decisions; 0: there is none. */
+static double level(const point *p, int n, bool cpu, double x)
+{
+    double best = 0;
+    for (int i = 0; i < n && p[i].x <= x; i++) {
+        best = is_cpu(&p[i]) == cpu ? fmax(best, p[i].y) : best;
+    }
+    return best;
+}
+
+/* Where a name would like to be: a little above its point, or below where a
+ * broken line would go through it. */
+static double wished(const point *p, int n, const point *of, double apart)
+{
+    double above = of->y + apart / 2;
+    for (int cpu = 0; cpu < 2; cpu++) {
+        double line = level(p, n, cpu == 1, of->x);
+        if (line != of->y && fabs(above - line) < apart * 0.55) {
+            return of->y - apart / 2;
+        }
+    }
+    return above;
+}
+
 /* Moves names of points [0, n) of one column apart, at least `apart`, none
  * below the axis. */
 static void spread(point *p, int n, double apart)
 {
     for (int i = 0; i < n; i++) {
         double most = i > 0 ? p[i - 1].label - apart : INFINITY;
-        p[i].label = fmin(p[i].y, most);
+        p[i].label = fmin(p[i].label, most);
     }
     double least = apart / 2;
     for (int i = n - 1; i >= 0 && p[i].label < least; i--) {
@@ -71,11 +100,12 @@ static int find_points(const report_data *d, int model, point *out)
 
 /* Steps of those that nobody beats with as few decisions. Points are in
  * columns, the best of each first. */
-static void add_frontier(const point *p, int n, double right, strbuf *data)
+static void add_frontier(const point *p, int n, bool cpu, double right,
+                         strbuf *data)
 {
     double best = 0;
     for (int i = 0; i < n; i++) {
-        if (p[i].y > best) {
+        if (is_cpu(&p[i]) == cpu && p[i].y > best) {
             if (best > 0) {
                 strbuf_printf(data, "%.7g %.7g\n", p[i].x, best);
             }
@@ -83,12 +113,11 @@ static void add_frontier(const point *p, int n, double right, strbuf *data)
             strbuf_printf(data, "%.7g %.7g\n", p[i].x, best);
         }
     }
-    strbuf_printf(data, "%.7g %.7g\n\n\n", right, best);
-}
-
-static bool is_cpu(const point *p)
-{
-    return strcmp(p->s->row.clock, "cpu") == 0;
+    if (best > 0) {
+        strbuf_printf(data, "%.7g %.7g\n\n\n", right, best);
+    } else {
+        strbuf_add(data, "NaN NaN\n\n\n"); /* no block may be empty */
+    }
 }
 
 static void add_points(const point *p, int n, bool cpu, strbuf *data)
@@ -110,7 +139,7 @@ static void add_names(plot_figure *f, const point *p, int n, double apart,
     size_t letters = (size_t)fmax(6, (per_x - 20) / LETTER);
     for (int i = 0; i < n; i++) {
         double by = 12 / per_x;
-        if (fabs(p[i].label - p[i].y) > apart / 3) {
+        if (fabs(p[i].label - p[i].y) > apart * 0.6) {
             strbuf_printf(&f->script,
                           "set arrow from first %.7g, first %.7g to first "
                           "%.7g, first %.7g nohead lw 1 lc rgb '%s'\n",
@@ -125,12 +154,16 @@ static void add_names(plot_figure *f, const point *p, int n, double apart,
     }
 }
 
-static void script_of(plot_figure *f, point *p, int n, double top)
+static void script_of(plot_figure *f, point *p, int n, double top,
+                      const char *axis)
 {
     double left = p[0].x - 0.4;
     double right = p[n - 1].x + 1.1;
     double apart = APART * top / AREA;
     double per_x = WIDE / (right - left);
+    for (int i = 0; i < n; i++) {
+        p[i].label = wished(p, n, &p[i], apart);
+    }
     for (int i = 0, k = 0; i < n; i = k) {
         while (k < n && p[k].x == p[i].x) {
             k++;
@@ -140,25 +173,30 @@ static void script_of(plot_figure *f, point *p, int n, double top)
     strbuf_printf(&f->script,
                   "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
                   "set rmargin 1\nunset key\nset xrange [%.3f:%.3f]\n"
-                  "set yrange [0:%.7g]\nset xtics 1\nset format y '%%.3s%%c'\n"
+                  "set yrange [0:%.7g]\nset xtics 1\n"
                   "set xlabel 'decisions that a person makes'\n"
-                  "set ylabel 'tokens/s'\n",
+                  "set ylabel '%s'\n",
                   1.0 - (double)TOP / HEIGHT, (double)BOTTOM / HEIGHT, left,
-                  right, top);
+                  right, top, axis);
     if (right - left > 12) {
         strbuf_add(&f->script, "set xtics autofreq\n");
     }
     add_names(f, p, n, apart, per_x);
-    add_frontier(p, n, right, &f->data);
+    add_frontier(p, n, false, right, &f->data);
+    add_frontier(p, n, true, right, &f->data);
     add_points(p, n, false, &f->data);
     add_points(p, n, true, &f->data);
-    strbuf_printf(&f->script,
-                  "plot data index 0 using 1:2 with lines lw 2 dt 2 lc rgb "
-                  "'%s', \\\n data index 1 using 1:2 with points pt 7 ps 1.3 "
-                  "lc rgb '%s', \\\n data index 2 using 1:2 with points pt 6 "
-                  "ps 1.3 lw 2 lc rgb '%s'\n",
-                  plot_colours[PLOT_AXIS].light, plot_colours[PLOT_LINE].light,
-                  plot_colours[PLOT_LINE].light);
+    static const char *const with[] = {"lines lw 2 dt 2", "lines lw 2 dt 3",
+                                       "points pt 7 ps 1.3",
+                                       "points pt 6 ps 1.3 lw 2"};
+    for (int i = 0; i < 4; i++) {
+        strbuf_printf(&f->script,
+                      "%s data index %d using 1:2 with %s lc rgb "
+                      "'%s'",
+                      i == 0 ? "plot" : ", \\\n", i, with[i],
+                      plot_colours[i < 2 ? PLOT_AXIS : PLOT_LINE].light);
+    }
+    strbuf_add(&f->script, "\n");
 }
 
 static void numbers_of(const point *p, int n, strbuf *out)
@@ -185,8 +223,8 @@ static void note_of(const report_data *d, int model, const point *p, int n,
     for (int i = 0; i < n; i++) {
         cpu += is_cpu(&p[i]);
     }
-    strbuf_add(note, "Up and to the left is better; nothing beats the dashed "
-                     "line with as few decisions.");
+    strbuf_add(note, "Up and to the left is better; with as few decisions "
+                     "nothing is above the broken lines.");
     if (cpu == n) {
         strbuf_add(note, " All rates are by CPU time (ranks share cores).");
     } else if (cpu > 0) {
@@ -221,7 +259,14 @@ status report_draw_pareto(const report_data *d, int model, plotter *p,
         f.height = HEIGHT;
         note_of(d, model, points, n, &note);
         numbers_of(points, n, &numbers);
-        script_of(&f, points, n, most * 1.15);
+        double scale = most < 1e4 ? 1 : most < 1e7 ? 1e-3 : 1e-6;
+        for (int i = 0; i < n; i++) {
+            points[i].y *= scale;
+        }
+        script_of(&f, points, n, most * scale * 1.15,
+                  most < 1e4   ? "tokens/s"
+                  : most < 1e7 ? "thousand tokens/s"
+                               : "million tokens/s");
         st =
             report_figure_end(&f, p, strbuf_view(&note), &numbers, false, page);
         strbuf_fini(&note);

@@ -284,22 +284,42 @@ static void lane_names(const timeline *t, strbuf *script)
     }
 }
 
+/* Those that the step has. */
+static int find_marks(const timeline *t, report_mark marks[COLOUR_GROUPS])
+{
+    bool used[COLOUR_GROUPS] = {false};
+    int n = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        used[t->spans[i].group] = true;
+    }
+    for (int g = 0; g < COLOUR_GROUPS; g++) {
+        if (used[g]) {
+            marks[n++] = (report_mark){.name = groups[g].name,
+                                       .colour = groups[g].colour,
+                                       .pixels = 10};
+        }
+    }
+    return n;
+}
+
 static void script_of(const timeline *t, plot_figure *f)
 {
     double scale = t->end < 1e6 ? 1e-3 : t->end < 1e9 ? 1e-6 : 1e-9;
     const char *unit = t->end < 1e6 ? "µs" : t->end < 1e9 ? "ms" : "s";
+    report_mark marks[COLOUR_GROUPS];
+    int nmarks = find_marks(t, marks);
     f->width = WIDTH;
-    f->height = 34 + 54 + t->nlanes * LANE;
+    int above = report_legend_height(f, marks, nmarks);
+    f->height = above + 58 + t->nlanes * LANE;
+    report_legend(f, marks, nmarks);
     lane_names(t, &f->script);
     strbuf_printf(&f->script,
-                  "set key at screen 0.5, screen 1 center top horizontal "
-                  "Left reverse samplen 1.2 width 1\n"
                   "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
                   "set lmargin at screen %.4f\nset rmargin 2\nset border 1\n"
                   "unset ytics\nset grid noytics xtics\n"
                   "set yrange [%.1f:-0.5]\nset xrange [0:%.6g]\n"
                   "set xlabel '%s since the step began'\n",
-                  1.0 - 34.0 / f->height, 50.0 / f->height,
+                  1.0 - (double)above / f->height, 54.0 / f->height,
                   (t->ranks > 1 ? 132.0 : 80.0) / WIDTH, t->nlanes - 0.5,
                   t->end * scale * 1.005, unit);
     int block = 0;
@@ -311,11 +331,9 @@ static void script_of(const timeline *t, plot_figure *f)
         }
         strbuf_printf(&f->script,
                       "%s data index %d using 1:2 with lines lw %d lc rgb "
-                      "'%s' ",
+                      "'%s'",
                       block == 0 ? "plot" : ", \\\n", block, predicted ? 4 : 10,
                       plot_colours[groups[g].colour].light);
-        strbuf_printf(&f->script, predicted ? "notitle" : "title '%s'",
-                      groups[g].name);
         block++;
     }
     strbuf_add(&f->script, "\n");

@@ -53,8 +53,13 @@ build libxxhash-dev         lib libxxhash
 build libpopt-dev           lib popt
 build libpcre2-dev          lib libpcre2-8
 demo  bible-kjv             have bible
+demo  gnuplot-nox           have gnuplot
 test  libcmocka-dev         lib cmocka
 test  python3-h5py          python h5py
+test  python3-pandas        python pandas
+test  python3-tables        python tables
+test  python3-xarray        python xarray
+test  python3-h5netcdf      python h5netcdf
 test  hdf5-tools            have h5dump
 test  procps                have pgrep
 lint  clang-format          have clang-format

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""The set-ups of a comparison as a table of pandas.
+
+    benchmarks/analysis/runs_pandas.py demo.h5
+
+For each model: set-ups by memory of a device, with their speed and what a
+person has to decide. benchmarks/RESULTS.md documents the columns.
+"""
+import sys
+
+import pandas as pd
+
+
+def main():
+    runs = pd.read_hdf(sys.argv[1], "runs")
+    ok = runs[runs.status == "ok"].copy()
+    ok["memory_MiB"] = ok.peak_bytes / 2**20
+    columns = ["name", "devices", "memory_MiB", "tokens_per_s", "clock"]
+    columns += ["decisions"]
+    for model, rows in ok.groupby("model", sort=False):
+        print(model)
+        print(rows.sort_values("memory_MiB")[columns].to_string(index=False))
+    for run in runs[runs.status != "ok"].itertuples():
+        print(f"{run.model} {run.name}: {run.status}: {run.reasons}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__.strip())
+    main()
