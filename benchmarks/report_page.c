@@ -162,10 +162,10 @@ static void add_head(const report_data *d, strbuf *page)
 {
     strbuf_add(page,
                "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
-               "<meta charset=\"utf-8\">\n"
+               "<meta charset=\"utf-8\"/>\n"
                "<meta name=\"viewport\" content=\"width=device-width, "
-               "initial-scale=1\">\n"
-               "<meta name=\"generator\" content=\"weft " WEFT_VERSION "\">\n"
+               "initial-scale=1\"/>\n"
+               "<meta name=\"generator\" content=\"weft " WEFT_VERSION "\"/>\n"
                "<title>Weft: ");
     for (int m = 0; m < d->nmodels; m++) {
         html_textf(page, "%s%s", m > 0 ? ", " : "", d->models[m].name);
@@ -189,13 +189,14 @@ static void add_head(const report_data *d, strbuf *page)
                      "from</a></li>\n</ul></nav>\n</header>\n<main>\n");
 }
 
-/* Inside a script element only "<" could end it. */
+/* Inside a script element only "<" could end it, and "&" would not be XML,
+ * which all else of the page is. */
 static void add_data(const char *json, strbuf *page)
 {
     strbuf_add(page, "<script type=\"application/json\" id=\"weft-data\">\n");
     for (const char *s = json; *s != '\0'; s++) {
-        if (*s == '<') {
-            strbuf_add(page, "\\u003c");
+        if (*s == '<' || *s == '&') {
+            strbuf_printf(page, "\\u%04x", (unsigned)*s);
         } else {
             strbuf_add_bytes(page, s, 1);
         }
