@@ -158,16 +158,29 @@ static status absolute(const char *path, char **out)
     return mem_strdup(real, out);
 }
 
-static status temporary(char **out)
+/* A folder that nobody else has, beside the file that the drawings are for. */
+static status temporary(const char *beside, char **out)
 {
-    const char *base = getenv("TMPDIR");
-    char path[PATH_MAX];
-    int n = snprintf(path, sizeof(path), "%s/weft-report-XXXXXX",
-                     base != NULL && base[0] == '/' ? base : "/tmp");
-    REQUIRE(n < (int)sizeof(path) && mkdtemp(path) != NULL, ST_CANTCREATE,
-            "%s: cannot make a temporary folder: %s; TMPDIR says where", path,
+    char real[PATH_MAX];
+    char *dir = NULL;
+    strbuf path = {0};
+    TRY(text_path_dir(beside, &dir));
+    bool is_there = realpath(dir, real) != NULL;
+    mem_free(dir);
+    REQUIRE(is_there, ST_CANTCREATE, "%s: cannot create: %s", beside,
             strerror(errno));
-    return mem_strdup(path, out);
+    strbuf_printf(&path, "%s/.weft-report-XXXXXX", real);
+    TRY(strbuf_take(&path, out));
+    if (mkdtemp(*out) == NULL) {
+        status st = FAIL(ST_CANTCREATE,
+                         "%s: cannot make a temporary folder "
+                         "beside it: %s",
+                         beside, strerror(errno));
+        mem_free(*out);
+        *out = NULL;
+        return st;
+    }
+    return ST_OK;
 }
 
 /* Path of a file of a figure. Owns: *out. */
@@ -188,13 +201,16 @@ static void remove_file(const plotter *p, const char *name, const char *end)
     }
 }
 
-status plot_open(const char *keep, const char *png, plotter **out)
+status plot_open(const char *keep, const char *png, const char *beside,
+                 plotter **out)
 {
     plotter *p = NULL;
     TRY(MEM_NEW(&p, 1, "plot"));
     p->is_temporary = keep == NULL;
     status st = ST_OK;
-    TRY_GOTO(keep != NULL ? absolute(keep, &p->dir) : temporary(&p->dir), fail);
+    TRY_GOTO(keep != NULL ? absolute(keep, &p->dir)
+                          : temporary(beside, &p->dir),
+             fail);
     if (png != NULL) {
         TRY_GOTO(absolute(png, &p->png), fail);
     }

@@ -45,9 +45,11 @@ extern const html_colour plot_colours[PLOT_COLOURS + 1];
 
 typedef struct plotter plotter;
 
-/* keep: a folder, made if missing; NULL: a temporary one. png: a folder for
- * the same drawings as PNG; NULL: none. Owns: *out, plot_close. */
-MUST_USE status plot_open(const char *keep, const char *png, plotter **out);
+/* keep: a folder, made if missing; NULL: a temporary one, in the folder of the
+ * file `beside`. png: a folder for the same drawings as PNG; NULL: none.
+ * Owns: *out, plot_close. */
+MUST_USE status plot_open(const char *keep, const char *png, const char *beside,
+                          plotter **out);
 /* NULL is fine. */
 void plot_close(plotter *p);
 

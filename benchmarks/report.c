@@ -10,7 +10,7 @@ static status write_page(const report_data *d, const report_config *c)
 {
     plotter *p = NULL;
     strbuf page = {0};
-    TRY(plot_open(c->keep, c->png, &p));
+    TRY(plot_open(c->keep, c->png, c->out, &p));
     status st = report_page(d, p, &page);
     plot_close(p);
     if (st == ST_OK) {

@@ -223,7 +223,7 @@ static void test_draw(void **state)
     plot_figure f = {.name = "m1-x", .width = 200, .height = 100};
     (void)state;
     assert_non_null(mkdtemp(keep));
-    assert_int_equal(plot_open(keep, NULL, &p), ST_OK);
+    assert_int_equal(plot_open(keep, NULL, "", &p), ST_OK);
     strbuf_add(&f.script, "set label ");
     plot_quote(&f.script, "' ; !touch bad `touch bad` <b>", 99);
     strbuf_add(&f.script, " at 0,0\nplot data using 1:2 with lines lc rgb "
@@ -251,7 +251,7 @@ static void test_draw_fails(void **state)
     strbuf page = {0};
     plot_figure f = {.name = "m1-x", .width = 200, .height = 100};
     (void)state;
-    assert_int_equal(plot_open(NULL, NULL, &p), ST_OK);
+    assert_int_equal(plot_open(NULL, NULL, "/tmp/x", &p), ST_OK);
     strbuf_add(&f.script, "nonsense\n");
     assert_int_equal(plot_draw(p, &f, &page), ST_SYSTEM);
     assert_non_null(strstr(status_text(), "nonsense"));
@@ -267,7 +267,7 @@ static void test_no_gnuplot(void **state)
     (void)state;
     snprintf(path, sizeof(path), "%s", getenv("PATH"));
     setenv("PATH", "/nowhere", 1);
-    status st = plot_open(NULL, NULL, &p);
+    status st = plot_open(NULL, NULL, "/tmp/x", &p);
     setenv("PATH", path, 1);
     assert_int_equal(st, ST_NOINPUT);
     assert_non_null(strstr(status_text(), "gnuplot-nox"));
