@@ -13,6 +13,13 @@ MUST_USE status report_figure_end(plot_figure *f, plotter *p, const char *note,
                                   const strbuf *numbers, bool is_wide,
                                   strbuf *page);
 
+/* Characters of a set-up's name that a drawing shows. */
+enum { REPORT_NAME_MAX = 22 };
+/* Those of the longest name in the drawings of a model. */
+int report_name_length(const report_data *d, int model);
+/* Sets the distance of the drawing's upper edge from the top. */
+void report_top_margin(plot_figure *f, int pixels);
+
 /* An entry of a legend: a box or line of some height, or a point. */
 typedef struct report_mark {
     const char *name;

@@ -21,7 +21,6 @@ enum {
     WIDE = 390,                   /* of the x axis                          */
     APART = 18,                   /* between two names                      */
     LETTER = 9,
-    NAME_MAX = 22,
 };
 
 typedef struct point {
@@ -148,7 +147,7 @@ static void add_names(plot_figure *f, const point *p, int n, double apart,
         }
         strbuf_add(&f->script, "set label ");
         plot_quote(&f->script, p[i].s->label,
-                   letters < NAME_MAX ? letters : NAME_MAX);
+                   letters < REPORT_NAME_MAX ? letters : REPORT_NAME_MAX);
         strbuf_printf(&f->script, " at first %.7g, first %.7g left\n",
                       p[i].x + by * 1.2, p[i].label);
     }
