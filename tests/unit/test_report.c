@@ -16,7 +16,7 @@ static char *page; /* of the test at hand */
 
 static const char *const names[] = {"run.h5",    "cut.h5",     "cmp.h5",
                                     "page.html", "again.html", "trace.json",
-                                    "pipe.h5",   "old.h5"};
+                                    "pipe.h5",   "old.h5",     "large.h5"};
 
 /* --- files ---------------------------------------------------------------- */
 
@@ -406,6 +406,41 @@ static void test_trace(void **state)
     json_close(doc);
 }
 
+/* --- a large step --------------------------------------------------------- */
+
+enum { LARGE_RANKS = 4, LARGE_OPS = 20000 };
+
+/* Kinds take turns, so that equal neighbours are rare. */
+static void make_large(const char *name)
+{
+    static run_trace rows[LARGE_OPS];
+    runfile *f = create(name);
+    put_step(f, 0);
+    for (int r = 0; r < LARGE_RANKS; r++) {
+        for (int i = 0; i < LARGE_OPS; i++) {
+            rows[i] = message(r, i, i % 2 == 0 ? "norm" : "dnorm", -1, -1,
+                              1000 * i, 1000 * i + 900);
+            snprintf(rows[i].stream, sizeof(rows[i].stream), "compute");
+        }
+        OK(runfile_trace(f, 0, rows, LARGE_OPS));
+    }
+    OK(runfile_close(&f, true));
+}
+
+/* Thinned, so that a browser can show it; what was left out is said in
+ * numbers. */
+static void test_large(void **state)
+{
+    (void)state;
+    make_large("large.h5");
+    OK(report("large.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    assert_in_range(strlen(page), 50000, 600000);
+    has("80,000 operations", 2); /* to those who see it, and to others */
+    check_nesting(page);
+    mem_free(page);
+}
+
 /* --- frame ---------------------------------------------------------------- */
 
 static int set_up(void **state)
@@ -434,6 +469,7 @@ int main(void)
         cmocka_unit_test_teardown(test_same_again, no_leak),
         cmocka_unit_test_teardown(test_refuses, no_leak),
         cmocka_unit_test_teardown(test_trace, no_leak),
+        cmocka_unit_test_teardown(test_large, no_leak),
     };
     return cmocka_run_group_tests(tests, set_up, drop_folder) != 0;
 }
