@@ -260,8 +260,9 @@ static void add_head(const plotter *p, const plot_figure *f, strbuf *s)
     strbuf_add(s, strbuf_view(&f->script));
     if (p->png != NULL) {
         strbuf_printf(s,
-                      "set terminal pngcairo size %d,%d font 'sans-serif,22' "
-                      "butt noenhanced background '#ffffff' fontscale 1\n"
+                      "set terminal pngcairo size %d,%d font 'sans-serif,15' "
+                      "fontscale 1.5 linewidth 2 pointscale 2 butt noenhanced "
+                      "background '#ffffff'\n"
                       "set output ",
                       2 * f->width, 2 * f->height);
         strbuf path = {0};

@@ -77,8 +77,9 @@ static void bar_texts(plot_figure *f, const bar *bars, int nbars,
         plot_quote(&f->script, bars[i].total, sizeof(bars[i].total));
         strbuf_printf(&f->script,
                       " at first %.7g, first %.3f left offset "
-                      "0.5,0\n",
-                      sum_of(&bars[i], nparts) * scale, y[i]);
+                      "0.5,0 font ',%d'\n",
+                      sum_of(&bars[i], nparts) * scale, y[i],
+                      bars[i].name[0] != '\0' ? 15 : 11);
     }
 }
 
@@ -92,7 +93,7 @@ static void draw_bars(plot_figure *f, const bar_parts *parts, const bar *bars,
     double at = 0;
     double most = 0;
     for (int i = 0; i < nbars; i++) {
-        at += bars[i].name[0] != '\0' ? (i > 0 ? 1.0 : 0.5) : 0.55;
+        at += bars[i].name[0] != '\0' ? (i > 0 ? 1.0 : 0.5) : 0.62;
         y[i] = -at;
         double sum = sum_of(&bars[i], parts->n) * scale;
         most = sum > most ? sum : most;

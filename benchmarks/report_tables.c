@@ -113,18 +113,10 @@ void report_add_summary(const report_data *d, int model, strbuf *page)
     static const char *const plain[] = {
         "set-up", "devices",  "memory each", "first loss",     "last loss",
         "agrees", "tokens/s", "clock",       "of matmul rate", NULL};
-    static const char *const more[] = {"set-up",
-                                       "devices",
-                                       "memory each",
-                                       "first loss",
-                                       "last loss",
-                                       "agrees",
-                                       "tokens/s",
-                                       "clock",
-                                       "of matmul rate",
-                                       "predicted tokens/s",
-                                       "error of its time",
-                                       NULL};
+    static const char *const more[] = {
+        "set-up",         "devices",   "memory each", "first loss",
+        "last loss",      "agrees",    "tokens/s",    "clock",
+        "of matmul rate", "predicted", "time off by", NULL};
     bool predicted = has_prediction(d, model);
     if (d->models[model].nran > 0) {
         html_table(page, "Results", predicted ? more : plain);

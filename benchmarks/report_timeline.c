@@ -238,8 +238,9 @@ static void thin(timeline *t, int64_t most)
 
 /* --- drawing -------------------------------------------------------------- */
 
-/* A block a group and kind of line: each span a line of two points. Spans
- * below a pixel are made as wide, or they would vanish. */
+/* A block a group and kind of line: each span a vector without a head (lines
+ * of two points are joined badly in PNG). Spans below a pixel are made as
+ * wide, or they would vanish. */
 static bool add_group(const timeline *t, colour_group g, bool predicted,
                       double scale, strbuf *data)
 {
@@ -252,12 +253,12 @@ static bool add_group(const timeline *t, colour_group g, bool predicted,
             double y = s->lane + (predicted           ? -0.33
                                   : t->has_prediction ? 0.1
                                                       : 0.0);
-            strbuf_printf(data, "%.6g %.2f\n%.6g %.2f\n\n", s->from * scale, y,
-                          to * scale, y);
+            strbuf_printf(data, "%.6g %.2f %.6g 0\n", s->from * scale, y,
+                          (to - s->from) * scale);
             any = true;
         }
     }
-    strbuf_add(data, any ? "\n" : "");
+    strbuf_add(data, any ? "\n\n" : "");
     return any;
 }
 
@@ -329,11 +330,12 @@ static void script_of(const timeline *t, plot_figure *f)
         if (!add_group(t, g, predicted, scale, &f->data)) {
             continue;
         }
-        strbuf_printf(&f->script,
-                      "%s data index %d using 1:2 with lines lw %d lc rgb "
-                      "'%s'",
-                      block == 0 ? "plot" : ", \\\n", block, predicted ? 4 : 10,
-                      plot_colours[groups[g].colour].light);
+        strbuf_printf(
+            &f->script,
+            "%s data index %d using 1:2:3:4 with vectors nohead lw %d lc "
+            "rgb '%s'",
+            block == 0 ? "plot" : ", \\\n", block, predicted ? 4 : 10,
+            plot_colours[groups[g].colour].light);
         block++;
     }
     strbuf_add(&f->script, "\n");
