@@ -40,6 +40,7 @@ static const char sheet[] =
     "th:first-child{text-align:left;padding-left:0;position:sticky;left:0;"
     "background:var(--paper)}\n"
     "tbody th{font-weight:600}\n"
+    "thead th:first-child{white-space:nowrap}\n"
     "td.words{text-align:left;white-space:normal;min-width:9rem}\n"
     "summary{cursor:pointer;color:var(--link);font-size:.9rem}\n"
     "dl.facts{display:grid;grid-template-columns:max-content 1fr;"

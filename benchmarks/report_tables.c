@@ -273,12 +273,13 @@ status report_add_traffic(const report_data *d, int model, strbuf *page)
             continue;
         }
         if (n++ == 0) {
-            strbuf_add(page,
-                       "<h3>Who sends how much to whom</h3>\n<p class="
-                       "\"small\">Counted by the sender, mean over all steps "
-                       "of the run; a sum over all ranks counts as a ring, to "
-                       "the next rank. Darker is more, within a table.</p>\n"
-                       "<div class=\"grid\">\n");
+            strbuf_add(
+                page,
+                "<h3>Who sends how much to whom</h3>\n<p class="
+                "\"small\">Counted by the sender, mean over all steps "
+                "of the run; a sum over all ranks counts as a ring, to "
+                "the next rank. Stronger colour is more, within a table.</p>\n"
+                "<div class=\"grid\">\n");
         }
         TRY(add_matrix(s, page));
     }
