@@ -53,8 +53,8 @@ const opt_command project_command = {
              "its time, memory, and where\nthe time goes. Nothing is "
              "trained.",
     .example = "weft calibrate -o host.json\n"
-               "weft project gpt-neo-125m --machine host.json --batch 1 "
-               "--seq 256 --device-memory 192MiB",
+               "weft project gpt-neo-125m --machine host.json --seq 256 "
+               "--plan dp2.tp2",
     .min_args = 1,
     .max_args = 1,
     OPT_ROWS(rows),
