@@ -255,7 +255,7 @@ bench: need
 	@$(MAKE) --no-print-directory bench-run
 
 .PHONY: bench-run
-bench-run: $(call exe,$(BENCH_SRC)) program
+bench-run: $(call exe,$(BENCH_SRC)) program $(KJV)
 	@for b in $(call exe,$(BENCH_SRC)); do echo "== $$b"; $$b || exit 1; done
 	@echo "== weft bench"; $(BUILD)/weft bench
 	@echo "== ranks"; $(BUILD)/weft bench --only ranks --rounds 3

@@ -87,9 +87,10 @@ void comm_send(comm *c, int to, int tag, const void *data, int64_t bytes);
 void comm_recv(comm *c, int from, int tag, void *data, int64_t bytes);
 
 /* Point to point in a step. Starts; finish with comm_req_wait. Borrows data
- * until then. At most COMM_REQS_MAX open at once per comm. A send first tells
- * the receiver that it has arrived (an empty message), so that the receiver
- * can tell bubble from transfer. tags 0..9999. */
+ * until then. At most COMM_REQS_MAX open at once per comm. Both ends tell each
+ * other that they have arrived (empty messages), so that both can tell bubble
+ * from transfer; a send is complete when its receive was posted. Tags are
+ * below COMM_TAGS; messages of one tag stay in order. */
 typedef struct comm_req comm_req;
 comm_req *comm_isend(comm *c, int to, int tag, const void *data, int64_t bytes);
 comm_req *comm_irecv(comm *c, int from, int tag, void *data, int64_t bytes);
@@ -132,5 +133,7 @@ int64_t comm_bytes_recv(const comm *c);
 void comm_message_max(comm *c, int64_t bytes);
 
 enum { COMM_REQS_MAX = 256 };
+
+enum { COMM_TAGS = 8000 };
 
 #endif

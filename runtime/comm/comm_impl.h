@@ -4,11 +4,12 @@
  *
  * Tags. Four ranges keep the kinds of message of one comm apart:
  *
- *       0.. 9999   data of comm_isend / comm_irecv
- *   10000..19999   the empty message that goes ahead of it ("arrived")
- *   20000..29999   comm_send / comm_recv
- *   30000          slices of comm_tree_allreduce
- *   30001          a gather that is too large for MPI's own
+ *       0.. 7999   data of comm_isend / comm_irecv
+ *    8000..15999   the empty message ahead of it: the sender has arrived
+ *   16000..23999   the same the other way: the receiver has
+ *   24000..31999   comm_send / comm_recv
+ *   32000          slices of comm_tree_allreduce
+ *   32001          a gather that is too large for MPI's own
  *
  * MPI guarantees tags up to 32767. Messages of one range between two ranks
  * stay in order, so a message cut in parts needs no numbering.
@@ -24,11 +25,11 @@
 #include "runtime/comm/comm.h"
 
 enum {
-    TAG_MAX = 9999,
-    TAG_ARRIVED = 10000,
-    TAG_BLOCKING = 20000,
-    TAG_TREE = 30000,
-    TAG_GATHER = 30001
+    TAG_SENDER = COMM_TAGS,
+    TAG_RECEIVER = 2 * COMM_TAGS,
+    TAG_BLOCKING = 3 * COMM_TAGS,
+    TAG_TREE = 4 * COMM_TAGS,
+    TAG_GATHER
 };
 
 enum {
@@ -44,7 +45,8 @@ enum {
 
 struct comm_req {
     comm *c;
-    MPI_Request req[1 + PARTS_MAX]; /* the arrived message, then the data */
+    /* From the partner that it has arrived, to it that we have, the data. */
+    MPI_Request req[2 + PARTS_MAX];
     int n;
     int done; /* req[0, done) are complete */
     int peer;

@@ -1,19 +1,20 @@
 /*
  * Messages between two ranks.
  *
- * A request of a step is two messages or more: the empty one that says that
- * the sender has arrived, and the data in parts. All are posted at once, so
- * that no order of waiting can deadlock. The empty message needs no buffer
- * at the receiver and goes out before any hand-shake about the data: a
- * receiver that has seen it waits for bytes and not for its partner.
+ * A request of a step is three messages or more: an empty one each way that
+ * says that this end has arrived, and the data in parts. All are posted at
+ * once, so that no order of waiting can deadlock. The empty messages need no
+ * buffer and go out before any hand-shake about the data: who has seen the
+ * partner's waits for bytes and not for the partner.
  *
  *   sender                            receiver
  *   ------                            --------
- *   comm_isend: arrived, data ---+    comm_irecv: posts both
- *                                |    comm_req_wait
- *                                |      | bubble
- *                                +----> + arrived
- *                                       | transfer
+ *   comm_isend: posts all --------+   comm_irecv: posts all
+ *   comm_req_wait             +---|-- arrived
+ *     | bubble                |   |   comm_req_wait
+ *     + arrived <-------------+   |     | bubble
+ *     | transfer                  +---> + arrived
+ *     + data                            | transfer
  *                                       + data
  */
 #include "runtime/base/clock.h"
@@ -28,7 +29,7 @@ static int part_at(const comm *c, int64_t bytes, int64_t at)
 static void check_args(const comm *c, int peer, int tag, int64_t bytes)
 {
     ASSERT(peer >= 0 && peer < c->size);
-    ASSERT(tag >= 0 && tag <= TAG_MAX);
+    ASSERT(tag >= 0 && tag < COMM_TAGS);
     ASSERT(bytes >= 0);
 }
 
@@ -125,7 +126,8 @@ comm_req *comm_isend(comm *c, int to, int tag, const void *data, int64_t bytes)
     check_args(c, to, tag, bytes);
     ASSERT(bytes <= PARTS_MAX * c->message_max);
     comm_req *r = req_acquire(c, to, false);
-    post_send(r, NULL, 0, TAG_ARRIVED + tag);
+    post_recv(r, NULL, 0, TAG_RECEIVER + tag);
+    post_send(r, NULL, 0, TAG_SENDER + tag);
     for (int64_t at = 0; at < bytes; at += c->message_max) {
         post_send(r, (const char *)data + at, part_at(c, bytes, at), tag);
     }
@@ -138,7 +140,8 @@ comm_req *comm_irecv(comm *c, int from, int tag, void *data, int64_t bytes)
     check_args(c, from, tag, bytes);
     ASSERT(bytes <= PARTS_MAX * c->message_max);
     comm_req *r = req_acquire(c, from, true);
-    post_recv(r, NULL, 0, TAG_ARRIVED + tag);
+    post_recv(r, NULL, 0, TAG_SENDER + tag);
+    post_send(r, NULL, 0, TAG_RECEIVER + tag);
     for (int64_t at = 0; at < bytes; at += c->message_max) {
         post_recv(r, (char *)data + at, part_at(c, bytes, at), tag);
     }
@@ -157,13 +160,11 @@ void comm_req_wait(comm_req *r, comm_wait_ns *wait)
 {
     ASSERT(r->open);
     int64_t start = wait != NULL ? clock_wall_ns() : 0;
-    if (r->is_recv) {
-        comm_impl_finish(r->c, r->req, 1, "receive", r->peer);
-        if (wait != NULL) {
-            int64_t arrived = clock_wall_ns();
-            wait->bubble += arrived - start;
-            start = arrived;
-        }
+    comm_impl_finish(r->c, r->req, 1, what_of(r), r->peer);
+    if (wait != NULL) {
+        int64_t arrived = clock_wall_ns();
+        wait->bubble += arrived - start;
+        start = arrived;
     }
     comm_impl_finish(r->c, r->req, r->n, what_of(r), r->peer);
     comm_impl_transferred(wait, start);

@@ -36,6 +36,7 @@ struct exec {
     atomic_int *done;
     comm_req **pending; /* started sends and receives                      */
     int open;           /* how many of them                                */
+    int32_t newest;     /* the last that was started                      */
     int64_t pipe_sent, pipe_recv; /* bytes of messages between stages     */
     int serial;
     bool forward_only;

@@ -311,19 +311,34 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
     const prog_view *v = view(e, o, 0);
     int rank = o->peer < 0 ? e->place->prev : e->place->next;
     int64_t bytes = v->rows * v->ld * (int64_t)sizeof(float);
+    /* More micro-batches than tags: order tells them apart. */
+    int tag = (int)(o->arg % COMM_TAGS);
     bound_requests(e, i); /* which has its time in the ledger already */
     int64_t t = clock_wall_ns();
     int64_t cpu = clock_cpu_thread_ns();
     note_start(e, i, t);
     e->open++;
+    e->newest = i;
     *(o->kind == OP_SEND ? &e->pipe_sent : &e->pipe_recv) += bytes;
-    e->pending[i] =
-        o->kind == OP_SEND
-            ? comm_isend(e->c.world, rank, (int)o->arg, at(e, v), bytes)
-            : comm_irecv(e->c.world, rank, (int)o->arg, at(e, v), bytes);
+    e->pending[i] = o->kind == OP_SEND
+                        ? comm_isend(e->c.world, rank, tag, at(e, v), bytes)
+                        : comm_irecv(e->c.world, rank, tag, at(e, v), bytes);
     int64_t took = clock_wall_ns() - t;
     e->ledger.comm += took;
     note_message(e, i, took, clock_cpu_thread_ns() - cpu);
+}
+
+/* Large messages move only while both ends are inside MPI, and a rank that
+ * computes is not: between operations it looks in. Without this pp2 of
+ * gpt-neo-125m, 8 micro-batches, spent a fifth of its time in messages. */
+static void move_messages(exec *e)
+{
+    int64_t t = clock_wall_ns();
+    while (e->pending[e->newest] == NULL) {
+        e->newest--; /* e->open: there is one */
+    }
+    (void)comm_req_test(e->pending[e->newest]);
+    e->ledger.comm += clock_wall_ns() - t;
 }
 
 /* A rank that cannot make its batch goes on with token 0, since the others
@@ -373,6 +388,9 @@ static status run_op(exec *e, int32_t i)
     }
     note_end(e, i, now, clock_cpu_thread_ns() - cpu);
     set_done(e, i);
+    if (e->open > 0) {
+        move_messages(e);
+    }
     return st;
 }
 

@@ -5,7 +5,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
 
-enum { INIT_ROWS_BYTES = 4 << 20, TAG_STATE = 9000 };
+enum { INIT_ROWS_BYTES = 4 << 20, TAG_STATE = 2 };
 
 /* Initial weights of a stored parameter, some rows at a time. */
 static status init_stored(train_state *t, int par, uint64_t seed)
