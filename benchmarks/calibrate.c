@@ -264,6 +264,7 @@ static void describe(machine *m)
     m->query_block = MATH_QUERY_BLOCK;
     m->serial_items = MATH_SERIAL_ITEMS;
     m->sum_floats = MATH_SUM_FLOATS;
+    m->async_messages = true; /* exec looks in between operations */
     m->overlap_store =
         1U << STREAM_LOAD | 1U << STREAM_DRAIN | 1U << STREAM_HOST;
     (void)snprintf(m->store_source, sizeof(m->store_source),

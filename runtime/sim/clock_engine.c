@@ -246,13 +246,18 @@ static void burn(clock_state *c, rank *r, int32_t i, double begin, double wait)
     result_of(c, r, i)->own += c->in->shared_cores ? cpu : wait;
 }
 
-/* Waiting for a receive: bubble until its sender was there. */
-static void book_receive(clock_state *c, rank *r, const engine *e,
+/* Waiting for a message: bubble until the partner was there. Where messages
+ * move only while their receiver waits, a sender cannot tell. */
+static void book_message(clock_state *c, rank *r, const engine *e,
                          double waited)
 {
     sim_ledger *l = ledger_of(c, r);
     const passage *g = passage_of(c, r, e->waits_for, e->step);
-    double bubble = g->sent - e->waits_since;
+    bool receive = r->p->ops[e->waits_for].kind == OP_RECV;
+    double there = receive                ? g->sent
+                   : c->m->async_messages ? g->wanted
+                                          : e->waits_since;
+    double bubble = there - e->waits_since;
     bubble = bubble < 0 ? 0 : bubble > waited ? waited : bubble;
     l->bubble += bubble;
     l->comm += waited - bubble;
@@ -275,9 +280,9 @@ static void book_wait(clock_state *c, rank *r, const engine *e)
     if (e != &r->eng[0]) {
         return;
     }
-    if (o->kind == OP_RECV) {
-        book_receive(c, r, e, waited);
-    } else if (o->kind == OP_SEND || o->group != GROUP_NONE) {
+    if (is_message(o)) {
+        book_message(c, r, e, waited);
+    } else if (o->group != GROUP_NONE) {
         l->comm += waited;
     } else if (o->stream == STREAM_HOST) {
         l->optimizer += waited;
