@@ -259,7 +259,8 @@ bench-run: $(call exe,$(BENCH_SRC)) program $(KJV)
 	@for b in $(call exe,$(BENCH_SRC)); do echo "== $$b"; $$b || exit 1; done
 	@echo "== weft bench"; $(BUILD)/weft bench
 	@echo "== ranks"; $(BUILD)/weft bench --only ranks --rounds 3
-	@echo "== reference"; $(BUILD)/weft bench --only reference
+	@echo "== reference"; $(BUILD)/weft bench --only reference \
+	    --layers 1 --seq 16
 
 lint:
 	@tests/deps.sh --lint
