@@ -17,11 +17,15 @@ typedef struct tally {
     int64_t n;
 } tally;
 
+static bool is_pipe(const char *name)
+{
+    return strncmp(name, "pp", 2) == 0;
+}
+
 /* Tokens a second, as if a pipeline had no bubble. */
 static double rate_of(const comparison_row *row)
 {
-    bool pipe = strncmp(row->name, "pp", 2) == 0;
-    return row->tokens_per_s / (pipe ? 1 - row->bubble_share : 1);
+    return row->tokens_per_s / (is_pipe(row->name) ? 1 - row->bubble_share : 1);
 }
 
 static status add_round(const comparison_row *rows, int64_t n, tally *all)
@@ -84,9 +88,8 @@ status figures_ranks(const char *path, int64_t rounds, compare_launch launch,
     (void)unlink(file);
     for (int i = 1; st == ST_OK && i < SETUPS_MAX && all[i].n > 0; i++) {
         char what[128];
-        bool pipe = strncmp(all[i].name, "pp", 2) == 0;
         (void)snprintf(what, sizeof(what), "%s%s against one rank", all[i].name,
-                       pipe ? ", bubble taken out," : "");
+                       is_pipe(all[i].name) ? ", bubble taken out," : "");
         ratio_line(out, what, ratio_of(all[i].v, all[i].n),
                    goal_of(all[i].name));
     }

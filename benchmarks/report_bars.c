@@ -189,6 +189,34 @@ static void bar_numbers(const char *caption, const bar_parts *parts,
     html_table_end(out);
 }
 
+/* What a drawing of bars says besides them. */
+typedef struct bar_drawing {
+    const bar_parts *parts;
+    const char *id, *title;
+    const char *axis; /* the unit; values are multiplied by scale          */
+    double scale;
+    const char *caption; /* of the table                                   */
+    report_cell (*show)(double);
+    const char *note;
+} bar_drawing;
+
+/* Draws n > 0 bars, whose empty parts are dropped, and their table. */
+static status end_bars(const report_data *d, int model, plotter *p,
+                       const bar_drawing *w, bar *bars, int n, strbuf *page)
+{
+    plot_figure f;
+    strbuf numbers = {0};
+    bar_parts parts = *w->parts;
+    drop_empty(&parts, bars, n);
+    report_figure_init(&f, model, w->id, w->title);
+    draw_bars(&f, &parts, bars, n, report_name_length(d, model), w->axis,
+              w->scale);
+    bar_numbers(w->caption, &parts, bars, n, w->show, &numbers);
+    status st = report_figure_end(&f, p, w->note, &numbers, false, page);
+    strbuf_fini(&numbers);
+    return st;
+}
+
 /* --- memory --------------------------------------------------------------- */
 
 const run_rank *report_fullest(const run_summary *r)
@@ -214,9 +242,7 @@ _Static_assert(BUF_CLASS_COUNT == 7 && BUF_WEIGHT == 0 && BUF_SCRATCH == 6,
 status report_draw_memory(const report_data *d, int model, plotter *p,
                           strbuf *page)
 {
-    plot_figure f;
     bar *bars = NULL;
-    bar_parts parts = memory_parts;
     int n = 0;
     double most = 0;
     double scale;
@@ -238,23 +264,21 @@ status report_draw_memory(const report_data *d, int model, plotter *p,
     }
     status st = ST_OK;
     if (n > 0) {
-        strbuf numbers = {0};
         char axis[40];
-        drop_empty(&parts, bars, n);
         (void)snprintf(axis, sizeof(axis), "%s a device",
                        unit_of(most, &scale));
-        report_figure_init(&f, model, "memory", "Memory of a device.");
-        draw_bars(&f, &parts, bars, n, report_name_length(d, model), axis,
-                  scale);
-        bar_numbers("Memory of the fullest device at its peak", &parts, bars, n,
-                    report_bytes, &numbers);
-        st = report_figure_end(
-            &f, p,
+        bar_drawing w = {
+            &memory_parts,
+            "memory",
+            "Memory of a device.",
+            axis,
+            scale,
+            "Memory of the fullest device at its peak",
+            report_bytes,
             "The fullest rank at its planned peak, by what lies there. What a "
             "store holds for a streamed model is not in it: see the next "
-            "drawing.",
-            &numbers, false, page);
-        strbuf_fini(&numbers);
+            "drawing."};
+        st = end_bars(d, model, p, &w, bars, n, page);
     }
     mem_free(bars);
     return st;
@@ -295,9 +319,7 @@ run_ledger report_step_ledger(const run_summary *r)
 status report_draw_ledger(const report_data *d, int model, plotter *p,
                           strbuf *page)
 {
-    plot_figure f;
     bar *bars = NULL;
-    bar_parts parts = ledger_parts;
     int n = 0;
     int shared = 0;
     int predicted = 0;
@@ -331,7 +353,6 @@ status report_draw_ledger(const report_data *d, int model, plotter *p,
     }
     status st = ST_OK;
     if (n > 0) {
-        strbuf numbers = {0};
         strbuf note = {0};
         char axis[60];
         strbuf_add(&note, "Wall time of a step, mean over ranks and over the "
@@ -345,17 +366,17 @@ status report_draw_ledger(const report_data *d, int model, plotter *p,
             strbuf_add(&note, " The thin bar below each is what the model of "
                               "the machine predicted.");
         }
-        drop_empty(&parts, bars, n);
         (void)snprintf(axis, sizeof(axis), "%s a step, wall time",
                        time_unit(most, &scale));
-        report_figure_init(&f, model, "ledger", "Where a step's time goes.");
-        draw_bars(&f, &parts, bars, n, report_name_length(d, model), axis,
-                  scale);
-        bar_numbers("Wall time of a step by account", &parts, bars, n,
-                    report_seconds, &numbers);
-        st =
-            report_figure_end(&f, p, strbuf_view(&note), &numbers, false, page);
-        strbuf_fini(&numbers);
+        bar_drawing w = {&ledger_parts,
+                         "ledger",
+                         "Where a step's time goes.",
+                         axis,
+                         scale,
+                         "Wall time of a step by account",
+                         report_seconds,
+                         strbuf_view(&note)};
+        st = end_bars(d, model, p, &w, bars, n, page);
         strbuf_fini(&note);
     }
     mem_free(bars);
@@ -372,9 +393,7 @@ static const bar_parts start_parts = {
 status report_draw_start(const report_data *d, int model, plotter *p,
                          strbuf *page)
 {
-    plot_figure f;
     bar *bars = NULL;
-    bar_parts parts = start_parts;
     int n = 0;
     double most = 0;
     double scale;
@@ -399,20 +418,17 @@ status report_draw_start(const report_data *d, int model, plotter *p,
     }
     status st = ST_OK;
     if (n > 0 && most > 0) {
-        strbuf numbers = {0};
-        char axis[40];
-        (void)snprintf(axis, sizeof(axis), "%s", time_unit(most, &scale));
-        drop_empty(&parts, bars, n);
-        report_figure_init(&f, model, "start", "Time to the first step.");
-        draw_bars(&f, &parts, bars, n, report_name_length(d, model), axis,
-                  scale);
-        bar_numbers("From launch to the end of the first step", &parts, bars, n,
-                    report_seconds, &numbers);
-        st = report_figure_end(&f, p,
-                               "From launch to the end of the first step, by "
-                               "part; wall time.",
-                               &numbers, false, page);
-        strbuf_fini(&numbers);
+        const char *axis = time_unit(most, &scale);
+        bar_drawing w = {&start_parts,
+                         "start",
+                         "Time to the first step.",
+                         axis,
+                         scale,
+                         "From launch to the end of the first step",
+                         report_seconds,
+                         "From launch to the end of the first step, by part; "
+                         "wall time."};
+        st = end_bars(d, model, p, &w, bars, n, page);
     }
     mem_free(bars);
     return st;

@@ -210,8 +210,7 @@ static void backward(stage *s, int mb)
     }
 }
 
-/* --- the order of a stage's micro-batches ----------------------------------
- */
+/* --- the order of a stage's micro-batches -------------------------------- */
 
 /* Turn i of 2 * nmb: as many forward as may be in flight, then a backward
  * before each. */
@@ -234,10 +233,15 @@ static turn turn_at(const stage *s, int i)
     return (turn){i - s->nmb, true};
 }
 
+static void set_phase(stage *s, turn t)
+{
+    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+}
+
 static void receive(stage *s, turn t)
 {
     gpt_set set = set_of(s, t.mb);
-    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+    set_phase(s, t);
     if (t.back && !s->last) {
         transfer(s, OP_RECV, 1, t.mb, s->dx[t.mb]);
     }
@@ -252,7 +256,7 @@ static void receive(stage *s, turn t)
 
 static void compute(stage *s, turn t)
 {
-    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+    set_phase(s, t);
     if (t.back) {
         backward(s, t.mb);
     } else {
@@ -262,7 +266,7 @@ static void compute(stage *s, turn t)
 
 static void send(stage *s, turn t)
 {
-    s->b.p->phase = t.back ? PHASE_BACKWARD : PHASE_FORWARD;
+    set_phase(s, t);
     if (t.back && !s->first) {
         transfer(s, OP_SEND, -1, t.mb, s->dx[t.mb]);
     }

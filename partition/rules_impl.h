@@ -19,8 +19,7 @@ static inline int64_t max64(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* --- shares (rules.c) ------------------------------------------------------
- */
+/* --- shares (rules.c) ---------------------------------------------------- */
 
 /* True if batch, tokens and leaves are numbers that can be shared out. */
 bool rules_job_has_leaves(const plan_job *job);
@@ -38,8 +37,7 @@ MUST_USE status rules_share_data(const plan_job *job, int data,
 bool rules_legal_pipe(const plan_job *job, int pipe);
 bool rules_legal_tensor(const plan_job *job, int tensor);
 
-/* --- memory (bound.c) ------------------------------------------------------
- */
+/* --- memory (bound.c) ---------------------------------------------------- */
 
 /* What a tensor rank holds, in floats. */
 typedef struct shard {
