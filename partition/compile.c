@@ -351,8 +351,9 @@ static void optimizer(stage *s)
         if (pass == 0) {
             prog_add(b->p, OP_CLIP, STREAM_HOST, -1);
             prog_last(b->p)->group = GROUP_WORLD;
-            if (s->last) { /* adds up its leaf sums */
+            if (s->last) { /* adds up its leaf sums, before the next */
                 prog_wait(b->p, b->p->nops - 1, s->loss_op, 0);
+                prog_wait(b->p, s->loss_op, b->p->nops - 1, 1);
             }
             prog_guard(b->p, TAIL_SOUND);
         }

@@ -42,18 +42,46 @@ static void optimizer(ws_source *s)
     }
 }
 
+/* The newest operation of a kind, of parameter par unless -1; or -1. */
+static int32_t last_of(const program *p, op_kind kind, int par)
+{
+    int32_t i = p->nops - 1;
+    while (i >= 0 &&
+           !(p->ops[i].kind == kind && (par < 0 || p->ops[i].param == par))) {
+        i--;
+    }
+    return i;
+}
+
+static void wait_before(program *p, int32_t from, int32_t op)
+{
+    if (op >= 0) {
+        prog_wait(p, from, op, 1);
+    }
+}
+
+/* What goes through the store, the list of rows, and the sums of the loss:
+ * the step before must be through with it. prog_finish keeps what does not
+ * follow from the rest. */
 static void add_next_step_waits(program *p)
 {
     for (int32_t i = 0; i < p->nops; i++) {
         const prog_op *o = &p->ops[i];
-        if (o->kind != OP_LOAD && o->kind != OP_LOAD_ROWS) {
-            continue;
-        }
-        for (int32_t u = p->nops - 1; u > i; u--) {
-            if (p->ops[u].kind == OP_UPDATE && p->ops[u].param == o->param) {
-                prog_wait(p, i, u, 1);
-                break;
-            }
+        switch ((op_kind)o->kind) {
+        case OP_LOAD:
+        case OP_LOAD_ROWS:
+        case OP_DRAIN:
+        case OP_DRAIN_ROWS:
+            wait_before(p, i, last_of(p, OP_UPDATE, o->param));
+            break;
+        case OP_BATCH:
+            wait_before(p, i, last_of(p, OP_DRAIN_ROWS, -1));
+            break;
+        case OP_LOSS:
+            wait_before(p, i, p->guard);
+            break;
+        default:
+            break;
         }
     }
 }

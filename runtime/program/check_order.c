@@ -20,6 +20,10 @@
  * For each stream a tree over all byte borders remembers the newest operation
  * that wrote, and the newest that touched, each byte. Asking for the newest
  * is enough: who is certain of it is certain of everything before it.
+ *
+ * Steps follow each other without a stop, so the order of two is checked, one
+ * after the other: operation i of the second is number nops + i. The forward
+ * part alone runs between steps, with nothing outstanding.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -369,21 +373,22 @@ static bool touch_of(const program *p, int32_t i, int32_t k, touch *out)
 typedef struct order {
     const program *p;
     check_run run;
+    int32_t steps;
     borders b;
     bool used[STREAM_COUNT];
     range_max wrote[STREAM_COUNT];   /* newest operation + 1 */
     range_max touched[STREAM_COUNT]; /* the same             */
     int32_t (*clock)[STREAM_COUNT];  /* by operation: newest known done */
     int32_t now[STREAM_COUNT][STREAM_COUNT]; /* by stream */
-} order;
+} order;                                     /* operations by number */
 
 static status order_init(order *x)
 {
     const program *p = x->p;
     int64_t most_touches = (int64_t)p->nviews + HIDDEN_MAX * (int64_t)p->nops;
     memset(x->now, -1, sizeof(x->now));
-    TRY(mem_alloc((size_t)p->nops + 1, sizeof(*x->clock), "check",
-                  (void **)&x->clock));
+    TRY(mem_alloc((size_t)p->nops * (size_t)x->steps + 1, sizeof(*x->clock),
+                  "check", (void **)&x->clock));
     TRY(MEM_NEW(&x->b.at, 2 * most_touches + 1, "check"));
     touch t;
     for (int32_t i = 0; i < p->nops; i++) {
@@ -416,22 +421,27 @@ static void order_fini(order *x)
     }
 }
 
-static status fail_race(const order *x, int32_t i, const touch *t, int32_t j)
+static status fail_race(const order *x, int32_t i, const touch *t,
+                        int32_t number)
 {
     const program *p = x->p;
+    int32_t j = number % p->nops;
+    bool before = number < p->nops &&
+                  x->now[p->ops[i].stream][p->ops[i].stream] >= p->nops;
     touch o;
     int32_t k = 0;
     while (touch_of(p, j, k, &o) && !(o.lo < t->hi && t->lo < o.hi &&
                                       ((o.mode | t->mode) & VIEW_W) != 0)) {
         k++;
     }
-    return FAIL(
-        ST_INTERNAL, "%s%s %s %s without waiting for %s, which %s %s",
-        x->run == RUN_FORWARD ? "forward part alone: " : "",
-        check_op_text(p, i).s, (t->mode & VIEW_W) != 0 ? "writes" : "reads",
-        t->what != NULL ? t->what : check_buf_text(p, t->buf).s,
-        check_op_text(p, j).s, (o.mode & VIEW_W) != 0 ? "writes" : "reads",
-        o.what != NULL ? o.what : check_buf_text(p, o.buf).s);
+    return FAIL(ST_INTERNAL, "%s%s %s %s without waiting for %s%s, which %s %s",
+                x->run == RUN_FORWARD ? "forward part alone: " : "",
+                check_op_text(p, i).s,
+                (t->mode & VIEW_W) != 0 ? "writes" : "reads",
+                t->what != NULL ? t->what : check_buf_text(p, t->buf).s,
+                check_op_text(p, j).s, before ? " of the step before" : "",
+                (o.mode & VIEW_W) != 0 ? "writes" : "reads",
+                o.what != NULL ? o.what : check_buf_text(p, o.buf).s);
 }
 
 static status check_touch(order *x, int32_t i, const touch *t)
@@ -453,50 +463,61 @@ static status check_touch(order *x, int32_t i, const touch *t)
     return ST_OK;
 }
 
-static void note_touch(order *x, int32_t i, const touch *t)
+static void note_touch(order *x, int32_t number, const touch *t)
 {
-    int self = x->p->ops[i].stream;
+    int self = x->p->ops[number % x->p->nops].stream;
     int64_t lo = slot_of(&x->b, t->lo);
     int64_t hi = slot_of(&x->b, t->hi);
-    range_raise(&x->touched[self], lo, hi, i + 1);
+    range_raise(&x->touched[self], lo, hi, number + 1);
     if ((t->mode & VIEW_W) != 0) {
-        range_raise(&x->wrote[self], lo, hi, i + 1);
+        range_raise(&x->wrote[self], lo, hi, number + 1);
     }
 }
 
-static status order_step(order *x, int32_t i)
+static status order_op(order *x, int32_t step, int32_t i)
 {
     const program *p = x->p;
     const prog_op *o = &p->ops[i];
+    int32_t number = step * p->nops + i;
     int32_t *now = x->now[o->stream];
     for (int32_t d = 0; d < o->deps; d++) {
         const prog_dep *dep = &p->dep[o->dep0 + d];
-        if (dep->distance == 0 && check_takes(&p->ops[dep->op], x->run)) {
+        int32_t of = step - dep->distance;
+        if (of >= 0 && check_takes(&p->ops[dep->op], x->run)) {
+            const int32_t *known = x->clock[of * p->nops + dep->op];
             for (int s = 0; s < STREAM_COUNT; s++) {
-                now[s] = most(now[s], x->clock[dep->op][s]);
+                now[s] = most(now[s], known[s]);
             }
         }
     }
-    now[o->stream] = i;
-    memcpy(x->clock[i], now, sizeof(x->clock[i]));
+    now[o->stream] = number;
+    memcpy(x->clock[number], now, sizeof(x->clock[number]));
     touch t;
     for (int32_t k = 0; touch_of(p, i, k, &t); k++) {
         TRY(check_touch(x, i, &t));
     }
     for (int32_t k = 0; touch_of(p, i, k, &t); k++) {
-        note_touch(x, i, &t);
+        note_touch(x, number, &t);
+    }
+    return ST_OK;
+}
+
+static status order_step(order *x, int32_t step)
+{
+    for (int32_t i = 0; i < x->p->nops; i++) {
+        if (check_takes(&x->p->ops[i], x->run)) {
+            TRY(order_op(x, step, i));
+        }
     }
     return ST_OK;
 }
 
 status check_order(const program *p, check_run run)
 {
-    order x = {.p = p, .run = run};
+    order x = {.p = p, .run = run, .steps = run == RUN_STEP ? 2 : 1};
     status st = order_init(&x);
-    for (int32_t i = 0; st == ST_OK && i < p->nops; i++) {
-        if (check_takes(&p->ops[i], run)) {
-            st = order_step(&x, i);
-        }
+    for (int32_t step = 0; st == ST_OK && step < x.steps; step++) {
+        st = order_step(&x, step);
     }
     order_fini(&x);
     return st;

@@ -14,6 +14,12 @@
  * leaves out all but the forward part, and may then need a second wait: for
  * the newest operation there that it runs.
  *
+ * Steps follow each other without a stop, so an operation also waits for
+ * operations of the step before (distance 1): by the same rules, with the
+ * clocks that streams have at the end of a step. Only those that come later
+ * in the program count; of what comes earlier, this step's turn has been
+ * waited for.
+ *
  *     load     L0 ---- L1 ---- L2            L2 lies where L0's panel was:
  *                \       \    /              it waits for C0, which read it;
  *     compute     C0 ---- C1 /               C1 waits for L1
@@ -37,11 +43,20 @@ typedef struct run {
     int32_t now[STREAM_COUNT][STREAM_COUNT]; /* per stream: the same       */
 } run;
 
+/* A step that follows another: what its streams know of the one before. */
+typedef struct follower {
+    int32_t (*clock)[STREAM_COUNT];
+    int32_t now[STREAM_COUNT][STREAM_COUNT];
+    int32_t last[STREAM_COUNT]; /* newest op there that has views          */
+    uint8_t *streams;           /* per buffer: who has touched it by now   */
+} follower;
+
 typedef struct planner {
     program *p;
     int32_t *placed; /* buffers by offset                                 */
     int32_t nplaced;
     run runs[RUNS];
+    follower next;
     int32_t *touch_head; /* per buffer: newest touch                       */
     struct touch {
         int32_t op, next;
@@ -50,7 +65,8 @@ typedef struct planner {
     } * touches;
     int32_t ntouches;
     uint8_t *touch_streams; /* per buffer: bit set of streams              */
-    int32_t *asked_head;    /* per op: waits that the compiler asked for   */
+    prog_dep *asked;        /* waits that the compiler asked for           */
+    int32_t *asked_head;    /* per op                                      */
     int32_t *asked_next;
 } planner;
 
@@ -202,11 +218,12 @@ static void clock_join(int32_t *into, const int32_t *from)
     }
 }
 
-/* Notes in newest[] the latest operation per stream of buffer b that
- * conflicts with bytes [lo, hi) touched in `mode` by stream `self`. */
+/* Notes in newest[] the latest operation per stream, later than `after`, that
+ * conflicts with bytes [lo, hi) of buffer b touched in `mode` by stream `self`.
+ */
 static void newest_conflicts(const planner *pl, const run *r, int32_t b,
                              int self, int64_t lo, int64_t hi, int mode,
-                             int32_t *newest)
+                             int32_t after, int32_t *newest)
 {
     if ((pl->touch_streams[b] & ~(1u << self)) == 0) {
         return;
@@ -215,6 +232,9 @@ static void newest_conflicts(const planner *pl, const run *r, int32_t b,
         const struct touch *x = &pl->touches[t];
         int s = pl->p->ops[x->op].stream;
         bool clash = ((mode | x->mode) & VIEW_W) != 0;
+        if (x->op <= after) {
+            break;
+        }
         if (s != self && clash && x->lo < hi && lo < x->hi &&
             x->op > newest[s] && takes(pl, r, x->op)) {
             newest[s] = x->op;
@@ -242,7 +262,7 @@ static void reuse_conflicts(const planner *pl, const run *r, int32_t b,
         }
         if (other != b && o->last < mine->first && share_bytes(o, mine)) {
             newest_conflicts(pl, r, other, self, INT64_MIN, INT64_MAX, VIEW_W,
-                             newest);
+                             -1, newest);
         }
     }
 }
@@ -284,14 +304,14 @@ static void find_newest(const planner *pl, const run *r, int32_t i,
     for (int32_t v = 0; v < o->views; v++) {
         const prog_view *w = &p->view[o->view0 + v];
         newest_conflicts(pl, r, w->buf, self, w->off, view_end(p, o, v),
-                         w->mode, newest);
+                         w->mode, -1, newest);
         if ((pl->touch_streams[w->buf] & (1u << self)) == 0 &&
             !p->bufs[w->buf].persistent) {
             reuse_conflicts(pl, r, w->buf, self, newest);
         }
     }
     for (int32_t d = pl->asked_head[i]; d >= 0; d = pl->asked_next[d]) {
-        const prog_dep *dep = &p->dep[d];
+        const prog_dep *dep = &pl->asked[d];
         int s = p->ops[dep->op].stream;
         if (dep->distance == 0 && dep->op > newest[s] &&
             takes(pl, r, dep->op)) {
@@ -300,15 +320,15 @@ static void find_newest(const planner *pl, const run *r, int32_t i,
     }
 }
 
-/* Adds a wait to the end of `out` unless operation i has it already. */
-static void add_wait(program *p, prog_dep dep, int32_t first, program *out)
+/* Adds a wait to the end unless operation i has it already. */
+static void add_wait(program *p, prog_dep dep, int32_t first)
 {
-    for (int32_t d = first; d < out->ndeps; d++) {
-        if (out->dep[d].op == dep.op && out->dep[d].distance == dep.distance) {
+    for (int32_t d = first; d < p->ndeps; d++) {
+        if (p->dep[d].op == dep.op) {
             return;
         }
     }
-    out->dep[out->ndeps++] = dep;
+    p->dep[p->ndeps++] = dep;
     p->ops[dep.op].awaited = 1;
 }
 
@@ -326,8 +346,7 @@ static int latest(const int32_t *newest, const int32_t *now)
 }
 
 /* Operation i's waits in this run, and what it knows to be done then. */
-static void wait_in_run(planner *pl, run *r, int32_t i, int32_t first,
-                        program *out)
+static void wait_in_run(planner *pl, run *r, int32_t i, int32_t first)
 {
     int self = pl->p->ops[i].stream;
     int32_t *now = r->now[self];
@@ -335,59 +354,178 @@ static void wait_in_run(planner *pl, run *r, int32_t i, int32_t first,
     find_newest(pl, r, i, newest);
     /* The latest first: it may have waited for the others. */
     for (int s = latest(newest, now); s >= 0; s = latest(newest, now)) {
-        add_wait(pl->p, (prog_dep){i, newest[s], 0}, first, out);
+        add_wait(pl->p, (prog_dep){i, newest[s], 0}, first);
         clock_join(now, r->clock[newest[s]]);
     }
     now[self] = i;
     memcpy(r->clock[i], now, sizeof(r->clock[i]));
 }
 
-/* All waits of operation i: those the compiler asked for, then derived ones.
- * Rewrites the operation's dependences at the end of `out`. */
-static void derive_waits(planner *pl, int32_t i, program *out)
+/* The waits of operation i in its step: those the compiler asked for, then
+ * derived ones. */
+static void derive_waits(planner *pl, int32_t i)
 {
     program *p = pl->p;
     prog_op *o = &p->ops[i];
-    int32_t first = out->ndeps;
-    for (int32_t d = pl->asked_head[i]; d >= 0; d = pl->asked_next[d]) {
-        if (p->dep[d].distance != 0) {
-            add_wait(p, p->dep[d], first, out);
-        }
-    }
+    int32_t first = p->ndeps;
     for (int k = 0; k < RUNS; k++) {
         if (takes(pl, &pl->runs[k], i)) {
-            wait_in_run(pl, &pl->runs[k], i, first, out);
+            wait_in_run(pl, &pl->runs[k], i, first);
         }
     }
     o->dep0 = first;
-    o->deps = out->ndeps - first;
+    o->deps = p->ndeps - first;
     for (int32_t v = 0; v < o->views; v++) {
         const prog_view *w = &p->view[o->view0 + v];
         note_touch(pl, i, w, w->off, view_end(p, o, v));
     }
 }
 
+/* --- waits on the step before --------------------------------------------- */
+
+/* Whoever will have these bytes later in a step, had them in the one before. */
+static void reuse_before(const planner *pl, int32_t b, int self, int32_t after,
+                         int32_t *newest)
+{
+    const prog_buf *mine = &pl->p->bufs[b];
+    for (int32_t i = 0; i < pl->nplaced; i++) {
+        int32_t other = pl->placed[i];
+        const prog_buf *o = &pl->p->bufs[other];
+        if (o->offset >= mine->offset + prog_buf_bytes(mine)) {
+            break;
+        }
+        if (o->first > mine->last && share_bytes(o, mine)) {
+            newest_conflicts(pl, &pl->runs[0], other, self, INT64_MIN,
+                             INT64_MAX, VIEW_W, after, newest);
+        }
+    }
+}
+
+/* The same for the step before: what comes later than i in the program. */
+static void find_before(planner *pl, int32_t i, int32_t newest[STREAM_COUNT])
+{
+    const program *p = pl->p;
+    const prog_op *o = &p->ops[i];
+    int self = o->stream;
+    for (int32_t v = 0; v < o->views; v++) {
+        const prog_view *w = &p->view[o->view0 + v];
+        newest_conflicts(pl, &pl->runs[0], w->buf, self, w->off,
+                         view_end(p, o, v), w->mode, i, newest);
+        if ((pl->next.streams[w->buf] & (1u << self)) == 0) {
+            reuse_before(pl, w->buf, self, i, newest);
+        }
+    }
+}
+
+/* True if the stream knows that no other touches anything any more. */
+static bool knows_all(const follower *f, int self)
+{
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        if (s != self && f->last[s] > f->now[self][s]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Waits of operation i on the step before, and what it knows of it then. */
+static void wait_before(planner *pl, int32_t i, prog_dep *out, int32_t *n)
+{
+    program *p = pl->p;
+    follower *f = &pl->next;
+    const prog_op *o = &p->ops[i];
+    int32_t *now = f->now[o->stream];
+    int32_t newest[STREAM_COUNT];
+    for (int32_t d = 0; d < o->deps; d++) {
+        clock_join(now, f->clock[p->dep[o->dep0 + d].op]);
+    }
+    memset(newest, -1, sizeof(newest));
+    for (int32_t d = pl->asked_head[i]; d >= 0; d = pl->asked_next[d]) {
+        const prog_dep *dep = &pl->asked[d];
+        int s = p->ops[dep->op].stream;
+        if (dep->distance == 1 && dep->op > newest[s]) {
+            newest[s] = dep->op;
+        }
+    }
+    if (!knows_all(f, o->stream)) {
+        find_before(pl, i, newest);
+    }
+    for (int s = latest(newest, now); s >= 0; s = latest(newest, now)) {
+        out[(*n)++] = (prog_dep){i, newest[s], 1};
+        p->ops[newest[s]].awaited = 1;
+        clock_join(now, pl->runs[0].clock[newest[s]]);
+    }
+    memcpy(f->clock[i], now, sizeof(f->clock[i]));
+    for (int32_t v = 0; v < o->views; v++) {
+        f->streams[p->view[o->view0 + v].buf] |= (uint8_t)(1u << o->stream);
+    }
+}
+
+/* Into one list: an operation's waits in its step, then those before. */
+static status merge_waits(program *p, const prog_dep *before, int32_t nbefore)
+{
+    prog_dep *all = NULL;
+    int32_t n = 0;
+    int32_t b = 0;
+    TRY(MEM_NEW(&all, p->ndeps + nbefore + 1, "plan"));
+    for (int32_t i = 0; i < p->nops; i++) {
+        prog_op *o = &p->ops[i];
+        memcpy(all + n, p->dep + o->dep0, sizeof(*all) * (size_t)o->deps);
+        o->dep0 = n;
+        n += o->deps;
+        for (; b < nbefore && before[b].from == i; b++) {
+            all[n++] = before[b];
+        }
+        o->deps = n - o->dep0;
+    }
+    mem_free(p->dep);
+    p->dep = all;
+    p->ndeps = n;
+    p->cap_deps = n + 1;
+    return ST_OK;
+}
+
+static status derive_before(planner *pl)
+{
+    program *p = pl->p;
+    follower *f = &pl->next;
+    prog_dep *before = NULL;
+    int32_t n = 0;
+    memcpy(f->now, pl->runs[0].now, sizeof(f->now));
+    memset(f->last, -1, sizeof(f->last));
+    for (int32_t i = 0; i < p->nops; i++) {
+        if (p->ops[i].views > 0) {
+            f->last[p->ops[i].stream] = i;
+        }
+    }
+    TRY(MEM_NEW(&before, (int64_t)p->nops * STREAM_COUNT + 1, "plan"));
+    for (int32_t i = 0; i < p->nops; i++) {
+        wait_before(pl, i, before, &n);
+    }
+    status st = merge_waits(p, before, n);
+    mem_free(before);
+    return st;
+}
+
 static status derive_all_waits(planner *pl)
 {
     program *p = pl->p;
-    program out = {0};
-    int64_t most = p->ndeps + (int64_t)p->nops * RUNS * STREAM_COUNT + 1;
-    TRY(MEM_NEW(&out.dep, most, "plan"));
+    int64_t most = (int64_t)p->nops * RUNS * STREAM_COUNT + 1;
+    TRY(MEM_NEW(&p->dep, most, "plan"));
     for (int32_t i = 0; i < p->nops; i++) {
-        derive_waits(pl, i, &out);
+        derive_waits(pl, i);
     }
-    mem_free(p->dep);
-    p->dep = out.dep;
-    p->ndeps = out.ndeps;
-    p->cap_deps = out.ndeps + 1;
-    return mem_resize((size_t)p->cap_deps, sizeof(prog_dep), "plan",
-                      (void **)&p->dep);
+    return derive_before(pl);
 }
 
 static status planner_init(planner *pl, program *p)
 {
     memset(pl, 0, sizeof(*pl));
     pl->p = p;
+    int32_t asked = p->ndeps;
+    pl->asked = p->dep;
+    p->dep = NULL;
+    p->ndeps = 0;
     size_t nb = (size_t)p->nbufs + 1;
     TRY(MEM_NEW(&pl->placed, nb, "plan"));
     TRY(MEM_NEW(&pl->touch_head, nb, "plan"));
@@ -400,13 +538,16 @@ static status planner_init(planner *pl, program *p)
         TRY(mem_alloc((size_t)p->nops + 1, sizeof(*r->clock), "plan",
                       (void **)&r->clock));
     }
+    TRY(mem_alloc((size_t)p->nops + 1, sizeof(*pl->next.clock), "plan",
+                  (void **)&pl->next.clock));
+    TRY(MEM_NEW(&pl->next.streams, nb, "plan"));
     TRY(MEM_NEW(&pl->asked_head, p->nops + 1, "plan"));
-    TRY(MEM_NEW(&pl->asked_next, p->ndeps + 1, "plan"));
+    TRY(MEM_NEW(&pl->asked_next, asked + 1, "plan"));
     memset(pl->touch_head, -1, nb * sizeof(*pl->touch_head));
     memset(pl->asked_head, -1, sizeof(int32_t) * ((size_t)p->nops + 1));
-    for (int32_t d = 0; d < p->ndeps; d++) {
-        pl->asked_next[d] = pl->asked_head[p->dep[d].from];
-        pl->asked_head[p->dep[d].from] = d;
+    for (int32_t d = 0; d < asked; d++) {
+        pl->asked_next[d] = pl->asked_head[pl->asked[d].from];
+        pl->asked_head[pl->asked[d].from] = d;
     }
     return ST_OK;
 }
@@ -420,6 +561,9 @@ static void planner_fini(planner *pl)
     for (int k = 0; k < RUNS; k++) {
         mem_free(pl->runs[k].clock);
     }
+    mem_free(pl->next.clock);
+    mem_free(pl->next.streams);
+    mem_free(pl->asked);
     mem_free(pl->asked_head);
     mem_free(pl->asked_next);
 }

@@ -97,19 +97,38 @@ static inline void expect_fail(const program *p, const char *part)
     expect(prog_check(p, 0), ST_INTERNAL, part);
 }
 
-/* Operation i waits for exactly these, in any order. */
-static inline void assert_waits(const program *p, int32_t i, int n,
-                                const int32_t *on)
+/* Operation i waits for exactly these of its step (distance 0) or of the step
+ * before (1), in any order. */
+static inline void assert_waits_at(const program *p, int distance, int32_t i,
+                                   int n, const int32_t *on)
 {
-    assert_int_equal(p->ops[i].deps, n);
+    const prog_op *o = &p->ops[i];
+    int have = 0;
+    for (int d = 0; d < o->deps; d++) {
+        have += p->dep[o->dep0 + d].distance == distance;
+    }
+    assert_int_equal(have, n);
     for (int k = 0; k < n; k++) {
         bool found = false;
-        for (int d = 0; d < n; d++) {
-            found = found || p->dep[p->ops[i].dep0 + d].op == on[k];
+        for (int d = 0; d < o->deps; d++) {
+            const prog_dep *dep = &p->dep[o->dep0 + d];
+            found = found || (dep->distance == distance && dep->op == on[k]);
         }
         assert_true(found);
         assert_int_equal(p->ops[on[k]].awaited, 1);
     }
+}
+
+static inline void assert_waits(const program *p, int32_t i, int n,
+                                const int32_t *on)
+{
+    assert_waits_at(p, 0, i, n, on);
+}
+
+static inline void assert_waits_before(const program *p, int32_t i, int n,
+                                       const int32_t *on)
+{
+    assert_waits_at(p, 1, i, n, on);
 }
 
 /* x = load; y = act(x), by the right waits. */

@@ -159,6 +159,12 @@ static void test_reuse_waits(void **state)
     assert_waits(&p, ops[5], 1, (const int32_t[]){ops[1]});
     assert_waits(&p, ops[2], 1, (const int32_t[]){ops[4]});
     assert_waits(&p, ops[3], 1, (const int32_t[]){ops[5]});
+    /* The next step's panels lie where this step's last two do. */
+    assert_waits_before(&p, 1, 1, (const int32_t[]){ops[2]});
+    assert_waits_before(&p, 2, 1, (const int32_t[]){ops[3]});
+    for (int i = 0; i < 6; i++) {
+        assert_waits_before(&p, ops[i], 0, NULL);
+    }
     prog_fini(&p);
 }
 
@@ -199,13 +205,39 @@ static void test_no_double_waits(void **state)
     use(&p, x, 0, N, VIEW_R);
     use(&p, y, 0, N, VIEW_R);
     prog_wait(&p, z, 0, 0); /* known already */
-    prog_wait(&p, z, 1, 1); /* of the step before: kept */
+    prog_wait(&p, z, 1, 1); /* of the step before: known, too */
     finish_ok(&p);
-    assert_int_equal(p.ops[z].deps, 2);
-    for (int d = 0; d < 2; d++) {
-        assert_int_equal(p.dep[p.ops[z].dep0 + d].op, 1);
-    }
     assert_waits(&p, 1, 1, (const int32_t[]){0});
+    assert_waits(&p, z, 1, (const int32_t[]){1});
+    /* The next step's first, which comes after z, has the rest known. */
+    assert_waits_before(&p, 0, 1, (const int32_t[]){z});
+    assert_waits_before(&p, 1, 0, NULL);
+    assert_waits_before(&p, z, 0, NULL);
+    prog_fini(&p);
+}
+
+/* Weights that an update writes on another stream; x lies where y will. */
+static void test_waits_before(void **state)
+{
+    (void)state;
+    program p;
+    prog_init(&p);
+    int32_t w[2];
+    for (int i = 0; i < 2; i++) {
+        w[i] = prog_buffer(&p, "w", BUF_WEIGHT, -1, N, true);
+    }
+    int32_t y = new_buf(&p, "y", N);
+    map(&p, STREAM_COMPUTE, w[0], -1); /* 0, 1: read what 3, 4 wrote */
+    map(&p, STREAM_COMPUTE, w[1], -1);
+    map(&p, STREAM_COMPUTE, -1, y); /* 2 */
+    map(&p, STREAM_HOST, y, w[0]);  /* 3 waits for 2 */
+    map(&p, STREAM_HOST, y, w[1]);  /* 4 */
+    finish_ok(&p);
+    assert_waits(&p, 3, 1, (const int32_t[]){2});
+    assert_waits_before(&p, 0, 1, (const int32_t[]){3});
+    assert_waits_before(&p, 1, 1, (const int32_t[]){4});
+    assert_waits_before(&p, 2, 0, NULL); /* 1 has waited for all of it */
+    assert_waits_before(&p, 3, 0, NULL);
     prog_fini(&p);
 }
 
@@ -265,6 +297,7 @@ static void streamed(program *p)
     prog_last(p)->param = 3;
     prog_last(p)->arg = 'N';
     prog_wait(p, p->nops - 1, p->nops - 2, 0);
+    prog_wait(p, p->nops - 2, p->nops - 1, 1);
 }
 
 static void test_prefetch(void **state)
@@ -287,8 +320,9 @@ static void test_prefetch(void **state)
         prog_prefetch(&p, cases[i].window, cases[i].window);
         finish_ok(&p);
         assert_sequence(&p, cases[i].want);
-        /* The wait that was asked for went along. */
+        /* The waits that were asked for went along. */
         assert_waits(&p, 12, 1, (const int32_t[]){11});
+        assert_waits_before(&p, 11, 1, (const int32_t[]){12});
         prog_fini(&p);
     }
 }
@@ -448,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_reuse_waits),
         cmocka_unit_test(test_no_waits),
         cmocka_unit_test(test_no_double_waits),
+        cmocka_unit_test(test_waits_before),
         cmocka_unit_test(test_forward_waits),
         cmocka_unit_test(test_prefetch),
         cmocka_unit_test(test_prefetch_memory),

@@ -431,11 +431,21 @@ typedef struct step {
     int32_t loss, drain, norm, clip, update;
 } step;
 
-static void make_step(step *s, bool wait_drain, bool wait_loss, bool load_late)
+/* What a step is made without. */
+typedef enum flaw {
+    SOUND,
+    NO_DRAIN_WAIT,
+    NO_LOSS_WAIT,
+    LATE_LOAD,
+    NO_UPDATE_BEFORE
+} flaw;
+
+static void make_step(step *s, flaw without)
 {
     program *p = &s->p;
     prog_init(p);
     int32_t w = load(p, 0);
+    int32_t first = p->nops - 1;
     int32_t g = new_buf(p, "g", N);
     s->loss = op(p, OP_LOSS, STREAM_COMPUTE);
     use(p, w, 0, N, VIEW_R);
@@ -443,7 +453,7 @@ static void make_step(step *s, bool wait_drain, bool wait_loss, bool load_late)
     map(p, STREAM_COMPUTE, w, g);
     s->drain = drain(p, 0, g);
     p->phase = PHASE_UPDATE;
-    if (load_late) {
+    if (without == LATE_LOAD) {
         load(p, 0);
     }
     s->norm = op(p, OP_GRAD_NORM, STREAM_HOST);
@@ -451,40 +461,50 @@ static void make_step(step *s, bool wait_drain, bool wait_loss, bool load_late)
     s->clip = op(p, OP_CLIP, STREAM_HOST);
     s->update = op(p, OP_UPDATE, STREAM_HOST);
     prog_last(p)->param = 0;
-    if (wait_drain) {
+    if (without != NO_DRAIN_WAIT) {
         prog_wait(p, s->norm, s->drain, 0);
     }
-    if (wait_loss) {
+    if (without != NO_LOSS_WAIT) {
         prog_wait(p, s->clip, s->loss, 0);
     }
+    if (without != NO_UPDATE_BEFORE) {
+        prog_wait(p, first, s->update, 1);
+    }
     finish(p);
+}
+
+static void expect_flaw(flaw without, const char *part)
+{
+    step s;
+    make_step(&s, without);
+    expect_fail(&s.p, part);
+    prog_fini(&s.p);
 }
 
 static void test_check_store_order(void **state)
 {
     (void)state;
     step s;
-    make_step(&s, true, true, false);
+    make_step(&s, SOUND);
     assert_int_equal(prog_check(&s.p, 0), ST_OK);
     assert_waits(&s.p, s.norm, 1, &s.drain);
     prog_fini(&s.p);
-    make_step(&s, false, true, false);
-    expect_fail(&s.p, "(grad_norm on host) reads the gradient in the store "
-                      "without waiting for operation 3 (drain on drain), "
-                      "which writes the gradient in the store");
-    prog_fini(&s.p);
-    make_step(&s, true, false, false);
-    expect_fail(&s.p, "forward part alone: operation 5 (clip on host) writes "
-                      "the sums of the loss without waiting for operation 1 "
-                      "(loss on compute)");
-    prog_fini(&s.p);
-    make_step(&s, true, true, true);
-    expect_fail(&s.p, "(update on host) writes the weights in the store "
-                      "without waiting for operation 4 (load on load)");
-    prog_fini(&s.p);
+    expect_flaw(NO_DRAIN_WAIT,
+                "(grad_norm on host) reads the gradient in the store without "
+                "waiting for operation 3 (drain on drain), which writes the "
+                "gradient in the store");
+    expect_flaw(NO_LOSS_WAIT,
+                "forward part alone: operation 5 (clip on host) writes the "
+                "sums of the loss without waiting for operation 1 (loss on "
+                "compute)");
+    expect_flaw(LATE_LOAD, "(update on host) writes the weights in the store "
+                           "without waiting for operation 4 (load on load)");
+    expect_flaw(NO_UPDATE_BEFORE,
+                "operation 0 (load on load) reads the weights in the store "
+                "without waiting for operation 6 (update on host) of the step "
+                "before, which writes the weights in the store");
 }
 
-/* Rows of the batch: who loads them needs the list that batch makes. */
 static void test_check_rows_order(void **state)
 {
     (void)state;
@@ -498,11 +518,17 @@ static void test_check_rows_order(void **state)
     prog_last(&p)->param = 0;
     use(&p, table, 0, N, VIEW_W);
     prog_wait(&p, l, b, 0);
+    prog_wait(&p, b, l, 1);
     map(&p, STREAM_COMPUTE, ids, -1); /* so that they do not share bytes */
     finish_ok(&p);
+    int32_t deps = p.ops[l].deps;
     p.ops[l].deps = 0;
     expect_fail(&p, "reads the batch's list of rows without waiting for "
                     "operation 0 (batch on compute)");
+    p.ops[l].deps = deps;
+    p.ops[b].deps = 0;
+    expect_fail(&p, "writes the batch's list of rows without waiting for "
+                    "operation 1 (load_rows on load) of the step before");
     prog_fini(&p);
 }
 
