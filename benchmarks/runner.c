@@ -58,6 +58,7 @@ status runner_step(runner *r, double *seconds)
                       .grad_clip = 1,
                       .adam_step = r->step + 1};
     TRY(exec_step(r->e, r->step, &s, &r->last));
+    TRY(exec_settle(r->e, &r->last.ledger)); /* others take turns */
     r->step++;
     *seconds = (double)r->last.ledger.wall * 1e-9;
     return ST_OK;

@@ -11,7 +11,14 @@
  *
  * Order of a step: begin; loads and drains; norms; updates; end. A drain
  * replaces the rows' gradient; drain_rows adds to it. Rows of a parameter
- * that nothing is drained to have gradient 0 (embeddings, positions).
+ * that nothing is drained to have gradient 0 (embeddings, positions). A step
+ * that is not to change anything (it failed, or its norm is not finite) is
+ * dropped before its first update.
+ *
+ * Steps overlap: once all norms of a step are taken, the next may begin while
+ * updates are still to come. Then a parameter's loads, drains and norm of the
+ * next step come after its update of this one, and this one's end before the
+ * next one's first update.
  *
  * Errors: a status with the store's name and what failed. Local.
  */
@@ -49,6 +56,8 @@ typedef struct store_ops {
     status (*norm)(store *, int par, double *rows);
     status (*update)(store *, int par, const store_update *);
     status (*end)(store *, int64_t step);
+    /* Instead of updates and end: nothing changes. */
+    status (*drop)(store *, int64_t step);
     /* Between steps: state of rows, for initial weights, checkpoints. */
     status (*read)(store *, int par, store_state, int64_t row0, int64_t rows,
                    float *to);

@@ -5,17 +5,19 @@
  *
  *            begin          norm of the last      end
  *   between ------> drains ----------------> updates ----> between
- *    steps          norms                                   steps
- *   read, write     loads anywhere; of a parameter until its update
+ *    steps          norms      |                            steps
+ *   read, write     loads      | begin of the next: this one's updates are
+ *                              | its tail; of what they have updated there are
+ *                              v loads, drains and norms of the next
  *
- * Loads are fine between steps too: validation does that. A step that failed
- * before its first update has changed nothing, and may be left by beginning
- * another.
+ * Loads are fine between steps too: validation does that. Of a parameter none
+ * come between its update and the begin of the next step.
  *
  * Every row of weights has a checksum. It is taken when rows are written, and
- * anew from the inner store when a step ends: a whole read a step, the price
- * of checking. Load, drain and host threads call at the same time; one lock
- * guards what they share here, and is not held during the inner calls.
+ * anew from the inner store after each update: a whole read a step, the price
+ * of checking. Load, drain and host threads and who begins steps call at the
+ * same time; one lock guards what they share here, and is not held during the
+ * inner calls.
  */
 #include <pthread.h>
 #include <string.h>
@@ -31,7 +33,10 @@ typedef struct check_param {
     int64_t *load_id;  /* stamp of the last load_rows that named a row */
     int64_t *drain_id; /* the same of drain_rows                       */
     bool added;        /* drain_rows came in this step                 */
-    bool normed, updated;
+    bool normed;
+    /* In the tail, if there is one, else in this step: an update has come,
+     * and is through.                                                 */
+    bool updating, updated;
     int loading, draining; /* calls under way                          */
 } check_param;
 
@@ -42,9 +47,9 @@ typedef struct check_store {
     int n;
     float *rows; /* one parameter, for checksums after a step */
     pthread_mutex_t lock;
-    bool in_step;
-    int64_t step;
-    int normed, updated;
+    bool in_step, in_tail; /* a step runs; and the one before has updates */
+    int64_t step, tail_step;
+    int normed;
     int64_t load_stamp, drain_stamp;
 } check_store;
 
@@ -94,9 +99,19 @@ static status check_in_step(const check_store *c, const char *call, int par,
     return ST_OK;
 }
 
+/* A parameter's turn in this step comes after its update of the one before. */
+static status check_turn(const check_store *c, const char *call, int par)
+{
+    REQUIRE(!c->in_tail || c->list[par].updated, ST_INTERNAL,
+            "store %s: parameter %d is not updated in step %lld yet", call, par,
+            (long long)c->tail_step);
+    return ST_OK;
+}
+
 static status check_drain(check_store *c, const char *call, int par)
 {
     TRY(check_in_step(c, call, par, true));
+    TRY(check_turn(c, call, par));
     REQUIRE(!c->list[par].normed, ST_INTERNAL,
             "store %s: gradient rows of parameter %d come after its norm of "
             "step %lld",
@@ -132,50 +147,67 @@ static status compare_rows(const check_store *c, const char *call, int par,
 }
 
 /* Takes the checksums of what the inner store holds now. */
-static status sum_all(check_store *c)
+static status sum_rows(check_store *c, int par)
 {
-    for (int par = 0; par < c->n; par++) {
-        check_param *p = &c->list[par];
-        TRY(c->inner->ops->read(c->inner, par, STORE_WEIGHT, 0, p->shape.rows,
-                                c->rows));
-        for (int64_t r = 0; r < p->shape.rows; r++) {
-            p->sum[r] = sum_row(p, c->rows + r * p->shape.cols);
-        }
+    check_param *p = &c->list[par];
+    TRY(c->inner->ops->read(c->inner, par, STORE_WEIGHT, 0, p->shape.rows,
+                            c->rows));
+    for (int64_t r = 0; r < p->shape.rows; r++) {
+        p->sum[r] = sum_row(p, c->rows + r * p->shape.cols);
     }
     return ST_OK;
 }
 
 /* --- calls ---------------------------------------------------------------- */
 
-static status check_begin(store *s, int64_t step)
+static status admit_begin(check_store *c, int64_t step)
 {
-    check_store *c = self(s);
-    REQUIRE(!c->in_step || c->updated == 0, ST_INTERNAL,
-            "store begin: step %lld, but step %lld has updated %d of %d "
-            "parameters and not ended",
-            (long long)step, (long long)c->step, c->updated, c->n);
+    REQUIRE(!c->in_tail && (!c->in_step || c->normed == c->n), ST_INTERNAL,
+            "store begin: step %lld, but step %lld has taken %d of %d norms, "
+            "was not dropped, and step %lld has not ended",
+            (long long)step, (long long)c->step, c->normed, c->n,
+            (long long)(c->in_tail ? c->tail_step : c->step));
+    c->in_tail = c->in_step;
+    c->tail_step = c->step;
     for (int i = 0; i < c->n; i++) {
         check_param *p = &c->list[i];
         memset(p->drained, 0, (size_t)p->shape.rows);
-        p->added = p->normed = p->updated = false;
+        p->added = p->normed = false;
     }
-    c->normed = c->updated = 0;
+    c->normed = 0;
     c->in_step = true;
     c->step = step;
+    return ST_OK;
+}
+
+static status check_begin(store *s, int64_t step)
+{
+    check_store *c = self(s);
+    pthread_mutex_lock(&c->lock);
+    status st = admit_begin(c, step);
+    pthread_mutex_unlock(&c->lock);
+    TRY(st);
     return c->inner->ops->begin(c->inner, step);
+}
+
+static status admit_load(check_store *c, const char *call, int par)
+{
+    check_param *p = &c->list[par];
+    TRY(check_turn(c, call, par));
+    REQUIRE(c->in_tail || !p->updating, ST_INTERNAL,
+            "store %s: parameter %d was updated in this step already", call,
+            par);
+    p->loading++;
+    return ST_OK;
 }
 
 /* Enters a load; an update that comes before it is through is an error. */
 static status begin_load(check_store *c, const char *call, int par)
 {
     pthread_mutex_lock(&c->lock);
-    bool late = c->in_step && c->list[par].updated;
-    c->list[par].loading += !late;
+    status st = admit_load(c, call, par);
     pthread_mutex_unlock(&c->lock);
-    REQUIRE(!late, ST_INTERNAL,
-            "store %s: parameter %d was updated in this step already", call,
-            par);
-    return ST_OK;
+    return st;
 }
 
 /* Leaves a call that was entered. */
@@ -274,6 +306,9 @@ static status admit_norm(check_store *c, int par)
 {
     check_param *p = &c->list[par];
     TRY(check_in_step(c, "norm", par, true));
+    TRY(check_turn(c, "norm", par));
+    REQUIRE(p->draining == 0, ST_INTERNAL,
+            "store norm: parameter %d, of which a drain is under way", par);
     REQUIRE(!p->normed, ST_INTERNAL,
             "store norm: parameter %d comes twice in step %lld", par,
             (long long)c->step);
@@ -293,19 +328,26 @@ static status check_norm(store *s, int par, double *rows)
     return c->inner->ops->norm(c->inner, par, rows);
 }
 
+/* The step whose updates may come now. */
+static int64_t updating_step(const check_store *c)
+{
+    return c->in_tail ? c->tail_step : c->step;
+}
+
 static status admit_update(check_store *c, int par)
 {
     check_param *p = &c->list[par];
     TRY(check_in_step(c, "update", par, true));
-    REQUIRE(c->normed == c->n, ST_INTERNAL,
+    REQUIRE(c->in_tail || c->normed == c->n, ST_INTERNAL,
             "store update: parameter %d, but only %d of %d parameters have "
             "had their norm in step %lld",
             par, c->normed, c->n, (long long)c->step);
-    REQUIRE(!p->updated, ST_INTERNAL,
+    REQUIRE(!p->updating, ST_INTERNAL,
             "store update: parameter %d comes twice in step %lld", par,
-            (long long)c->step);
-    p->updated = true;
-    c->updated++;
+            (long long)updating_step(c));
+    REQUIRE(p->loading == 0, ST_INTERNAL,
+            "store update: parameter %d, of which a load is under way", par);
+    p->updating = true;
     return ST_OK;
 }
 
@@ -317,24 +359,66 @@ static status check_update(store *s, int par, const store_update *u)
     status st = admit_update(c, par);
     pthread_mutex_unlock(&c->lock);
     TRY(st);
-    return c->inner->ops->update(c->inner, par, u);
+    TRY(c->inner->ops->update(c->inner, par, u));
+    TRY(sum_rows(c, par));
+    pthread_mutex_lock(&c->lock);
+    c->list[par].updated = true;
+    pthread_mutex_unlock(&c->lock);
+    return ST_OK;
 }
 
-static status check_end(store *s, int64_t step)
+static status admit_end(check_store *c, int64_t step)
 {
-    check_store *c = self(s);
-    REQUIRE(c->in_step && c->step == step, ST_INTERNAL,
+    REQUIRE(c->in_step && updating_step(c) == step, ST_INTERNAL,
             "store end: step %lld, but %s %lld", (long long)step,
             c->in_step ? "the running step is" : "no step runs, the last was",
-            (long long)c->step);
+            (long long)updating_step(c));
     for (int i = 0; i < c->n; i++) {
         REQUIRE(c->list[i].updated, ST_INTERNAL,
                 "store end: step %lld has not updated parameter %d",
                 (long long)step, i);
     }
-    TRY(c->inner->ops->end(c->inner, step));
+    for (int i = 0; i < c->n; i++) {
+        c->list[i].updating = c->list[i].updated = false;
+    }
+    c->in_step = c->in_tail;
+    c->in_tail = false;
+    return ST_OK;
+}
+
+static status check_end(store *s, int64_t step)
+{
+    check_store *c = self(s);
+    pthread_mutex_lock(&c->lock);
+    status st = admit_end(c, step);
+    pthread_mutex_unlock(&c->lock);
+    TRY(st);
+    return c->inner->ops->end(c->inner, step);
+}
+
+static status admit_drop(check_store *c, int64_t step)
+{
+    REQUIRE(c->in_step && !c->in_tail && c->step == step, ST_INTERNAL,
+            "store drop: step %lld, but %s %lld", (long long)step,
+            c->in_step ? "the running step is" : "no step runs, the last was",
+            (long long)updating_step(c));
+    for (int i = 0; i < c->n; i++) {
+        REQUIRE(!c->list[i].updating, ST_INTERNAL,
+                "store drop: step %lld has updated parameter %d",
+                (long long)step, i);
+    }
     c->in_step = false;
-    return sum_all(c);
+    return ST_OK;
+}
+
+static status check_drop(store *s, int64_t step)
+{
+    check_store *c = self(s);
+    pthread_mutex_lock(&c->lock);
+    status st = admit_drop(c, step);
+    pthread_mutex_unlock(&c->lock);
+    TRY(st);
+    return c->inner->ops->drop(c->inner, step);
 }
 
 static status check_state(const check_store *c, const char *call, int par,
@@ -406,6 +490,7 @@ static const store_ops check_ops = {
     .norm = check_norm,
     .update = check_update,
     .end = check_end,
+    .drop = check_drop,
     .read = check_read,
     .write = check_write,
     .bytes = check_bytes,
@@ -439,8 +524,8 @@ status store_check_create(store *inner, const store_param *params, int n,
     c->inner = inner;
     pthread_mutex_init(&c->lock, NULL);
     status st = make_lists(c, params, n);
-    if (st == ST_OK) {
-        st = sum_all(c);
+    for (int i = 0; st == ST_OK && i < n; i++) {
+        st = sum_rows(c, i);
     }
     if (st != ST_OK) {
         free_own(c);

@@ -107,6 +107,7 @@ static const store_ops null_ops = {
     .norm = null_norm,
     .update = null_update,
     .end = null_step,
+    .drop = null_step,
     .read = null_read,
     .write = null_write,
     .bytes = null_bytes,

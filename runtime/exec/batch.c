@@ -22,14 +22,14 @@ static void make_slots(exec *e, const int32_t *ids, int64_t n, int32_t *slots)
     }
 }
 
-status exec_make_batch(exec *e, const prog_op *o)
+status exec_make_batch(exec *e, const flight *f, const prog_op *o)
 {
     const gpt_shape *sh = &e->c.sh;
     int64_t n = sh->seqs * sh->T;
     int32_t *ids = (int32_t *)at(e, view(e, o, 0));
     int32_t *targets = (int32_t *)at(e, view(e, o, 1));
     int32_t *pos = (int32_t *)at(e, view(e, o, 2));
-    TRY(e->c.batch(e->c.batch_self, e->step, sh->seq_first, sh->seqs, ids,
+    TRY(e->c.batch(e->c.batch_self, f->step, sh->seq_first, sh->seqs, ids,
                    targets));
     for (int64_t i = 0; i < n; i++) {
         pos[i] = (int32_t)(i % sh->T);

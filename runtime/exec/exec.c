@@ -1,5 +1,6 @@
 #include "runtime/exec/exec.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
@@ -19,7 +20,9 @@ static status alloc_arrays(exec *e)
     TRY(mem_alloc((size_t)p->nops, sizeof(*e->done), "exec",
                   (void **)&e->done));
     TRY(MEM_NEW(&e->pending, p->nops, "exec"));
-    TRY(MEM_NEW(&e->trace, p->nops, "exec"));
+    for (int k = 0; k < FLIGHTS; k++) {
+        TRY(MEM_NEW(&e->flights[k].trace, p->nops, "exec"));
+    }
     TRY(MEM_NEW(&e->slots, e->nslots, "exec"));
     TRY(MEM_NEW(&e->row_sums, rows, "exec"));
     TRY(MEM_NEW(&e->seen, e->c.a->V, "exec"));
@@ -109,7 +112,9 @@ void exec_destroy(exec *e)
     arena_fini(&e->mem);
     mem_free((void *)e->done);
     mem_free(e->pending);
-    mem_free(e->trace);
+    for (int k = 0; k < FLIGHTS; k++) {
+        mem_free(e->flights[k].trace);
+    }
     mem_free(e->slots);
     mem_free(e->row_sums);
     mem_free(e->seen);
@@ -120,24 +125,36 @@ void exec_destroy(exec *e)
     mem_free(e);
 }
 
+/* A step that has changed nothing, whatever the reason, is over. */
+static status drop(exec *e, int64_t step)
+{
+    store *s = e->c.store;
+    return s != NULL ? s->ops->drop(s, step) : ST_OK;
+}
+
 status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
 {
     e->forward_only = false;
-    e->step = step;
-    e->scalars = *s;
+    e->traced = e->serial + 1;
     store *st = e->c.store;
     if (st != NULL) {
         TRY(st->ops->begin(st, step));
     }
-    TRY(exec_run(e));
-    bool broken = atomic_load(&e->tail) == TAIL_BROKEN;
+    status ran = exec_run(e, step, s);
+    if (ran != ST_OK) {
+        char text[STATUS_TEXT_MAX];
+        (void)snprintf(text, sizeof(text), "%s", status_text());
+        (void)drop(e, step); /* the store's part of the same failure */
+        return status_set(ran, text);
+    }
+    bool broken = atomic_load(&exec_flight(e)->tail) == TAIL_BROKEN;
+    if (broken) {
+        TRY(drop(e, step));
+    }
     REQUIRE(!broken || s->skip_broken, ST_NUMERIC,
             "step %lld: loss %g, gradient norm %g; no weight was changed; "
             "lower --lr or look at the data",
             (long long)step, e->loss, e->grad_norm);
-    if (st != NULL && !broken) {
-        TRY(st->ops->end(st, step));
-    }
     *out = (exec_result){.skipped = broken,
                          .loss = e->loss,
                          .grad_norm = e->grad_norm,
@@ -147,9 +164,9 @@ status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
 
 status exec_evaluate(exec *e, int64_t step, double *loss)
 {
+    TRY(exec_settle(e, NULL));
     e->forward_only = true;
-    e->step = step;
-    TRY(exec_run(e));
+    TRY(exec_run(e, step, NULL));
     *loss = e->loss;
     return ST_OK;
 }
@@ -171,10 +188,10 @@ status exec_logits(exec *e, const exec_query *q, const float **logits)
     const float *found = find_logits(e);
     ASSERT(found != NULL && q->first >= 0 && q->row >= 0 &&
            q->row < e->c.sh.T && e->c.sh.seqs == 1);
+    TRY(exec_settle(e, NULL));
     e->forward_only = true;
-    e->step = 0;
     e->query = *q;
-    TRY(exec_run(e));
+    TRY(exec_run(e, 0, NULL));
     *logits = found;
     return ST_OK;
 }
@@ -191,16 +208,17 @@ const prog_place *exec_place(const exec *e)
 
 const exec_trace *exec_last_trace(const exec *e)
 {
-    return e->trace;
+    return e->flights[e->traced % FLIGHTS].trace;
 }
 
 int64_t exec_arena_used(const exec *e)
 {
     const program *p = e->p;
+    const exec_trace *tr = exec_last_trace(e);
     int64_t most = 0;
     for (int32_t i = 0; i < p->nops; i++) {
         const prog_op *o = &p->ops[i];
-        for (int32_t v = 0; e->trace[i].end > 0 && v < o->views; v++) {
+        for (int32_t v = 0; tr[i].end > 0 && v < o->views; v++) {
             const prog_buf *b = &p->bufs[view(e, o, v)->buf];
             int64_t end = b->offset + prog_buf_bytes(b);
             most = end > most ? end : most;

@@ -5,13 +5,19 @@
  * order (and host where there is no store). Where there is a store, loads,
  * drains and the host stream each have a thread, so that they overlap with
  * compute. Sends and receives are started at their place and waited for where
- * somebody needs them. A step ends when every operation has: the next begins
- * with nothing outstanding, so waits on the step before hold by themselves.
+ * somebody needs them.
+ *
+ * A step returns when everything on the calling thread has ended and the guard
+ * has chosen. With a store, the updates then run on, and the next step begins
+ * beside them: its operations wait for those of the step before that their
+ * program names (distance 1). Whoever looks into the store between steps, or
+ * at the trace, settles first.
  *
  * All tensors of a step lie in the arena; nothing is allocated in a step.
  *
  * Collective over the set-up's ranks: create, step, destroy. One thread
- * calls. Errors of one rank are agreed before the step returns.
+ * calls. Errors of one rank are agreed before the step returns; an update that
+ * fails is told by the call after.
  */
 #ifndef WEFT_EXEC_EXEC_H
 #define WEFT_EXEC_EXEC_H
@@ -63,10 +69,11 @@ typedef struct exec_scalars {
 /* Where a step's wall time went on this rank's calling thread, ns. */
 typedef struct exec_ledger {
     int64_t compute;
-    int64_t load;   /* waiting for the store, or for a drain's buffer   */
-    int64_t comm;   /* exposed communication                            */
-    int64_t bubble; /* waiting for the last partner to arrive           */
-    int64_t optimizer;
+    int64_t load;      /* waiting for the store, or for a drain's buffer   */
+    int64_t comm;      /* exposed communication                            */
+    int64_t bubble;    /* waiting for the last partner to arrive           */
+    int64_t optimizer; /* its work here; waiting for norms, and at the begin
+                        * for what the last step's updates hold up         */
     int64_t other;
     int64_t wall;
     int64_t cpu; /* CPU time of the process in the step                   */
@@ -97,6 +104,10 @@ void exec_destroy(exec *e);
  * weight is changed: ST_NUMERIC, or `skipped` where that is wanted. */
 MUST_USE status exec_step(exec *e, int64_t step, const exec_scalars *s,
                           exec_result *out);
+/* Waits until nothing is under way; the wait goes to the optimizer and the
+ * wall of *l, if given: those of the last step. Local. Fails as the update
+ * that failed. */
+MUST_USE status exec_settle(exec *e, exec_ledger *l);
 /* The forward part alone: loss of batch `step` (whatever the callback makes
  * of the number). Collective. */
 MUST_USE status exec_evaluate(exec *e, int64_t step, double *loss);
@@ -115,7 +126,8 @@ MUST_USE status exec_logits(exec *e, const exec_query *q, const float **logits);
 /* This rank's place and program. */
 const program *exec_program(const exec *e);
 const prog_place *exec_place(const exec *e);
-/* The last step's operations, [nops of the program]. Lends until the next. */
+/* The last step's operations, [nops of the program], once settled. Lends until
+ * the next step. */
 const exec_trace *exec_last_trace(const exec *e);
 int64_t exec_arena_bytes(const exec *e);
 /* Bytes of the arena up to the end of the last buffer that an operation of

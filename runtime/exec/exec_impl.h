@@ -9,19 +9,35 @@
 #include "runtime/device/link.h"
 #include "runtime/exec/exec.h"
 
-/* A thread that runs one stream of the program in issue order. */
+/* A thread that runs one stream of the program in issue order, step after
+ * step. */
 typedef struct worker {
     exec *e;
     op_stream stream;
     pthread_t thread;
-    bool running;
-    status st;
+    int served; /* serial of the last step it is through with             */
+    status st;  /* not ST_OK: it failed, and does nothing until settled   */
     char text[STATUS_TEXT_MAX];
     link_dir link;
     int64_t moved; /* bytes since creation */
+    /* What it has waited for updates of the step before, and since when it
+     * does (0: not now). Guarded by the mutex.                           */
+    int64_t host_ns, host_since;
 } worker;
 
-enum { WORKERS = 3 };
+enum { WORKERS = 3, FLIGHTS = 2 };
+
+/* What belongs to one run of the program. The tail of a step may run while
+ * the next does, so there are two; a run has that of its serial number. */
+typedef struct flight {
+    int serial;
+    int64_t step;
+    exec_scalars scalars;
+    atomic_int tail; /* op_tail that the guard has chosen                  */
+    double clip;     /* what gradients are multiplied with                 */
+    int64_t begin_ns;
+    exec_trace *trace;
+} flight;
 
 struct exec {
     exec_config c;
@@ -31,25 +47,24 @@ struct exec {
     math_ctx ctx;
     comm *group[GROUP_COUNT];
 
-    /* A step's state. done[i] is the serial number of the last step in which
-     * operation i ran; `mutex` and `moved` announce changes to sleepers. */
+    /* done[i] is the serial number of the last run in which operation i was
+     * passed; `mutex` and `moved` announce changes to sleepers. Whatever is
+     * of run `settled` or before is done, whether that run had it or not. */
     atomic_int *done;
+    int serial, settled;
+    int traced; /* serial of the last training step                      */
+    flight flights[FLIGHTS];
     comm_req **pending; /* started sends and receives                      */
     int open;           /* how many of them                                */
     int32_t newest;     /* the last that was started                      */
     int64_t pipe_sent, pipe_recv; /* bytes of messages between stages     */
-    int serial;
     bool forward_only;
-    int64_t step;
     exec_query query;
-    exec_scalars scalars;
     pthread_mutex_t mutex;
     pthread_cond_t moved;
     atomic_int sleepers;
-    atomic_int tail; /* op_tail that the guard has chosen                  */
     bool quit;
-    atomic_int failed; /* a thread failed in this step                     */
-    int active;        /* workers that still run this step                 */
+    atomic_int failed; /* a thread failed                                  */
     worker workers[WORKERS];
     int nworkers;
 
@@ -59,7 +74,7 @@ struct exec {
     status late; /* of this rank; all leave at the next clip               */
     int64_t nslots;
     double *row_sums; /* of all rows of a parameter                        */
-    double loss, grad_norm, clip;
+    double loss, grad_norm;
 
     /* Rows of the embedding that the batch names. */
     int32_t *seen;    /* by token id: serial of the batch that has it   */
@@ -69,9 +84,13 @@ struct exec {
     int32_t batch_serial;
 
     exec_ledger ledger;
-    exec_trace *trace;
-    int64_t begin_ns;
 };
+
+/* The newest run's. */
+static inline flight *exec_flight(exec *e)
+{
+    return &e->flights[e->serial % FLIGHTS];
+}
 
 /* Address of a view. */
 static inline float *at(const exec *e, const prog_view *v)
@@ -89,21 +108,47 @@ static inline const prog_view *view(const exec *e, const prog_op *o, int i)
 void exec_compute(exec *e, const prog_op *o);
 
 /* batch.c */
-MUST_USE status exec_make_batch(exec *e, const prog_op *o);
+MUST_USE status exec_make_batch(exec *e, const flight *f, const prog_op *o);
 
 /* scalars.c: leaf losses, norms, clip, update. */
 void exec_loss(exec *e, const prog_op *o);
 MUST_USE status exec_grad_norm(exec *e, const prog_op *o);
-MUST_USE status exec_clip(exec *e);
-MUST_USE status exec_update(exec *e, const prog_op *o);
+MUST_USE status exec_clip(exec *e, flight *f);
+MUST_USE status exec_update(exec *e, const flight *f, const prog_op *o);
 
-/* streams.c */
-MUST_USE status exec_start_workers(exec *e);
-void exec_stop_workers(exec *e);
-/* Runs the program once; forward_only skips the other phases. */
-MUST_USE status exec_run(exec *e);
-
+/* progress.c */
 /* True if this run executes the operation. */
 bool exec_takes(const exec *e, const prog_op *o);
+/* True if the operation has been passed in run `serial`. */
+bool exec_is_done(const exec *e, int32_t op, int serial);
+void exec_set_done(exec *e, const flight *f, int32_t op);
+void exec_wake(exec *e);
+/* Sleeps until the operation has been passed; false if a thread failed. */
+bool exec_sleep_until_done(exec *e, int32_t op, int serial);
+/* False: of a tail that is not the guard's choice. Once that has run. */
+bool exec_chosen(const flight *f, const prog_op *o);
+void exec_note_start(const exec *e, const flight *f, int32_t i, int64_t now);
+void exec_note_end(const exec *e, const flight *f, int32_t i, int64_t now,
+                   int64_t cpu);
+/* A message's own time and CPU time, while it is posted or waited for. */
+void exec_note_message(const exec *e, const flight *f, int32_t i, int64_t busy,
+                       int64_t cpu);
+
+/* workers.c */
+MUST_USE status exec_start_workers(exec *e);
+/* After what is under way. */
+void exec_stop_workers(exec *e);
+bool exec_has_worker(const exec *e, int stream);
+MUST_USE status exec_run_host(exec *e, flight *f, const prog_op *o);
+/* Begins the next run, once there is a flight for it. */
+void exec_start_run(exec *e, int64_t step, const exec_scalars *s);
+/* Waits for all workers; what the first in their list says goes to `text`
+ * (STATUS_TEXT_MAX bytes). After that all may run again. */
+status exec_join(exec *e, char *text);
+
+/* streams.c */
+/* Runs the program once more: e->serial is then this run's. Of a training step
+ * with a store, what the guard has chosen may run on. */
+MUST_USE status exec_run(exec *e, int64_t step, const exec_scalars *s);
 
 #endif

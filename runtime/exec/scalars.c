@@ -70,7 +70,7 @@ status exec_grad_norm(exec *e, const prog_op *o)
     return ST_OK;
 }
 
-status exec_clip(exec *e)
+status exec_clip(exec *e, flight *f)
 {
     const gpt_shape *sh = &e->c.sh;
     comm_wait_ns wait = {0};
@@ -104,19 +104,19 @@ status exec_clip(exec *e)
     }
     e->grad_norm = sqrt(sum);
     bool sound = isfinite(e->loss) && isfinite(e->grad_norm);
-    atomic_store(&e->tail, sound ? TAIL_SOUND : TAIL_BROKEN);
+    atomic_store(&f->tail, sound ? TAIL_SOUND : TAIL_BROKEN);
     /* PyTorch's clip_grad_norm_: max_norm / (norm + 1e-6), at most 1. */
     double clip = 1;
-    if (e->scalars.grad_clip > 0) {
-        clip = e->scalars.grad_clip / (e->grad_norm + 1e-6);
+    if (f->scalars.grad_clip > 0) {
+        clip = f->scalars.grad_clip / (e->grad_norm + 1e-6);
     }
-    e->clip = clip < 1 ? clip : 1;
+    f->clip = clip < 1 ? clip : 1;
     return ST_OK;
 }
 
-status exec_update(exec *e, const prog_op *o)
+status exec_update(exec *e, const flight *f, const prog_op *o)
 {
-    const exec_scalars *s = &e->scalars;
+    const exec_scalars *s = &f->scalars;
     const param *q = &e->c.ps->list[o->param];
     double t = (double)s->adam_step;
     store_update u = {
@@ -127,7 +127,7 @@ status exec_update(exec *e, const prog_op *o)
         .weight_decay = s->weight_decay,
         .bias1 = (float)(1 - pow((double)s->beta1, t)),
         .bias2 = (float)(1 - pow((double)s->beta2, t)),
-        .clip = (float)e->clip,
+        .clip = (float)f->clip,
     };
     if (e->c.store != NULL) {
         return e->c.store->ops->update(e->c.store, o->param, &u);

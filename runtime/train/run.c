@@ -41,8 +41,9 @@ static status make_exec(train *t)
     return ST_OK;
 }
 
-/* One status for all ranks; the failing step's data is not touched. */
-static status one_step(train *t, int64_t step, exec_result *r)
+/* One status for all ranks; the failing step's data is not touched. Where the
+ * run looks at weights after it (calm), its updates belong to its time. */
+static status one_step(train *t, int64_t step, bool calm, exec_result *r)
 {
     const train_recipe *rc = &t->job->recipe;
     exec_scalars s = {.lr = (float)train_rate(rc, step),
@@ -56,6 +57,9 @@ static status one_step(train *t, int64_t step, exec_result *r)
     int64_t allocs = mem_count();
     int64_t begin = clock_wall_ns();
     TRY(exec_step(t->e, step, &s, r));
+    if (calm) {
+        TRY(exec_settle(t->e, &r->ledger));
+    }
     t->step_allocs += mem_count() - allocs;
     t->updates += !r->skipped;
     double seconds = (double)(clock_wall_ns() - begin) * 1e-9;
@@ -111,16 +115,21 @@ static status all_steps(train *t)
     bool stop = false;
     int64_t step = t->first;
     for (; step < j->recipe.steps && !stop; step++) {
-        exec_result r;
-        TRY(comm_agree(j->world, one_step(t, step, &r)));
-        TRY(report_step(t, step, &r));
         int64_t done = step + 1;
         bool last = done == j->recipe.steps;
-        if (due(j->val_every, done) || (j->val_every > 0 && last)) {
+        bool check = due(j->val_every, done) || (j->val_every > 0 && last);
+        bool save = j->save != NULL && (last || due(j->save_every, done));
+        exec_result r;
+        TRY(comm_agree(j->world, one_step(t, step, last || check || save, &r)));
+        TRY(report_step(t, step, &r));
+        if (check) {
             TRY(validate(t, done));
         }
         stop = must_stop(t, done);
-        if (j->save != NULL && (last || stop || due(j->save_every, done))) {
+        if (stop) {
+            TRY(comm_agree(j->world, exec_settle(t->e, NULL)));
+        }
+        if (save || (stop && j->save != NULL)) {
             TRY(resume_save(t, done));
         }
     }

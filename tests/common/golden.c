@@ -188,7 +188,8 @@ status golden_step(golden_run *r, int64_t s, exec_result *out)
                        .weight_decay = (float)g->weight_decay,
                        .grad_clip = g->clip,
                        .adam_step = s + 1};
-    return exec_step(r->e, s, &sc, out);
+    TRY(exec_step(r->e, s, &sc, out));
+    return exec_settle(r->e, &out->ledger);
 }
 
 /* --- gradients ------------------------------------------------------------ */

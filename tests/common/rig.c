@@ -88,12 +88,14 @@ status rig_step(rig *r, int64_t step, exec_result *out)
                        .grad_clip = 1.0,
                        .skip_broken = r->skip_broken,
                        .adam_step = step + 1};
-    return exec_step(r->e, step, &sc, out);
+    TRY(exec_step(r->e, step, &sc, out));
+    return r->overlaps ? ST_OK : exec_settle(r->e, &out->ledger);
 }
 
 status rig_hash(rig *r, uint64_t *out)
 {
     train_state t = state_of(r);
+    TRY(exec_settle(r->e, NULL));
     TRY(train_state_hash(&t, out));
     comm_bcast(r->world, out, sizeof(*out), 0);
     return ST_OK;

@@ -26,6 +26,7 @@ typedef struct rig {
     /* A test may have the batch fail on this rank. */
     bool batch_fails;
     bool skip_broken; /* see exec_scalars */
+    bool overlaps;    /* steps are not settled */
 } rig;
 
 /* How a rig differs from the plain one. */

@@ -85,6 +85,11 @@ static status tap_end(store *s, int64_t step)
     return inner_of(s)->ops->end(inner_of(s), step);
 }
 
+static status tap_drop(store *s, int64_t step)
+{
+    return inner_of(s)->ops->drop(inner_of(s), step);
+}
+
 static status tap_read(store *s, int par, store_state which, int64_t row0,
                        int64_t rows, float *to)
 {
@@ -124,6 +129,7 @@ static const store_ops tap_ops = {
     .norm = tap_norm,
     .update = tap_update,
     .end = tap_end,
+    .drop = tap_drop,
     .read = tap_read,
     .write = tap_write,
     .bytes = tap_bytes,

@@ -358,8 +358,7 @@ static void test_check_order(void **state)
     expect(s->ops->load(s, MAT, 0, 1, g), ST_INTERNAL,
            "was updated in this step already");
     assert_int_equal(s->ops->load(s, VEC, 0, 1, g), ST_OK);
-    expect(s->ops->begin(s, 2), ST_INTERNAL,
-           "step 1 has updated 1 of 3 parameters and not ended");
+    expect(s->ops->drop(s, 1), ST_INTERNAL, "has updated parameter 1");
     expect(s->ops->end(s, 1), ST_INTERNAL, "has not updated parameter 0");
     assert_int_equal(s->ops->update(s, EMB, &adam), ST_OK);
     assert_int_equal(s->ops->update(s, VEC, &adam), ST_OK);
@@ -368,17 +367,59 @@ static void test_check_order(void **state)
     s->ops->destroy(s);
 }
 
-/* A step that failed before it changed anything may be left. */
-static void test_check_abandon(void **state)
+/* A step that failed before it changed anything is dropped. */
+static void test_check_drop(void **state)
 {
     (void)state;
     store *s = make_check(make_ram());
+    expect(s->ops->drop(s, 1), ST_INTERNAL, "no step runs");
     assert_int_equal(s->ops->begin(s, 1), ST_OK);
     drain_ok(s, MAT, 0, 6, 1.0F);
     norm_ok(s, MAT);
+    expect(s->ops->begin(s, 2), ST_INTERNAL,
+           "step 1 has taken 1 of 3 norms, was not dropped");
+    expect(s->ops->drop(s, 2), ST_INTERNAL, "the running step is 1");
+    assert_int_equal(s->ops->drop(s, 1), ST_OK);
     assert_int_equal(s->ops->begin(s, 2), ST_OK);
     drain_ok(s, MAT, 0, 6, 1.0F);
     finish_ok(s, 2);
+    s->ops->destroy(s);
+}
+
+/* The next step begins while updates of this one are still to come. */
+static void test_check_overlap(void **state)
+{
+    (void)state;
+    store *s = make_check(make_ram());
+    float g[MOST] = {0};
+    double sums[64];
+    const int32_t ids[1] = {0};
+    assert_int_equal(s->ops->begin(s, 1), ST_OK);
+    for (int i = 0; i < PARAMS; i++) {
+        norm_ok(s, i);
+    }
+    assert_int_equal(s->ops->update(s, EMB, &adam), ST_OK);
+    assert_int_equal(s->ops->begin(s, 2), ST_OK);
+    expect(s->ops->begin(s, 3), ST_INTERNAL, "step 1 has not ended");
+    assert_int_equal(s->ops->load_rows(s, EMB, ids, 1, g), ST_OK);
+    assert_int_equal(s->ops->drain_rows(s, EMB, ids, 1, g), ST_OK);
+    expect(s->ops->load(s, MAT, 0, 1, g), ST_INTERNAL,
+           "parameter 1 is not updated in step 1 yet");
+    expect(s->ops->drain(s, MAT, 0, 1, g), ST_INTERNAL, "not updated");
+    expect(s->ops->norm(s, MAT, sums), ST_INTERNAL, "not updated");
+    expect(s->ops->update(s, EMB, &adam), ST_INTERNAL, "twice in step 1");
+    expect(s->ops->end(s, 2), ST_INTERNAL, "the running step is 1");
+    expect(s->ops->drop(s, 2), ST_INTERNAL, "the running step is 1");
+    expect(s->ops->read(s, EMB, STORE_M, 0, 1, g), ST_INTERNAL,
+           "a step is running");
+    assert_int_equal(s->ops->update(s, MAT, &adam), ST_OK);
+    assert_int_equal(s->ops->load(s, MAT, 0, 1, g), ST_OK);
+    expect(s->ops->end(s, 1), ST_INTERNAL, "has not updated parameter 2");
+    assert_int_equal(s->ops->update(s, VEC, &adam), ST_OK);
+    assert_int_equal(s->ops->end(s, 1), ST_OK);
+    expect(s->ops->end(s, 1), ST_INTERNAL, "the running step is 2");
+    finish_ok(s, 2);
+    assert_int_equal(s->ops->read(s, MAT, STORE_M, 0, 1, g), ST_OK);
     s->ops->destroy(s);
 }
 
@@ -453,7 +494,8 @@ int main(void)
         cmocka_unit_test(test_check_passes),
         cmocka_unit_test(test_check_rows),
         cmocka_unit_test(test_check_order),
-        cmocka_unit_test(test_check_abandon),
+        cmocka_unit_test(test_check_drop),
+        cmocka_unit_test(test_check_overlap),
         cmocka_unit_test(test_check_corrupt),
         cmocka_unit_test(test_allocation_fails),
     };

@@ -1,8 +1,8 @@
 /*
  * Four arrays a parameter: weights, moments, gradient; or weights alone. The
  * gradient rows of an embedding are sparse: rows that were added to in the
- * last step are cleared when the next one begins, unless a drain replaces
- * them all (the head's part of a tied embedding).
+ * last step are cleared when this one first adds, or takes the norm; but not
+ * those that a drain has replaced (the head's part of a tied embedding).
  *
  * Squares are summed as rows arrive, while they are in the cache: the norm
  * then reads no gradient (a fifth of a streamed step's store traffic).
@@ -18,8 +18,9 @@ typedef struct ram_param {
     float *state[3]; /* by store_state */
     float *grad;
     double *squares; /* sum of squares of each gradient row */
-    uint8_t *dirty;  /* rows that may hold an old gradient */
+    uint8_t *dirty;  /* rows that were added to */
     int64_t ndirty;
+    int64_t cleared; /* number of the step that old rows were cleared in */
 } ram_param;
 
 typedef struct ram {
@@ -27,6 +28,7 @@ typedef struct ram {
     ram_param *list;
     int n;
     bool weights_only;
+    int64_t steps; /* begun */
     const math_ops *math;
     math_ctx ctx;
 } ram;
@@ -41,25 +43,42 @@ static size_t row_bytes(const ram_param *p)
     return (size_t)p->shape.cols * sizeof(float);
 }
 
-/* What was left from the last step goes away, row by row. */
+/* The last step's updates may still read gradients: nothing is cleared yet. */
 static status ram_begin(store *s, int64_t step)
 {
     ram *r = (ram *)s;
     REQUIRE(!r->weights_only, ST_INTERNAL,
             "step %lld: the store has weights only and cannot train",
             (long long)step);
-    for (int i = 0; i < r->n; i++) {
-        ram_param *p = &r->list[i];
-        for (int64_t row = 0; p->ndirty > 0 && row < p->shape.rows; row++) {
-            if (p->dirty[row]) {
-                memset(row_of(p, p->grad, row), 0, row_bytes(p));
-                p->squares[row] = 0;
-                p->dirty[row] = 0;
-                p->ndirty--;
-            }
+    r->steps++;
+    return ST_OK;
+}
+
+/* What is left from the last step goes away, row by row. */
+static void clear_old(const ram *r, ram_param *p)
+{
+    if (p->cleared == r->steps) {
+        return;
+    }
+    p->cleared = r->steps;
+    for (int64_t row = 0; p->ndirty > 0 && row < p->shape.rows; row++) {
+        if (p->dirty[row]) {
+            memset(row_of(p, p->grad, row), 0, row_bytes(p));
+            p->squares[row] = 0;
+            p->dirty[row] = 0;
+            p->ndirty--;
         }
     }
-    return ST_OK;
+}
+
+/* They are written anew. */
+static void forget_old(const ram *r, ram_param *p, int64_t row0, int64_t rows)
+{
+    for (int64_t row = row0;
+         p->cleared != r->steps && p->ndirty > 0 && row < row0 + rows; row++) {
+        p->ndirty -= p->dirty[row];
+        p->dirty[row] = 0;
+    }
 }
 
 static status ram_load(store *s, int par, int64_t row0, int64_t rows, float *to)
@@ -96,6 +115,7 @@ static status ram_drain(store *s, int par, int64_t row0, int64_t rows,
     ram_param *p = &r->list[par];
     /* As many rows at a time as the second-level cache holds twice. */
     int64_t some = ((int64_t)64 << 10) / (int64_t)row_bytes(p) + 1;
+    forget_old(r, p, row0, rows);
     for (int64_t at = 0; at < rows; at += some) {
         int64_t n = rows - at < some ? rows - at : some;
         float *to = row_of(p, p->grad, row0 + at);
@@ -111,6 +131,7 @@ static status ram_drain_rows(store *s, int par, const int32_t *ids, int64_t n,
     ram *r = (ram *)s;
     ram_param *p = &r->list[par];
     const math_ctx one = {.threads = 1};
+    clear_old(r, p);
     for (int64_t i = 0; i < n; i++) {
         r->math->add(&one, 1, p->shape.cols, row_of(p, p->grad, ids[i]),
                      p->shape.cols, from + i * p->shape.cols, p->shape.cols);
@@ -123,7 +144,9 @@ static status ram_drain_rows(store *s, int par, const int32_t *ids, int64_t n,
 
 static status ram_norm(store *s, int par, double *rows)
 {
-    const ram_param *p = &((ram *)s)->list[par];
+    const ram *r = (const ram *)s;
+    ram_param *p = &r->list[par];
+    clear_old(r, p);
     memcpy(rows, p->squares, (size_t)p->shape.rows * sizeof(*rows));
     return ST_OK;
 }
@@ -147,6 +170,12 @@ static status ram_update(store *s, int par, const store_update *u)
 }
 
 static status ram_end(store *s, int64_t step)
+{
+    (void)s, (void)step;
+    return ST_OK;
+}
+
+static status ram_drop(store *s, int64_t step)
 {
     (void)s, (void)step;
     return ST_OK;
@@ -213,6 +242,7 @@ static const store_ops ram_ops = {
     .norm = ram_norm,
     .update = ram_update,
     .end = ram_end,
+    .drop = ram_drop,
     .read = ram_read,
     .write = ram_write,
     .bytes = ram_bytes,
