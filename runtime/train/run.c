@@ -126,13 +126,11 @@ static status all_steps(train *t)
             TRY(validate(t, done));
         }
         stop = must_stop(t, done);
-        if (stop) {
-            TRY(comm_agree(j->world, exec_settle(t->e, NULL)));
-        }
         if (save || (stop && j->save != NULL)) {
             TRY(resume_save(t, done));
         }
     }
+    TRY(comm_agree(j->world, exec_settle(t->e, NULL)));
     status st = step < j->recipe.steps ? stopped(t, step) : ST_OK;
     return comm_agree(j->world, st); /* one rank says it */
 }

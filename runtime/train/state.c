@@ -27,6 +27,7 @@ static status init_stored(train_state *t, int par, uint64_t seed)
 
 status train_state_init(train_state *t, uint64_t seed)
 {
+    TRY(exec_settle(t->e, NULL));
     for (int i = 0; i < t->ps->n; i++) {
         float *rows;
         param_shard sh;
@@ -43,6 +44,7 @@ status train_state_put(train_state *t, int par, store_state which,
                        const float *full)
 {
     const param *q = &t->ps->list[par];
+    TRY(exec_settle(t->e, NULL));
     if (t->store != NULL) {
         return t->store->ops->write(t->store, par, which, 0, q->rows, full);
     }
@@ -104,6 +106,7 @@ static status gather_shards(train_state *t, int par, store_state which,
 status train_state_get(train_state *t, int par, store_state which, float *full)
 {
     if (t->store != NULL) {
+        TRY(exec_settle(t->e, NULL));
         return t->store->ops->read(t->store, par, which, 0,
                                    t->ps->list[par].rows, full);
     }

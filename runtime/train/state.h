@@ -1,7 +1,7 @@
 /*
  * Model state of a set-up, whole: between a checkpoint's (or a seed's) global
  * tensors and where the set-up keeps them: a store, or shards in the arenas
- * of ranks.
+ * of ranks. Every call settles the executor first.
  */
 #ifndef WEFT_TRAIN_STATE_H
 #define WEFT_TRAIN_STATE_H

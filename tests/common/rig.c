@@ -95,7 +95,6 @@ status rig_step(rig *r, int64_t step, exec_result *out)
 status rig_hash(rig *r, uint64_t *out)
 {
     train_state t = state_of(r);
-    TRY(exec_settle(r->e, NULL));
     TRY(train_state_hash(&t, out));
     comm_bcast(r->world, out, sizeof(*out), 0);
     return ST_OK;
@@ -103,6 +102,7 @@ status rig_hash(rig *r, uint64_t *out)
 
 status rig_poke(rig *r, int par, float value)
 {
+    TRY(exec_settle(r->e, NULL));
     float *rows;
     param_shard sh;
     if (r->store != NULL) {
