@@ -5,7 +5,9 @@
  *
  * A training step is over for the calling thread when its operations are done
  * and the guard has chosen. What the guard chose (updates) runs on here, and
- * the next step's loads wait for what they need of it.
+ * the next step's loads wait for what they need of it. gpt-neo-125m, 128
+ * tokens: a step of one thread, with a core left for the store, took 1.38 s
+ * instead of 1.46; of two on the same two cores 1.14 instead of 1.17.
  */
 #include <string.h>
 

@@ -212,13 +212,20 @@ static status make_calls(clock_state *c)
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* With a store exec lets what the guard chose run into the next step. */
+static bool overlap(const clock_state *c)
+{
+    return c->m->steps_overlap ||
+           (c->in->store && c->set->classes[0].guard >= 0);
+}
+
 static status start(clock_state *c, sim_work *const *work)
 {
     const program_set *set = c->set;
     if (set->nranks > 1) {
         c->link = sim_link_for(c->m, set->nranks, c->in->shared_cores);
     }
-    c->steps = c->m->steps_overlap ? STEPS_MOST : 1;
+    c->steps = overlap(c) ? STEPS_MOST : 1;
     assign_engines(c);
     TRY(MEM_NEW(&c->ranks, set->nranks, "sim"));
     TRY(MEM_NEW(&c->out->rank, set->nranks, "sim"));
@@ -312,7 +319,9 @@ static void finish(clock_state *c)
             to->op[i].end -= to->op[i].end > 0 ? begin : 0;
         }
         to->end = k->ends[c->steps - 1] - begin + c->m->step_s;
-        book_join(c, k, l);
+        if (c->steps == 1) {
+            book_join(c, k, l);
+        }
         l->other =
             to->end - l->compute - l->load - l->comm - l->bubble - l->optimizer;
         out->cpu_s += k->cpu + c->m->step_s;

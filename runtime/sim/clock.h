@@ -15,7 +15,9 @@
  *
  * Where steps do not overlap, a step begins with nothing outstanding and one
  * is simulated. Where they do, several are, with waits on the step before,
- * and the last one counts.
+ * and the last one counts. Steps of a store overlap as exec's do: a step begins
+ * when compute has ended the one before and its guard has chosen; updates run
+ * on. Where the machine's steps overlap, each engine goes on by itself.
  *
  * Time goes to the accounts of exec's ledger, seen from the compute engine.
  *

@@ -145,6 +145,24 @@ static double next_time(const clock_state *c, const rank *r)
     return next;
 }
 
+/* Of one step alone all that it did is its time; of steps that overlap what
+ * compute took, which leaves them by leave_step. */
+static void note_end(const clock_state *c, rank *r, int32_t step, double t)
+{
+    if (c->steps == 1 && t > r->ends[step]) {
+        r->ends[step] = t;
+    }
+}
+
+static void leave_step(const clock_state *c, rank *r, engine *e)
+{
+    if (c->steps > 1 && e == &r->eng[0]) {
+        r->ends[e->step] = r->now;
+    }
+    e->at = 0;
+    e->step++;
+}
+
 /* --- messages ------------------------------------------------------------- */
 
 static bool op_done(const rank *r, int32_t i, int32_t step)
@@ -212,7 +230,7 @@ static bool end_messages(clock_state *c, rank *r)
             continue;
         }
         r->done[i] = step + 1;
-        r->ends[step] = g->end > r->ends[step] ? g->end : r->ends[step];
+        note_end(c, r, step, g->end);
         if (step == c->steps - 1) {
             result_of(c, r, i)->end = g->end;
         }
@@ -264,11 +282,41 @@ static void book_message(clock_state *c, rank *r, const engine *e,
     burn(c, r, e->waits_for, e->waits_since, bubble);
 }
 
+static bool waits_for_update(const rank *r, const engine *e)
+{
+    return e->stream == STREAM_LOAD && e->waits_for >= 0 &&
+           r->p->ops[e->waits_for].kind == OP_UPDATE;
+}
+
+/* How long loads have waited for updates, until now. */
+static double waited_for_host(const rank *r)
+{
+    double s = 0;
+    for (int32_t k = 1; k < r->neng; k++) {
+        const engine *e = &r->eng[k];
+        s += e->host_s;
+        s += waits_for_update(r, e) ? r->now - e->waits_since : 0;
+    }
+    return s;
+}
+
+/* Compute has waited for the store: optimizer while that waited for updates,
+ * as in exec. */
+static void book_load(sim_ledger *l, const rank *r, const engine *e,
+                      double waited)
+{
+    double host = waited_for_host(r) - e->host_before;
+    host = host < waited ? host : waited;
+    l->optimizer += host;
+    l->load += waited - host;
+}
+
 /* The engine's wait is over. That of compute goes to an account. */
-static void book_wait(clock_state *c, rank *r, const engine *e)
+static void book_wait(clock_state *c, rank *r, engine *e)
 {
     int32_t i = e->waits_for;
     double waited = r->now - e->waits_since;
+    e->host_s += waits_for_update(r, e) ? waited : 0;
     if (i < 0 || !counts(c, e)) {
         return;
     }
@@ -287,7 +335,7 @@ static void book_wait(clock_state *c, rank *r, const engine *e)
     } else if (o->stream == STREAM_HOST) {
         l->optimizer += waited;
     } else {
-        l->load += waited;
+        book_load(l, r, e, waited);
     }
 }
 
@@ -297,6 +345,7 @@ static void set_wait(clock_state *c, rank *r, engine *e, int32_t i)
         book_wait(c, r, e);
         e->waits_for = i;
         e->waits_since = r->now;
+        e->host_before = e == &r->eng[0] ? waited_for_host(r) : 0;
     }
 }
 
@@ -317,9 +366,13 @@ static int32_t op_blocker(const rank *r, const engine *e, int32_t i)
     return op_done(r, i, e->step - 1) ? -1 : i;
 }
 
-/* At the end of a step compute waits for its messages. */
+/* At the end of a step compute waits for its messages, and for the guard. */
 static int32_t step_blocker(const rank *r, const engine *e)
 {
+    int32_t guard = r->p->guard;
+    if (e == &r->eng[0] && guard >= 0 && !op_done(r, guard, e->step)) {
+        return guard;
+    }
     for (int32_t k = 0; e == &r->eng[0] && k < r->nopen; k++) {
         if (!op_done(r, r->open[k], e->step)) {
             return r->open[k];
@@ -448,7 +501,7 @@ static void end_op(clock_state *c, rank *r, engine *e)
         book_op(c, r, e, met);
         r->done[i] = e->step + 1;
     }
-    r->ends[e->step] = r->now;
+    note_end(c, r, e->step, r->now);
     e->ended = r->now;
     e->state = IDLE;
     e->at++;
@@ -458,8 +511,9 @@ static void end_op(clock_state *c, rank *r, engine *e)
  * something has changed. */
 static bool try_start(clock_state *c, rank *r, engine *e)
 {
-    if (e->step == c->steps) {
-        return false;
+    if (e->step == c->steps ||
+        (e->step > r->eng[0].step && !c->m->steps_overlap)) {
+        return false; /* the calling thread begins steps */
     }
     int32_t i = e->at < e->n ? e->order[e->at] : -1;
     if (i >= 0 && r->p->ops[i].tail == TAIL_BROKEN) {
@@ -478,8 +532,7 @@ static bool try_start(clock_state *c, rank *r, engine *e)
         return false;
     }
     if (i < 0) {
-        e->at = 0;
-        e->step++;
+        leave_step(c, r, e);
         return true;
     }
     begin_op(c, r, e, i, woken);

@@ -30,6 +30,8 @@ typedef struct engine {
     /* What it waits for since when, for the ledger. */
     double waits_since;
     int32_t waits_for;   /* operation, -1: nothing                           */
+    double host_s;       /* loads: has waited for updates so far             */
+    double host_before;  /* compute: that of loads when its wait began       */
     int32_t next_waiter; /* of its reduction: rank * STREAM_COUNT + engine  */
     int32_t call;
 } engine;
@@ -66,7 +68,7 @@ typedef struct rank {
     int32_t calls[GROUP_COUNT];
     int32_t *open; /* messages posted and not ended, in order             */
     int32_t nopen;
-    double ends[STEPS_MOST]; /* last operation of each step                */
+    double ends[STEPS_MOST]; /* compute, or all, ended a step              */
     double cpu;
     double met; /* when compute last had to do with other ranks          */
 } rank;
