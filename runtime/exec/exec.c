@@ -134,7 +134,6 @@ static status drop(exec *e, int64_t step)
 
 status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
 {
-    e->forward_only = false;
     e->traced = e->serial + 1;
     store *st = e->c.store;
     if (st != NULL) {
@@ -165,7 +164,6 @@ status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
 status exec_evaluate(exec *e, int64_t step, double *loss)
 {
     TRY(exec_settle(e, NULL));
-    e->forward_only = true;
     TRY(exec_run(e, step, NULL));
     *loss = e->loss;
     return ST_OK;
@@ -189,7 +187,6 @@ status exec_logits(exec *e, const exec_query *q, const float **logits)
     ASSERT(found != NULL && q->first >= 0 && q->row >= 0 &&
            q->row < e->c.sh.T && e->c.sh.seqs == 1);
     TRY(exec_settle(e, NULL));
-    e->forward_only = true;
     e->query = *q;
     TRY(exec_run(e, 0, NULL));
     *logits = found;

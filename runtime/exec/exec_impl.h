@@ -32,6 +32,7 @@ enum { WORKERS = 3, FLIGHTS = 2 };
 typedef struct flight {
     int serial;
     int64_t step;
+    bool forward_only; /* validation, sampling                             */
     exec_scalars scalars;
     atomic_int tail; /* op_tail that the guard has chosen                  */
     double clip;     /* what gradients are multiplied with                 */
@@ -58,7 +59,6 @@ struct exec {
     int open;           /* how many of them                                */
     int32_t newest;     /* the last that was started                      */
     int64_t pipe_sent, pipe_recv; /* bytes of messages between stages     */
-    bool forward_only;
     exec_query query;
     pthread_mutex_t mutex;
     pthread_cond_t moved;
@@ -118,7 +118,7 @@ MUST_USE status exec_update(exec *e, const flight *f, const prog_op *o);
 
 /* progress.c */
 /* True if this run executes the operation. */
-bool exec_takes(const exec *e, const prog_op *o);
+bool exec_takes(const flight *f, const prog_op *o);
 /* True if the operation has been passed in run `serial`. */
 bool exec_is_done(const exec *e, int32_t op, int serial);
 void exec_set_done(exec *e, const flight *f, int32_t op);
@@ -127,12 +127,10 @@ void exec_wake(exec *e);
 bool exec_sleep_until_done(exec *e, int32_t op, int serial);
 /* False: of a tail that is not the guard's choice. Once that has run. */
 bool exec_chosen(const flight *f, const prog_op *o);
-void exec_note_start(const exec *e, const flight *f, int32_t i, int64_t now);
-void exec_note_end(const exec *e, const flight *f, int32_t i, int64_t now,
-                   int64_t cpu);
+void exec_note_start(const flight *f, int32_t i, int64_t now);
+void exec_note_end(const flight *f, int32_t i, int64_t now, int64_t cpu);
 /* A message's own time and CPU time, while it is posted or waited for. */
-void exec_note_message(const exec *e, const flight *f, int32_t i, int64_t busy,
-                       int64_t cpu);
+void exec_note_message(const flight *f, int32_t i, int64_t busy, int64_t cpu);
 
 /* workers.c */
 MUST_USE status exec_start_workers(exec *e);
@@ -148,7 +146,8 @@ status exec_join(exec *e, char *text);
 
 /* streams.c */
 /* Runs the program once more: e->serial is then this run's. Of a training step
- * with a store, what the guard has chosen may run on. */
+ * with a store, what the guard has chosen may run on. No scalars: the forward
+ * part alone. */
 MUST_USE status exec_run(exec *e, int64_t step, const exec_scalars *s);
 
 #endif

@@ -9,9 +9,9 @@
  */
 #include "runtime/exec/exec_impl.h"
 
-bool exec_takes(const exec *e, const prog_op *o)
+bool exec_takes(const flight *f, const prog_op *o)
 {
-    return !e->forward_only || prog_is_forward(o);
+    return !f->forward_only || prog_is_forward(o);
 }
 
 bool exec_is_done(const exec *e, int32_t op, int serial)
@@ -54,23 +54,22 @@ bool exec_sleep_until_done(exec *e, int32_t op, int serial)
 }
 
 /* The trace is of training steps; validation leaves it alone. */
-static exec_trace *row_of(const exec *e, const flight *f, int32_t i)
+static exec_trace *row_of(const flight *f, int32_t i)
 {
-    return e->forward_only ? NULL : &f->trace[i];
+    return f->forward_only ? NULL : &f->trace[i];
 }
 
-void exec_note_start(const exec *e, const flight *f, int32_t i, int64_t now)
+void exec_note_start(const flight *f, int32_t i, int64_t now)
 {
-    exec_trace *row = row_of(e, f, i);
+    exec_trace *row = row_of(f, i);
     if (row != NULL) {
         row->start = now - f->begin_ns;
     }
 }
 
-void exec_note_end(const exec *e, const flight *f, int32_t i, int64_t now,
-                   int64_t cpu)
+void exec_note_end(const flight *f, int32_t i, int64_t now, int64_t cpu)
 {
-    exec_trace *row = row_of(e, f, i);
+    exec_trace *row = row_of(f, i);
     if (row != NULL) {
         row->end = now - f->begin_ns;
         row->cpu = cpu;
@@ -78,10 +77,9 @@ void exec_note_end(const exec *e, const flight *f, int32_t i, int64_t now,
     }
 }
 
-void exec_note_message(const exec *e, const flight *f, int32_t i, int64_t busy,
-                       int64_t cpu)
+void exec_note_message(const flight *f, int32_t i, int64_t busy, int64_t cpu)
 {
-    exec_trace *row = row_of(e, f, i);
+    exec_trace *row = row_of(f, i);
     if (row != NULL) {
         row->busy = busy;
         row->cpu = cpu;

@@ -74,7 +74,7 @@ status exec_clip(exec *e, flight *f)
 {
     const gpt_shape *sh = &e->c.sh;
     comm_wait_ns wait = {0};
-    int64_t n = e->forward_only ? sh->D + 1 : e->nslots;
+    int64_t n = f->forward_only ? sh->D + 1 : e->nslots;
     e->slots[sh->D] = e->late != ST_OK;
     int64_t t = clock_wall_ns();
     comm_sum_f64(e->c.world, e->slots, n, &wait);
@@ -95,7 +95,7 @@ status exec_clip(exec *e, flight *f)
         loss += e->slots[i];
     }
     e->loss = loss / (double)(sh->N * sh->T);
-    if (e->forward_only) {
+    if (f->forward_only) {
         return ST_OK;
     }
     double sum = 0;

@@ -21,8 +21,8 @@ static void finish_request(exec *e, int32_t op)
     e->ledger.bubble += wait.bubble;
     e->ledger.comm += now - t - wait.bubble;
     e->open--;
-    exec_note_end(e, f, op, now, 0);
-    exec_note_message(e, f, op, posting + now - t,
+    exec_note_end(f, op, now, 0);
+    exec_note_message(f, op, posting + now - t,
                       posting_cpu + clock_cpu_thread_ns() - cpu);
     exec_set_done(e, f, op);
 }
@@ -107,7 +107,7 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
     bound_requests(e, i); /* which has its time in the ledger already */
     int64_t t = clock_wall_ns();
     int64_t cpu = clock_cpu_thread_ns();
-    exec_note_start(e, f, i, t);
+    exec_note_start(f, i, t);
     e->open++;
     e->newest = i;
     *(o->kind == OP_SEND ? &e->pipe_sent : &e->pipe_recv) += bytes;
@@ -116,7 +116,7 @@ static void start_message(exec *e, const prog_op *o, int32_t i)
                         : comm_irecv(e->c.world, rank, tag, at(e, v), bytes);
     int64_t took = clock_wall_ns() - t;
     e->ledger.comm += took;
-    exec_note_message(e, f, i, took, clock_cpu_thread_ns() - cpu);
+    exec_note_message(f, i, took, clock_cpu_thread_ns() - cpu);
 }
 
 /* Large messages move only while both ends are inside MPI, and a rank that
@@ -159,7 +159,7 @@ static status run_op(exec *e, int32_t i)
     }
     int64_t cpu = clock_cpu_thread_ns();
     int64_t t = clock_wall_ns();
-    exec_note_start(e, f, i, t);
+    exec_note_start(f, i, t);
     status st = ST_OK;
     int64_t *account = &e->ledger.compute;
     if (o->kind == OP_ALLREDUCE) {
@@ -178,7 +178,7 @@ static status run_op(exec *e, int32_t i)
     if (account != NULL) {
         *account += now - t;
     }
-    exec_note_end(e, f, i, now, clock_cpu_thread_ns() - cpu);
+    exec_note_end(f, i, now, clock_cpu_thread_ns() - cpu);
     exec_set_done(e, f, i);
     if (e->open > 0) {
         move_messages(e);
@@ -189,10 +189,11 @@ static status run_op(exec *e, int32_t i)
 /* False if another thread failed, which has the error. */
 static bool main_ready(exec *e, int32_t i)
 {
+    const flight *f = exec_flight(e);
     const prog_op *o = &e->p->ops[i];
     for (int32_t d = 0; d < o->deps; d++) {
         const prog_dep *dep = &e->p->dep[o->dep0 + d];
-        if (exec_takes(e, &e->p->ops[dep->op]) &&
+        if (exec_takes(f, &e->p->ops[dep->op]) &&
             !wait_for(e, dep->op, e->serial - dep->distance)) {
             return false;
         }
@@ -205,7 +206,7 @@ static status run_all(exec *e)
     const flight *f = exec_flight(e);
     for (int32_t i = 0; i < e->p->nops; i++) {
         const prog_op *o = &e->p->ops[i];
-        if (exec_has_worker(e, o->stream) || !exec_takes(e, o)) {
+        if (exec_has_worker(e, o->stream) || !exec_takes(f, o)) {
             continue;
         }
         if (!main_ready(e, i)) {
@@ -236,7 +237,7 @@ static status run_main(exec *e)
 /* The end of a step, seen from here: the guard has chosen, or all is done. */
 static status end_run(exec *e)
 {
-    if (e->forward_only || e->p->guard < 0) {
+    if (exec_flight(e)->forward_only || e->p->guard < 0) {
         int64_t t = clock_wall_ns();
         status st = exec_settle(e, NULL);
         e->ledger.load += clock_wall_ns() - t;

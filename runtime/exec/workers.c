@@ -116,7 +116,7 @@ static bool worker_ready(exec *e, worker *w, const flight *f, int32_t i)
     const prog_op *o = &e->p->ops[i];
     for (int32_t d = 0; d < o->deps; d++) {
         const prog_dep *dep = &e->p->dep[o->dep0 + d];
-        if (exec_takes(e, &e->p->ops[dep->op]) &&
+        if (exec_takes(f, &e->p->ops[dep->op]) &&
             !worker_wait(e, w, dep->op, f->serial - dep->distance)) {
             return false;
         }
@@ -129,7 +129,7 @@ static status worker_ops(exec *e, worker *w, flight *f, bool *whole)
 {
     for (int32_t i = 0; i < e->p->nops; i++) {
         const prog_op *o = &e->p->ops[i];
-        if (o->stream != w->stream || !exec_takes(e, o)) {
+        if (o->stream != w->stream || !exec_takes(f, o)) {
             continue;
         }
         if (!worker_ready(e, w, f, i)) {
@@ -137,10 +137,9 @@ static status worker_ops(exec *e, worker *w, flight *f, bool *whole)
         }
         if (exec_chosen(f, o)) {
             int64_t cpu = clock_cpu_thread_ns();
-            exec_note_start(e, f, i, clock_wall_ns());
+            exec_note_start(f, i, clock_wall_ns());
             TRY(worker_op(e, w, f, i));
-            exec_note_end(e, f, i, clock_wall_ns(),
-                          clock_cpu_thread_ns() - cpu);
+            exec_note_end(f, i, clock_wall_ns(), clock_cpu_thread_ns() - cpu);
         }
         exec_set_done(e, f, i);
     }
@@ -155,7 +154,7 @@ static status worker_step(exec *e, worker *w, flight *f)
         return ST_OK;
     }
     TRY(worker_ops(e, w, f, &whole));
-    bool updated = whole && w->stream == STREAM_HOST && !e->forward_only &&
+    bool updated = whole && w->stream == STREAM_HOST && !f->forward_only &&
                    atomic_load(&f->tail) == TAIL_SOUND;
     return updated ? e->c.store->ops->end(e->c.store, f->step) : ST_OK;
 }
@@ -241,6 +240,7 @@ void exec_start_run(exec *e, int64_t step, const exec_scalars *s)
     flight *f = &e->flights[(e->serial + 1) % FLIGHTS];
     f->serial = e->serial + 1;
     f->step = step;
+    f->forward_only = s == NULL;
     f->scalars = s != NULL ? *s : (exec_scalars){0};
     atomic_store(&f->tail, TAIL_ALWAYS);
     f->begin_ns = clock_wall_ns();
