@@ -30,7 +30,7 @@ static const opt_row rows[] = {
     OPT_STR(calibrate_args, out, "out", .letter = 'o', .value = "FILE",
             .def = "host.json", .help = "the machine, as JSON"),
     OPT_FLAG(calibrate_args, quick, "quick",
-             .help = "fewer models and steps: under 15 s, less exact"),
+             .help = "fewer models and steps: under 20 s, less exact"),
     OPT_I64(calibrate_args, threads, "threads", .value = "N", .def = "0",
             .min = 0, .max = 1024, .help = "most of a rank; 0: all cores"),
     OPT_STR(calibrate_args, part, "add-links", .value = "FILE",
@@ -108,7 +108,11 @@ static status measure_host(const calibrate_args *a, machine *m)
 
 static void print(const machine *m, double seconds, const char *out)
 {
-    const sim_level *l = &m->level[m->nlevels - 1];
+    int last = m->nlevels - 1;
+    while (last > 0 && m->level[last].ranks > 1) {
+        last--;
+    }
+    const sim_level *l = &m->level[last];
     double flop = l->law[KERNEL_EXPAND].term[TERM_FLOP];
     log_out("%s, %s; %s\n", m->cpu, m->libraries, units_seconds(seconds).s);
     log_out("products at most %.1f GF/s on %d threads; between operations "

@@ -242,8 +242,9 @@ static bool end_messages(clock_state *c, rank *r)
 /* --- waiting -------------------------------------------------------------- */
 
 /* CPU time that a rank burns while it waits for others: by polling all the
- * time where it has a core. Where cores are shared the others need them as
- * long as it did since it last met them; it polls for a while and sleeps. */
+ * time where it has a core. Where cores are shared it polls for a while and
+ * sleeps; and who is done first waits for those whose work was as long, but
+ * had no core meanwhile. */
 static void burn(clock_state *c, rank *r, int32_t i, double begin, double wait)
 {
     const sim_link *l = c->link;
@@ -252,10 +253,9 @@ static void burn(clock_state *c, rank *r, int32_t i, double begin, double wait)
         return;
     }
     if (c->in->shared_cores) {
-        double more = (double)c->set->nranks * c->in->threads / c->m->cores - 1;
-        double idle = wait + (more > 0 ? more * (begin - r->met) : 0);
-        double polls = idle < l->spin ? idle : l->spin;
-        cpu = polls + l->waiting * (idle - polls);
+        double polls = wait < l->spin ? wait : l->spin;
+        cpu = polls + l->waiting * (wait - polls);
+        cpu += sim_curve_at(&l->at_work, begin - r->met);
     } else {
         cpu = l->waiting * wait;
     }

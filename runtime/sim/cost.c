@@ -25,23 +25,22 @@ typedef struct pricing {
 
 /* --- laws ----------------------------------------------------------------- */
 
-double sim_item_seconds(const sim_law *law, double bytes)
+double sim_curve_at(const sim_curve *c, double x)
 {
-    int n = law->points;
+    int n = c->points;
     if (n == 0) {
         return 0;
     }
-    if (bytes <= law->bytes[0]) {
-        return law->item[0];
+    if (x <= c->x[0]) {
+        return c->y[0];
     }
     for (int i = 1; i < n; i++) {
-        if (bytes < law->bytes[i]) {
-            double x = log(bytes / law->bytes[i - 1]) /
-                       log(law->bytes[i] / law->bytes[i - 1]);
-            return law->item[i - 1] + x * (law->item[i] - law->item[i - 1]);
+        if (x < c->x[i]) {
+            double part = log(x / c->x[i - 1]) / log(c->x[i] / c->x[i - 1]);
+            return c->y[i - 1] + part * (c->y[i] - c->y[i - 1]);
         }
     }
-    return law->item[n - 1];
+    return c->y[n - 1];
 }
 
 double sim_law_seconds(const sim_law *law, const double count[TERM_COUNT],
@@ -158,23 +157,58 @@ void sim_attention_counts(const machine *m, int64_t T, int64_t window,
         2 * scores * (double)head_dim * (backward ? 5 : 2) * share;
 }
 
-/* Price of an item: touched so long ago as the shape says. */
-static double item_s(const sim_law *law, const sim_shape *t)
+/* Mean price of what was touched so long ago as the shape says. */
+static double price_by_ago(const sim_curve *c, const double ago[SIM_AGO])
 {
     double s = 0;
     for (int i = 0; i < SIM_AGO; i++) {
-        if (t->ago[i] > 0) {
-            s += t->ago[i] * sim_item_seconds(law, sim_ago_bytes(i));
+        if (ago[i] > 0) {
+            s += ago[i] * sim_curve_at(c, sim_ago_bytes(i));
         }
     }
     return s;
 }
 
-/* Seconds by the laws of the numbers of threads on both sides. */
-static status seconds_of(const machine *m, const sim_shape *t, double *out)
+double sim_shape_seconds(const sim_law *law, const sim_shape *t)
 {
+    return sim_law_seconds(law, t->count, t->items,
+                           price_by_ago(&law->items, t->ago));
+}
+
+/* The level of as many ranks at once, or of the most there are; NULL: one
+ * rank, or the machine does not say. */
+static const sim_level *level_at_once(const machine *m, int ranks)
+{
+    const sim_level *best = NULL;
+    for (int i = 0; ranks > 1 && i < m->nlevels; i++) {
+        const sim_level *l = &m->level[i];
+        if (l->ranks > 1 && (best == NULL || best->ranks < ranks)) {
+            best = l;
+        }
+    }
+    return best;
+}
+
+/* How many times as long an operation takes while other ranks of the node
+ * work, too: what one thread loses. */
+static double slower_at_once(const sim_setup *in, const sim_shape *t)
+{
+    const sim_level *l = level_at_once(in->m, in->ranks);
+    const sim_law *alone = &in->m->level[0].law[t->kernel];
+    if (l == NULL || !l->law[t->kernel].known || !alone->known) {
+        return 1;
+    }
+    double s = sim_shape_seconds(alone, t);
+    return s > 0 ? sim_shape_seconds(&l->law[t->kernel], t) / s : 1;
+}
+
+/* Seconds by the laws of the numbers of threads on both sides. */
+static status seconds_of(const sim_setup *in, const sim_shape *t, double *out)
+{
+    const machine *m = in->m;
     int hi = 0;
-    while (hi + 1 < m->nlevels && m->level[hi].threads < t->threads) {
+    while (hi + 1 < m->nlevels && m->level[hi + 1].ranks <= 1 &&
+           m->level[hi].threads < t->threads) {
         hi++;
     }
     int lo = hi > 0 && m->level[hi].threads > t->threads ? hi - 1 : hi;
@@ -186,7 +220,7 @@ static status seconds_of(const machine *m, const sim_shape *t, double *out)
                 "machine %s: levels: has no law for the kernel %s on %d "
                 "threads; make the file again with weft calibrate",
                 m->name, sim_kernel_name(t->kernel), l->threads);
-        s[i] = sim_law_seconds(law, t->count, t->items, item_s(law, t));
+        s[i] = sim_shape_seconds(law, t);
     }
     double x = 0;
     if (hi != lo) {
@@ -194,6 +228,7 @@ static status seconds_of(const machine *m, const sim_shape *t, double *out)
             log((double)m->level[hi].threads / m->level[lo].threads);
     }
     *out = s[0] > 0 ? s[0] * pow(s[1] / s[0], x) : 0;
+    *out *= slower_at_once(in, t);
     return ST_OK;
 }
 
@@ -563,7 +598,7 @@ static status add_clearing(const pricing *pr, const prog_op *o, int threads,
     memset(t.count, 0, sizeof(t.count));
     by_rows(&t, KERNEL_ZERO, (double)g->rows, (double)g->cols);
     t.threads = threads_of(pr, o, &t, threads);
-    TRY(seconds_of(pr->in->m, &t, &more));
+    TRY(seconds_of(pr->in, &t, &more));
     *s += more;
     return ST_OK;
 }
@@ -573,7 +608,7 @@ static status price_on(const pricing *pr, const prog_op *o, int threads,
                        sim_shape *t, double *s)
 {
     shape_of(pr, o, threads, t);
-    TRY(seconds_of(pr->in->m, t, s));
+    TRY(seconds_of(pr->in, t, s));
     return o->kind == OP_DEMBED ? add_clearing(pr, o, threads, t, s) : ST_OK;
 }
 
@@ -595,28 +630,31 @@ const sim_link *sim_link_for(const machine *m, int ranks, bool shared)
     return best;
 }
 
-static double transfer_s(const sim_transfer *t, double messages, double bytes)
+double sim_transfer_seconds(const sim_transfer *t, double messages,
+                            double bytes, const double ago[SIM_AGO])
 {
-    return t->op + t->message * messages + t->byte * bytes;
+    double byte = t->byte + price_by_ago(&t->far, ago);
+    return t->op + t->message * messages + byte * bytes;
 }
 
 static double transfer_of(const pricing *pr, const prog_op *o,
-                          const sim_link *l)
+                          const sim_link *l, const double ago[SIM_AGO])
 {
     if (o->kind == OP_SEND || o->kind == OP_RECV) {
-        return transfer_s(&l->p2p, 1, o->bytes);
+        return sim_transfer_seconds(&l->p2p, 1, o->bytes, ago);
     }
     int64_t size = o->arg;
     if (o->kind != OP_ALLREDUCE) {
         double slots = (double)(pr->in->ps->n * pr->in->sh.S + pr->in->sh.D);
-        return transfer_s(&l->sum, 1, 8 * slots);
+        return sim_transfer_seconds(&l->sum, 1, 8 * slots, ago);
     }
     const prog_view *v = view_of(pr, o, o->views - 1);
     double count = (double)((v->rows - 1) * v->ld + v->cols);
     double sends = 1.0 + pr->p->stack[o->stack0].planes;
     double parts = (double)(size - 1);
-    return transfer_s(&l->tree, ceil(count / TREE_CHUNK_FLOATS) * parts * sends,
-                      4 * count * parts / (double)size * sends);
+    return sim_transfer_seconds(&l->tree,
+                                ceil(count / TREE_CHUNK_FLOATS) * parts * sends,
+                                4 * count * parts / (double)size * sends, ago);
 }
 
 static bool is_transfer(const prog_op *o)
@@ -624,7 +662,8 @@ static bool is_transfer(const prog_op *o)
     return o->kind == OP_SEND || o->kind == OP_RECV || o->group != GROUP_NONE;
 }
 
-static status price_transfer(const pricing *pr, const prog_op *o, sim_work *w)
+static status price_transfer(const pricing *pr, const prog_op *o,
+                             const double ago[SIM_AGO], sim_work *w)
 {
     const machine *m = pr->in->m;
     int ranks = o->kind == OP_ALLREDUCE ? (int)o->arg : pr->in->ranks;
@@ -636,8 +675,9 @@ static status price_transfer(const pricing *pr, const prog_op *o, sim_work *w)
             "machine %s: has no links, but the plan has %d ranks that "
             "communicate; add \"links\"",
             m->name, ranks);
-    w->s = transfer_of(pr, o, l);
-    w->cpu_s = transfer_of(pr, o, sim_link_for(m, ranks, pr->in->shared_cores));
+    w->s = transfer_of(pr, o, l, ago);
+    l = sim_link_for(m, ranks, pr->in->shared_cores);
+    w->cpu_s = transfer_of(pr, o, l, ago);
     return ST_OK;
 }
 
@@ -656,7 +696,7 @@ static status price(pricing *pr, const prog_op *o, sim_work *w)
     *w = (sim_work){0};
     touch_all(pr, o, t.ago);
     if (is_transfer(o)) {
-        return price_transfer(pr, o, w);
+        return price_transfer(pr, o, t.ago, w);
     }
     if (!has_law(pr, o)) {
         return ST_OK;

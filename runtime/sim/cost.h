@@ -66,8 +66,14 @@ const sim_link *sim_link_for(const machine *m, int ranks, bool shared);
 /* Seconds by a law: what a term counts, elements and their mean price. */
 double sim_law_seconds(const sim_law *law, const double count[TERM_COUNT],
                        double items, double item_s);
-/* Price of an item that was touched so many bytes ago. */
-double sim_item_seconds(const sim_law *law, double bytes);
+/* Seconds of a shape by a law. */
+double sim_shape_seconds(const sim_law *law, const sim_shape *t);
+double sim_curve_at(const sim_curve *c, double x);
+
+/* Seconds of a transfer of data that was touched so long ago as the shares
+ * say. */
+double sim_transfer_seconds(const sim_transfer *t, double messages,
+                            double bytes, const double ago[SIM_AGO]);
 
 /* Counts of a matrix product over segments, of one of `threads` threads. */
 typedef struct sim_product {

@@ -71,6 +71,7 @@ void machine_init(machine *m)
     m->sum_floats = INT64_MAX;
     m->side_rate = 1;
     for (int l = 0; l < SIM_LEVELS; l++) {
+        m->level[l].ranks = 1;
         for (int k = 0; k < KERNEL_COUNT; k++) {
             m->level[l].law[k].spread = (double)NAN;
             m->level[l].law[k].misfit = (double)NAN;
@@ -94,13 +95,14 @@ static status get_source(json_val o, char out[SIM_TEXT])
     return get_text(o, "source", true, out, SIM_TEXT);
 }
 
-static status get_items(json_val o, sim_law *law)
+/* Points [x, y] of a curve, if there are any. */
+static status get_curve(json_val o, const char *key, double least, sim_curve *c)
 {
     json_val list;
-    if (!json_has(o, "items")) {
+    if (!json_has(o, key)) {
         return ST_OK;
     }
-    TRY(json_get_arr(o, "items", &list));
+    TRY(json_get_arr(o, key, &list));
     size_t n = json_len(list);
     if (n < 1 || n > SIM_POINTS) {
         return json_fail(list, ST_CONFIG, "has %zu points, allowed are 1 to %d",
@@ -109,17 +111,20 @@ static status get_items(json_val o, sim_law *law)
     for (size_t i = 0; i < n; i++) {
         json_val point = json_at(list, i);
         if (json_len(point) != 2) {
-            return json_fail(point, ST_CONFIG,
-                             "a point is [bytes, seconds of an item]");
+            return json_fail(point, ST_CONFIG, "a point is [%s]",
+                             least < 1 ? "seconds of work, seconds"
+                                       : "bytes, seconds of an item");
         }
-        TRY(json_as_f64(json_at(point, 0), 1, 1e18, &law->bytes[i]));
-        TRY(json_as_f64(json_at(point, 1), 0, MOST_S, &law->item[i]));
-        if (i > 0 && !(law->bytes[i] > law->bytes[i - 1])) {
+        TRY(json_as_f64(json_at(point, 0), least, 1e18, &c->x[i]));
+        TRY(json_as_f64(json_at(point, 1), 0, MOST_S, &c->y[i]));
+        if (i > 0 && !(c->x[i] > c->x[i - 1])) {
             return json_fail(point, ST_CONFIG,
-                             "bytes must rise from point to point");
+                             "%s must rise from point to "
+                             "point",
+                             least < 1 ? "seconds" : "bytes");
         }
     }
-    law->points = (int32_t)n;
+    c->points = (int32_t)n;
     return ST_OK;
 }
 
@@ -130,7 +135,7 @@ static status get_law(json_val o, sim_law *law)
     for (int t = 0; t < TERM_COUNT; t++) {
         TRY(json_get_f64_opt(o, law_keys[t], 0, MOST_S, &law->term[t]));
     }
-    TRY(get_items(o, law));
+    TRY(get_curve(o, "items", 1, &law->items));
     TRY(json_get_f64_opt(o, "spread", 0, 1e6, &law->spread));
     TRY(json_get_f64_opt(o, "misfit", 0, 1e6, &law->misfit));
     law->known = true;
@@ -139,7 +144,8 @@ static status get_law(json_val o, sim_law *law)
 
 static status get_level(json_val o, sim_level *level)
 {
-    static const char *const keys[] = {"threads", "source", "kernels", NULL};
+    static const char *const keys[] = {"threads", "ranks", "source", "kernels",
+                                       NULL};
     json_val list;
     json_iter it = {0};
     const char *key;
@@ -147,6 +153,10 @@ static status get_level(json_val o, sim_level *level)
     TRY(json_as_obj(o));
     TRY(json_done(o, keys));
     TRY(json_get_int(o, "threads", 1, 1 << 20, &level->threads));
+    level->ranks = 1;
+    if (json_has(o, "ranks")) {
+        TRY(json_get_int(o, "ranks", 1, 1 << 20, &level->ranks));
+    }
     TRY(get_source(o, level->source));
     TRY(json_get_obj(o, "kernels", &list));
     TRY(json_done(list, kernels));
@@ -156,6 +166,25 @@ static status get_level(json_val o, sim_level *level)
                 TRY(get_law(v, &level->law[k]));
             }
         }
+    }
+    return ST_OK;
+}
+
+/* Threads rise, and then, on one thread, ranks at once. */
+static status check_order(json_val o, const sim_level *before,
+                          const sim_level *level)
+{
+    if (level->ranks == 1 && before != NULL &&
+        (before->ranks > 1 || level->threads <= before->threads)) {
+        return json_fail(o, ST_CONFIG,
+                         "threads must rise from level to level, levels with "
+                         "\"ranks\" come last");
+    }
+    if (level->ranks > 1 && (before == NULL || level->threads != 1 ||
+                             level->ranks <= before->ranks)) {
+        return json_fail(o, ST_CONFIG,
+                         "a level of several ranks has \"threads\" 1, and "
+                         "\"ranks\" must rise from level to level");
     }
     return ST_OK;
 }
@@ -173,10 +202,8 @@ static status get_levels(json_val root, machine *m)
     }
     for (size_t i = 0; i < n; i++) {
         TRY(get_level(json_at(list, i), &m->level[i]));
-        if (i > 0 && m->level[i].threads <= m->level[i - 1].threads) {
-            return json_fail(json_at(list, i), ST_CONFIG,
-                             "threads must rise from level to level");
-        }
+        TRY(check_order(json_at(list, i), i > 0 ? &m->level[i - 1] : NULL,
+                        &m->level[i]));
     }
     m->nlevels = (int32_t)n;
     return ST_OK;
@@ -184,20 +211,21 @@ static status get_levels(json_val root, machine *m)
 
 static status get_transfer(json_val o, const char *key, sim_transfer *t)
 {
-    static const char *const keys[] = {"op", "message", "byte", NULL};
+    static const char *const keys[] = {"op", "message", "byte", "far", NULL};
     json_val v;
     TRY(json_get_obj(o, key, &v));
     TRY(json_done(v, keys));
     TRY(json_get_f64_opt(v, "op", 0, MOST_S, &t->op));
     TRY(json_get_f64_opt(v, "message", 0, MOST_S, &t->message));
-    return json_get_f64_opt(v, "byte", 0, MOST_S, &t->byte);
+    TRY(json_get_f64_opt(v, "byte", 0, MOST_S, &t->byte));
+    return get_curve(v, "far", 1, &t->far);
 }
 
 static status get_link(json_val o, sim_link *l)
 {
-    static const char *const keys[] = {"ranks",   "shared_cores", "p2p",
-                                       "tree",    "sum",          "spin",
-                                       "waiting", "source",       NULL};
+    static const char *const keys[] = {
+        "ranks", "shared_cores", "p2p",     "tree",   "sum",
+        "spin",  "waiting",      "at_work", "source", NULL};
     TRY(json_as_obj(o));
     TRY(json_done(o, keys));
     TRY(json_get_int(o, "ranks", 2, 1 << 30, &l->ranks));
@@ -207,6 +235,7 @@ static status get_link(json_val o, sim_link *l)
     TRY(get_transfer(o, "sum", &l->sum));
     TRY(json_get_f64_opt(o, "spin", 0, MOST_S, &l->spin));
     TRY(json_get_f64_opt(o, "waiting", 0, 1, &l->waiting));
+    TRY(get_curve(o, "at_work", 1e-9, &l->at_work));
     return get_source(o, l->source);
 }
 
@@ -387,6 +416,21 @@ status machine_open(const char *path, machine *out)
 
 /* --- writing -------------------------------------------------------------- */
 
+static void put_curve(json_writer *w, const char *key, const sim_curve *c)
+{
+    if (c->points == 0) {
+        return;
+    }
+    json_write_arr_flat(w, key);
+    for (int i = 0; i < c->points; i++) {
+        json_write_arr(w, NULL);
+        json_write_f64(w, NULL, c->x[i]);
+        json_write_f64(w, NULL, c->y[i]);
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
 static void put_law(json_writer *w, const char *key, const sim_law *law)
 {
     json_write_obj_flat(w, key);
@@ -395,16 +439,7 @@ static void put_law(json_writer *w, const char *key, const sim_law *law)
             json_write_f64(w, law_keys[t], law->term[t]);
         }
     }
-    if (law->points > 0) {
-        json_write_arr(w, "items");
-        for (int i = 0; i < law->points; i++) {
-            json_write_arr(w, NULL);
-            json_write_f64(w, NULL, law->bytes[i]);
-            json_write_f64(w, NULL, law->item[i]);
-            json_write_end(w);
-        }
-        json_write_end(w);
-    }
+    put_curve(w, "items", &law->items);
     if (!isnan(law->spread)) {
         json_write_f64(w, "spread", law->spread);
     }
@@ -421,6 +456,9 @@ static void put_levels(json_writer *w, const machine *m)
         const sim_level *l = &m->level[i];
         json_write_obj(w, NULL);
         json_write_i64(w, "threads", l->threads);
+        if (l->ranks > 1) {
+            json_write_i64(w, "ranks", l->ranks);
+        }
         json_write_str(w, "source", l->source);
         json_write_obj(w, "kernels");
         for (int k = 0; k < KERNEL_COUNT; k++) {
@@ -440,6 +478,7 @@ static void put_transfer(json_writer *w, const char *key, const sim_transfer *t)
     json_write_f64(w, "op", t->op);
     json_write_f64(w, "message", t->message);
     json_write_f64(w, "byte", t->byte);
+    put_curve(w, "far", &t->far);
     json_write_end(w);
 }
 
@@ -456,6 +495,7 @@ static void put_links(json_writer *w, const machine *m)
         put_transfer(w, "sum", &l->sum);
         json_write_f64(w, "spin", l->spin);
         json_write_f64(w, "waiting", l->waiting);
+        put_curve(w, "at_work", &l->at_work);
         json_write_str(w, "source", l->source);
         json_write_end(w);
     }

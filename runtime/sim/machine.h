@@ -19,6 +19,8 @@
  *
  * A law is given for one or more numbers of threads. m, n and k count what
  * the busiest thread does, so a law also says what threads cost each other.
+ * It may be given again for ranks of a node that work at once: they share
+ * its caches and its memory's bandwidth.
  * Any device fits in: on a GPU the threads are its multiprocessors as one, and
  * op is the launch.
  *
@@ -83,23 +85,30 @@ typedef enum sim_term {
     TERM_COUNT
 } sim_term;
 
-enum { SIM_POINTS = 8, SIM_LEVELS = 8, SIM_LINKS = 4, SIM_TEXT = 256 };
+enum { SIM_POINTS = 8, SIM_LEVELS = 12, SIM_LINKS = 4, SIM_TEXT = 256 };
+
+/* y of x, x rising: between points by straight lines over the logarithm of
+ * x, beyond them as at the last one. No points: 0. */
+typedef struct sim_curve {
+    int32_t points;
+    double x[SIM_POINTS];
+    double y[SIM_POINTS];
+} sim_curve;
 
 typedef struct sim_law {
     bool known;
     double term[TERM_COUNT]; /* seconds of one                            */
-    /* Seconds of an item by bytes touched since; between points and beyond
-     * them by straight lines over the logarithm of bytes. */
-    int32_t points;
-    double bytes[SIM_POINTS];
-    double item[SIM_POINTS];
-    double spread; /* of its measurements: (most - least) / median; NaN   */
-    double misfit; /* largest relative error at a measured point; NaN     */
+    sim_curve items; /* seconds of an item by bytes touched since          */
+    double spread;   /* of its measurements: (most - least) / median; NaN   */
+    double misfit;   /* largest relative error at a measured point; NaN     */
 } sim_law;
 
-/* Laws for one number of computing threads, in rising order. */
+/* Laws for one number of computing threads, in rising order, of a rank that
+ * has the node to itself. After them, in rising order of ranks, laws on one
+ * thread while that many ranks of the node work at once. */
 typedef struct sim_level {
     int32_t threads;
+    int32_t ranks;
     char source[SIM_TEXT];
     sim_law law[KERNEL_COUNT];
 } sim_level;
@@ -107,6 +116,7 @@ typedef struct sim_level {
 /* Messages of one kind: op once, message for each, byte for each sent. */
 typedef struct sim_transfer {
     double op, message, byte;
+    sim_curve far; /* more seconds of a byte by bytes touched since        */
 } sim_transfer;
 
 /* Between ranks: within groups of at most `ranks`. */
@@ -118,6 +128,10 @@ typedef struct sim_link {
     sim_transfer sum;  /* of a few numbers over all ranks                 */
     double spin;       /* CPU seconds that a wait costs at its begin      */
     double waiting;    /* and those of each further second                */
+    /* Where cores are shared: CPU seconds of a meeting by the seconds that
+     * each rank has worked since the last one. Who comes first waits while
+     * the others work on the cores that it would need. */
+    sim_curve at_work;
     char source[SIM_TEXT];
 } sim_link;
 

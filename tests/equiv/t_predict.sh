@@ -37,7 +37,12 @@ import json, sys
 m = json.load(open(sys.argv[1]))
 assert m['format'] == 'weft-machine-1' and m['source'] and m['cpu']
 assert [l['ranks'] for l in m['links']] == [2, 4]
+assert [l.get('ranks', 1) for l in m['levels']] == [1, 2, 4]
+assert m['links'][1].get('at_work') or not m['links'][1]['shared_cores']
+more = m['levels'][2]['kernels']
 laws = m['levels'][0]['kernels']
+assert all(more['expand'].get(k, 0) >= v for k, v in laws['expand'].items()
+           if k not in ('spread', 'misfit'))
 assert len(laws) == 28, len(laws)
 assert laws['expand']['flop'] > 0 and laws['norm']['misfit'] >= 0
 assert all(l['source'] for l in m['levels'] + m['links'])" "$host"

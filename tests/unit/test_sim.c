@@ -420,8 +420,8 @@ static void test_meeting(void **state)
     CLOSE(r.rank[0].op[1].end, 3.5);
     sim_result_fini(&r);
     /* Waiting burns CPU time: all of it by polling where ranks have cores.
-     * Where two share one, each waits as long as the other computes: rank 0
-     * 2 + 1 s, rank 1 3 s; it polls 0.5 s and then burns a tenth. */
+     * Where two share one, rank 0 polls 0.5 s of its 2 and then burns a tenth;
+     * and meeting after 1 s of work costs 0.25, after 3 s 0.5. */
     m.link[0].waiting = 1;
     m.dispatch_s = 0.25; /* before each operation, also before meeting */
     run(&m, false, &set, &c, &r);
@@ -434,10 +434,11 @@ static void test_meeting(void **state)
     sim_result_fini(&r);
     m.link[0].waiting = 0.1;
     m.link[0].spin = 0.5;
+    m.link[0].at_work = (sim_curve){2, {1, 3}, {0.25, 0.5}};
     sim_setup shared = {
         .m = &m, .ranks = 2, .threads = 1, .shared_cores = true};
     OK(sim_run_costs(&shared, &set, costs_of(&c), &r));
-    CLOSE(r.cpu_s, 1 + 3 + 2 * (0.5 + 0.1 * 2.5));
+    CLOSE(r.cpu_s, 1 + 3 + 0.5 + 0.1 * 1.5 + 0.25 + 0.5);
     CLOSE(r.step_s, 3.5);
     sim_result_fini(&r);
     prog_fini(&p[0]);
@@ -608,16 +609,14 @@ static machine simple_machine(void)
     m.dispatch_s = 1e-6;
     m.wake_s = 5e-6;
     m.link[0] = (sim_link){.ranks = 2,
-                           .p2p = {0, 2e-6, 1e-10},
-                           .tree = {0, 3e-6, 2e-10},
-                           .sum = {1e-5, 0, 1e-9}};
+                           .p2p = {.message = 2e-6, .byte = 1e-10},
+                           .tree = {.message = 3e-6, .byte = 2e-10},
+                           .sum = {.op = 1e-5, .byte = 1e-9}};
     for (int k = 0; k < KERNEL_COUNT; k++) {
         m.level[0].law[k] = (sim_law){
             .known = true,
             .term = {[TERM_OP] = 1e-6, [TERM_ROW] = 1e-8, [TERM_FLOP] = 1e-11},
-            .points = 2,
-            .bytes = {1e6, 1e9},
-            .item = {1e-10, 1e-9}};
+            .items = {2, {1e6, 1e9}, {1e-10, 1e-9}}};
     }
     return m;
 }

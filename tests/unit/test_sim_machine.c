@@ -59,28 +59,35 @@ static machine example(void)
     m.side_loss = 0.5;
     m.store_latency_s = 1e-5;
     m.store_bytes_per_s = 1e10;
-    m.nlevels = 2;
+    m.nlevels = 3;
     m.level[0].threads = 1;
     m.level[1].threads = 4;
+    m.level[2].threads = 1;
+    m.level[2].ranks = 8;
+    m.level[2].law[KERNEL_EXPAND] = (sim_law){.known = true,
+                                              .term = {[TERM_FLOP] = 2e-11},
+                                              .spread = (double)NAN,
+                                              .misfit = (double)NAN};
     m.level[0].law[KERNEL_EXPAND] =
         (sim_law){.known = true,
                   .term = {[TERM_FLOP] = 1e-11, [TERM_CALL] = 1e-6},
                   .spread = 0.125,
                   .misfit = (double)NAN};
-    m.level[1].law[KERNEL_NORM] = (sim_law){.known = true,
-                                            .points = 2,
-                                            .bytes = {1000, 100000},
-                                            .item = {1e-10, 3e-10},
-                                            .spread = (double)NAN,
-                                            .misfit = 0.25};
+    m.level[1].law[KERNEL_NORM] =
+        (sim_law){.known = true,
+                  .items = {2, {1000, 100000}, {1e-10, 3e-10}},
+                  .spread = (double)NAN,
+                  .misfit = 0.25};
     m.nlinks = 1;
-    m.link[0] = (sim_link){.ranks = 4,
-                           .shared_cores = true,
-                           .p2p = {1e-6, 2e-6, 3e-10},
-                           .tree = {4e-6, 5e-6, 6e-10},
-                           .sum = {7e-6, 8e-6, 9e-10},
-                           .spin = 1e-4,
-                           .waiting = 0.5};
+    m.link[0] =
+        (sim_link){.ranks = 4,
+                   .shared_cores = true,
+                   .p2p = {.op = 1e-6, .message = 2e-6, .byte = 3e-10},
+                   .tree = {4e-6, 5e-6, 6e-10, {2, {1e6, 1e8}, {0, 2e-10}}},
+                   .at_work = {2, {1e-4, 1e-2}, {1e-5, 3e-5}},
+                   .sum = {.op = 7e-6, .message = 8e-6, .byte = 9e-10},
+                   .spin = 1e-4,
+                   .waiting = 0.5};
     return m;
 }
 
@@ -105,13 +112,17 @@ static void test_round_trip(void **state)
     assert_true(back.side_loss == 0.5 && back.side_rate == 0.75);
     assert_true(back.store_bytes_per_s == 1e10);
     assert_true(back.store_latency_s == 1e-5);
-    assert_int_equal(back.nlevels, 2);
+    assert_int_equal(back.nlevels, 3);
+    assert_true(back.level[1].ranks == 1 && back.level[2].ranks == 8);
+    assert_true(back.link[0].tree.far.y[1] == 2e-10);
+    assert_true(back.link[0].at_work.x[0] == 1e-4);
+    assert_int_equal(back.link[0].p2p.far.points, 0);
     const sim_law *law = &back.level[0].law[KERNEL_EXPAND];
     assert_true(law->known && law->term[TERM_FLOP] == 1e-11);
     assert_true(law->spread == 0.125 && isnan(law->misfit));
     assert_false(back.level[0].law[KERNEL_NORM].known);
     law = &back.level[1].law[KERNEL_NORM];
-    assert_true(law->points == 2 && law->item[1] == 3e-10);
+    assert_true(law->items.points == 2 && law->items.y[1] == 3e-10);
     assert_true(back.link[0].shared_cores && back.link[0].spin == 1e-4);
     assert_true(back.link[0].sum.byte == 9e-10);
     mem_free(text);
@@ -165,6 +176,96 @@ static void test_refusals(void **state)
     refuse("\"levels\": [{", "\"levels\": [], \"x\": [{", "x: unknown key");
 }
 
+/* Levels: threads rise, then ranks at once on one thread. */
+static void test_level_order(void **state)
+{
+    const char *first = "\"levels\": [";
+    const char *of = "\"source\": \"s\", \"kernels\": {}}";
+    static machine m;
+    char text[512];
+    (void)state;
+    OK(machine_parse(good, "m.json", &m));
+    assert_int_equal(m.level[0].ranks, 1);
+    snprintf(text, sizeof(text), "%s{\"threads\": 1, \"ranks\": 2, %s, ", first,
+             of);
+    refuse(first, text, "levels[0]");
+    snprintf(text, sizeof(text), "%s{\"threads\": 1, %s, ", first, of);
+    refuse(first, text, "threads must rise");
+    snprintf(text, sizeof(text),
+             "%s{\"threads\": 1, %s, {\"threads\": 2, \"ranks\": 2, %s, ",
+             first, of, of);
+    refuse(first, text, "has \"threads\" 1");
+    snprintf(text, sizeof(text),
+             "%s{\"threads\": 1, %s, {\"threads\": 1, \"ranks\": 4, %s, "
+             "{\"threads\": 1, \"ranks\": 4, %s, ",
+             first, of, of, of);
+    refuse(first, text, "\"ranks\" must rise");
+    snprintf(text, sizeof(text),
+             "%s{\"threads\": 1, %s, {\"threads\": 1, \"ranks\": 2, %s, ",
+             first, of, of);
+    refuse(first, text, "levels[2]");
+}
+
+/* Ranks that work at once: the level of as many, or the most there are; on
+ * several threads as many times more as on one. */
+static void test_at_once(void **state)
+{
+    static machine m;
+    program p;
+    sim_work w[1];
+    params ps = {0};
+    (void)state;
+    machine_init(&m);
+    m.nlevels = 4;
+    m.level[0].threads = m.level[2].threads = m.level[3].threads = 1;
+    m.level[1].threads = 2;
+    m.level[2].ranks = 2;
+    m.level[3].ranks = 4;
+    for (int l = 0; l < 4; l++) {
+        static const double item[] = {1e-9, 0.75e-9, 2e-9, 3e-9};
+        m.level[l].law[KERNEL_ZERO] =
+            (sim_law){.known = true, .items = {1, {1}, {item[l]}}};
+    }
+    prog_init(&p);
+    int32_t x = prog_buffer(&p, "x", BUF_WORKING, -1, 64000, false);
+    prog_add(&p, OP_ZERO, STREAM_COMPUTE, -1);
+    prog_use(&p, prog_whole(&p, x, 1, 64000, 64000), VIEW_W);
+    OK(prog_finish(&p));
+    static const struct {
+        int ranks, threads;
+        double s;
+    } want[] = {{1, 1, 64e-6},  {2, 1, 128e-6}, {3, 1, 192e-6}, {4, 1, 192e-6},
+                {8, 1, 192e-6}, {1, 2, 48e-6},  {2, 2, 96e-6}};
+    for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        sim_setup in = {.m = &m,
+                        .ps = &ps,
+                        .ranks = want[i].ranks,
+                        .threads = want[i].threads};
+        OK(sim_costs(&in, &p, w));
+        NEAR(w[0].s, want[i].s, 1e-12);
+    }
+    /* A machine that does not say: as alone. */
+    m.nlevels = 2;
+    sim_setup in = {.m = &m, .ps = &ps, .ranks = 4, .threads = 1};
+    OK(sim_costs(&in, &p, w));
+    NEAR(w[0].s, 64e-6, 1e-12);
+    prog_fini(&p);
+}
+
+/* Bytes that no cache holds cost more. */
+static void test_far_bytes(void **state)
+{
+    const sim_transfer t = {1e-6, 2e-6, 3e-10, {2, {1e6, 1e8}, {0, 2e-10}}};
+    double ago[SIM_AGO] = {0};
+    (void)state;
+    ago[0] = 0.5; /* 4 KiB ago */
+    ago[20] = 0.5;
+    NEAR(sim_transfer_seconds(&t, 3, 1e4, ago), 7e-6 + 1e4 * 4e-10, 1e-15);
+    ago[0] = 1;
+    ago[20] = 0;
+    NEAR(sim_transfer_seconds(&t, 3, 1e4, ago), 7e-6 + 1e4 * 3e-10, 1e-15);
+}
+
 /* A machine that lacks a law says which. */
 static void test_no_law(void **state)
 {
@@ -189,14 +290,14 @@ static void test_no_law(void **state)
 
 static void test_curve(void **state)
 {
-    sim_law law = {.points = 3, .bytes = {1e4, 1e6, 1e8}, .item = {1, 2, 10}};
+    sim_curve law = {3, {1e4, 1e6, 1e8}, {1, 2, 10}};
     (void)state;
-    NEAR(sim_item_seconds(&law, 1), 1, 0);
-    NEAR(sim_item_seconds(&law, 1e5), 1.5, 1e-12);
-    NEAR(sim_item_seconds(&law, 1e7), 6, 1e-12);
-    NEAR(sim_item_seconds(&law, 1e12), 10, 0);
+    NEAR(sim_curve_at(&law, 1), 1, 0);
+    NEAR(sim_curve_at(&law, 1e5), 1.5, 1e-12);
+    NEAR(sim_curve_at(&law, 1e7), 6, 1e-12);
+    NEAR(sim_curve_at(&law, 1e12), 10, 0);
     law.points = 0;
-    NEAR(sim_item_seconds(&law, 1e5), 0, 0);
+    NEAR(sim_curve_at(&law, 1e5), 0, 0);
 }
 
 static void test_product_counts(void **state)
@@ -262,9 +363,9 @@ static void test_fit(void **state)
     static calibrate_sample s[SAMPLES];
     sim_law law = {
         .term = {[TERM_OP] = 3e-6, [TERM_ROW] = 2e-8},
-        .points = 5,
-        .bytes = {65536.0, 524288.0, 4194304.0, 33554432.0, 268435456.0},
-        .item = {1e-10, 1e-10, 4e-10, 9e-10, 9e-10}};
+        .items = {5,
+                  {65536.0, 524288.0, 4194304.0, 33554432.0, 268435456.0},
+                  {1e-10, 1e-10, 4e-10, 9e-10, 9e-10}}};
     sim_law found = {0};
     (void)state;
     for (int i = 0; i < SAMPLES; i++) {
@@ -278,7 +379,7 @@ static void test_fit(void **state)
         int bin = 4 + (int)rng_below(1, 2, at, 13);
         t->ago[bin] = 1;
         double noise = 0.96 + 0.0001 * (double)rng_below(1, 3, at, 800);
-        double item = sim_item_seconds(&law, sim_ago_bytes(bin));
+        double item = sim_curve_at(&law.items, sim_ago_bytes(bin));
         s[i].seconds = sim_law_seconds(&law, t->count, t->items, item) * noise;
         s[i].seconds *= i % 31 == 30 ? 3 : 1;
         s[i].spread = 0.5;
@@ -289,11 +390,48 @@ static void test_fit(void **state)
     assert_true(found.known && found.spread == 0.5);
     NEAR(found.term[TERM_OP], 3e-6, 0.3e-6);
     NEAR(found.term[TERM_ROW], 2e-8, 0.4e-8);
-    NEAR(found.item[0], 1e-10, 0.1e-10);
-    NEAR(found.item[2], 4e-10, 0.2e-10);
-    NEAR(found.item[3], 9e-10, 0.4e-10);
+    NEAR(found.items.y[0], 1e-10, 0.1e-10);
+    NEAR(found.items.y[2], 4e-10, 0.2e-10);
+    NEAR(found.items.y[3], 9e-10, 0.4e-10);
     assert_true(found.misfit < 0.04);
     assert_true(found.term[TERM_FLOP] == 0);
+}
+
+/* What samples take more with others at work is found again: twice the price
+ * of far items, a tenth more of the rest; and never less than alone. */
+static void test_fit_more(void **state)
+{
+    enum { SAMPLES = 200 };
+    static calibrate_sample s[SAMPLES];
+    const sim_law alone = {.known = true,
+                           .term = {[TERM_ROW] = 1e-7},
+                           .items = {2, {4194304.0, 33554432.0}, {0, 1e-9}}};
+    sim_law found = {0};
+    (void)state;
+    for (int i = 0; i < SAMPLES; i++) {
+        sim_shape *t = &s[i].shape;
+        t->kernel = KERNEL_NORM;
+        t->threads = 1;
+        t->count[TERM_ROW] = 1 + i % 17;
+        t->items = (double)(100 + 37 * (i % 23)) * 10;
+        t->ago[i % 2 == 0 ? 4 : 13] = 1; /* 64 KiB, 32 MiB */
+        double terms = t->count[TERM_ROW] * 1e-7;
+        double items = i % 2 == 0 ? 0 : t->items * 1e-9;
+        s[i].seconds = 5; /* of another hour: only `times` counts */
+        s[i].times = (1.1 * terms + 2 * items) / (terms + items);
+    }
+    OK(calibrate_fit_more(s, SAMPLES, KERNEL_NORM, &alone, &found));
+    NEAR(found.term[TERM_ROW], 1.1e-7, 0.01e-7);
+    NEAR(sim_curve_at(&found.items, 65536), 0, 1e-12);
+    NEAR(sim_curve_at(&found.items, 33554432), 2e-9, 0.02e-9);
+    OK(calibrate_fit_more(s, SAMPLES, KERNEL_BIAS, &alone, &found));
+    assert_true(found.term[TERM_ROW] == 1e-7 && found.items.y[1] == 1e-9);
+    for (int i = 0; i < SAMPLES; i++) {
+        s[i].times = 0.8;
+    }
+    OK(calibrate_fit_more(s, SAMPLES, KERNEL_NORM, &alone, &found));
+    NEAR(found.term[TERM_ROW], 1e-7, 0);
+    NEAR(sim_curve_at(&found.items, 33554432), 1e-9, 0);
 }
 
 static int no_leak(void **state)
@@ -307,11 +445,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_round_trip, no_leak),
         cmocka_unit_test_teardown(test_refusals, no_leak),
+        cmocka_unit_test_teardown(test_level_order, no_leak),
+        cmocka_unit_test_teardown(test_at_once, no_leak),
+        cmocka_unit_test_teardown(test_far_bytes, no_leak),
         cmocka_unit_test_teardown(test_no_law, no_leak),
         cmocka_unit_test_teardown(test_curve, no_leak),
         cmocka_unit_test_teardown(test_product_counts, no_leak),
         cmocka_unit_test_teardown(test_attention_counts, no_leak),
         cmocka_unit_test_teardown(test_fit, no_leak),
+        cmocka_unit_test_teardown(test_fit_more, no_leak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
