@@ -1,12 +1,8 @@
 /*
- * prog_finish: live ranges, the memory plan, and the waits between streams.
+ * prog_finish: the memory plan (place.c), and the waits between streams.
  *
- * Placement. Persistent buffers lie at the bottom. The others are placed
- * largest first, each in the smallest gap that is free during its whole live
- * range; live ranges are intervals of the issue order.
- *
- * Waits. Two operations of one stream are ordered already. An operation of
- * another stream must be waited for if both touch the same bytes and one of
+ * Two operations of one stream are ordered already. An operation of another
+ * stream must be waited for if both touch the same bytes and one of
  * them writes. Either they name the same buffer, or the later buffer lies
  * where the earlier one was. Each operation gets at most one wait per other
  * stream (the newest operation there), and none for what its stream is known
@@ -30,8 +26,6 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/program/program.h"
-
-enum { ALIGN_BYTES = 64, PAD_FLOATS = 16 };
 
 /* A step, or its forward part alone: what is left out there cannot pass on
  * what it waited for, so each run has clocks, and waits, of its own. */
@@ -69,140 +63,6 @@ typedef struct planner {
     int32_t *asked_head;    /* per op                                      */
     int32_t *asked_next;
 } planner;
-
-int64_t prog_buf_bytes(const prog_buf *b)
-{
-    int64_t bytes = (b->floats + PAD_FLOATS) * (int64_t)sizeof(float);
-    return (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-}
-
-static void find_live_ranges(program *p)
-{
-    for (int32_t i = 0; i < p->nops; i++) {
-        const prog_op *o = &p->ops[i];
-        for (int32_t v = 0; v < o->views; v++) {
-            prog_buf *b = &p->bufs[p->view[o->view0 + v].buf];
-            b->first = b->first < 0 ? i : b->first;
-            b->last = i;
-        }
-    }
-    for (int32_t i = 0; i < p->nbufs; i++) {
-        if (p->bufs[i].persistent) {
-            p->bufs[i].first = 0;
-            p->bufs[i].last = p->nops - 1;
-        }
-    }
-}
-
-/* Order of placement: persistent first, then by size. */
-static int by_size(const void *a, const void *b, void *arg)
-{
-    const prog_buf *bufs = arg;
-    const prog_buf *x = &bufs[*(const int32_t *)a];
-    const prog_buf *y = &bufs[*(const int32_t *)b];
-    if (x->persistent != y->persistent) {
-        return y->persistent - x->persistent;
-    }
-    if (x->floats != y->floats) {
-        return x->floats < y->floats ? 1 : -1;
-    }
-    return *(const int32_t *)a < *(const int32_t *)b ? -1 : 1;
-}
-
-static bool live_together(const prog_buf *a, const prog_buf *b)
-{
-    return a->first <= b->last && b->first <= a->last;
-}
-
-/* The smallest gap between buffers that live at the same time. */
-static int64_t find_gap(const planner *pl, const prog_buf *b)
-{
-    int64_t want = prog_buf_bytes(b);
-    int64_t end = 0;
-    int64_t best = -1;
-    int64_t best_gap = INT64_MAX;
-    for (int32_t i = 0; i < pl->nplaced; i++) {
-        const prog_buf *o = &pl->p->bufs[pl->placed[i]];
-        if (!live_together(o, b)) {
-            continue;
-        }
-        int64_t gap = o->offset - end;
-        if (gap >= want && gap < best_gap) {
-            best = end;
-            best_gap = gap;
-        }
-        int64_t o_end = o->offset + prog_buf_bytes(o);
-        end = o_end > end ? o_end : end;
-    }
-    return best >= 0 ? best : end;
-}
-
-static void place(planner *pl, int32_t index)
-{
-    prog_buf *b = &pl->p->bufs[index];
-    b->offset = find_gap(pl, b);
-    int32_t at = pl->nplaced;
-    while (at > 0 && pl->p->bufs[pl->placed[at - 1]].offset > b->offset) {
-        pl->placed[at] = pl->placed[at - 1];
-        at--;
-    }
-    pl->placed[at] = index;
-    pl->nplaced++;
-    int64_t end = b->offset + prog_buf_bytes(b);
-    if (end > pl->p->peak_bytes) {
-        pl->p->peak_bytes = end;
-    }
-}
-
-static status place_all(planner *pl)
-{
-    program *p = pl->p;
-    int32_t *order = NULL;
-    TRY(MEM_NEW(&order, p->nbufs + 1, "plan"));
-    int32_t n = 0;
-    for (int32_t i = 0; i < p->nbufs; i++) {
-        if (p->bufs[i].first >= 0) {
-            order[n++] = i;
-        }
-    }
-    qsort_r(order, (size_t)n, sizeof(*order), by_size, p->bufs);
-    for (int32_t i = 0; i < n; i++) {
-        place(pl, order[i]);
-    }
-    mem_free(order);
-    return ST_OK;
-}
-
-/* Bytes by class at the operation where most bytes are live. */
-static status count_classes(program *p)
-{
-    int64_t *delta = NULL;
-    TRY(MEM_NEW(&delta, p->nops + 2, "plan"));
-    for (int32_t i = 0; i < p->nbufs; i++) {
-        if (p->bufs[i].first >= 0) {
-            delta[p->bufs[i].first] += prog_buf_bytes(&p->bufs[i]);
-            delta[p->bufs[i].last + 1] -= prog_buf_bytes(&p->bufs[i]);
-        }
-    }
-    int64_t live = 0;
-    int64_t most = -1;
-    int32_t when = 0;
-    for (int32_t i = 0; i < p->nops; i++) {
-        live += delta[i];
-        if (live > most) {
-            most = live;
-            when = i;
-        }
-    }
-    mem_free(delta);
-    for (int32_t i = 0; i < p->nbufs; i++) {
-        const prog_buf *b = &p->bufs[i];
-        if (b->first >= 0 && b->first <= when && when <= b->last) {
-            p->class_bytes[b->cls] += prog_buf_bytes(b);
-        }
-    }
-    return ST_OK;
-}
 
 /* --- waits ---------------------------------------------------------------- */
 
@@ -518,6 +378,28 @@ static status derive_all_waits(planner *pl)
     return derive_before(pl);
 }
 
+static int by_offset(const void *a, const void *b, void *arg)
+{
+    const prog_buf *bufs = arg;
+    int64_t x = bufs[*(const int32_t *)a].offset;
+    int64_t y = bufs[*(const int32_t *)b].offset;
+    return x < y ? -1 : x > y;
+}
+
+static status sort_placed(planner *pl)
+{
+    program *p = pl->p;
+    TRY(MEM_NEW(&pl->placed, p->nbufs + 1, "plan"));
+    for (int32_t i = 0; i < p->nbufs; i++) {
+        if (p->bufs[i].first >= 0) {
+            pl->placed[pl->nplaced++] = i;
+        }
+    }
+    qsort_r(pl->placed, (size_t)pl->nplaced, sizeof(*pl->placed), by_offset,
+            p->bufs);
+    return ST_OK;
+}
+
 static status planner_init(planner *pl, program *p)
 {
     memset(pl, 0, sizeof(*pl));
@@ -527,7 +409,7 @@ static status planner_init(planner *pl, program *p)
     p->dep = NULL;
     p->ndeps = 0;
     size_t nb = (size_t)p->nbufs + 1;
-    TRY(MEM_NEW(&pl->placed, nb, "plan"));
+    TRY(sort_placed(pl));
     TRY(MEM_NEW(&pl->touch_head, nb, "plan"));
     TRY(MEM_NEW(&pl->touch_streams, nb, "plan"));
     TRY(MEM_NEW(&pl->touches, p->nviews + 1, "plan"));
@@ -576,17 +458,11 @@ status prog_finish(program *p)
     if (p->guard >= 0) {
         p->ops[p->guard].awaited = 1; /* by every stream with a tail */
     }
+    TRY(prog_arrange(p));
     planner pl;
     status st = planner_init(&pl, p);
     if (st == ST_OK) {
-        find_live_ranges(p);
-        st = place_all(&pl);
-    }
-    if (st == ST_OK) {
         st = derive_all_waits(&pl);
-    }
-    if (st == ST_OK) {
-        st = count_classes(p);
     }
     planner_fini(&pl);
     return st;

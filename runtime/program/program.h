@@ -218,6 +218,7 @@ typedef struct program {
     op_tail tail;     /* the same                                        */
     int32_t guard;    /* the operation that chooses the tail, -1: none   */
     int32_t cap_ops, cap_bufs, cap_views, cap_segs, cap_stacks, cap_deps;
+    bool placed;   /* by prog_arrange                                      */
     status failed; /* first allocation failure while building              */
 } program;
 
@@ -273,8 +274,12 @@ bool prog_is_forward(const prog_op *o);
  * prog_finish. */
 void prog_prefetch(program *p, double layer_bytes, double outer_bytes);
 
-/* Derives live ranges, offsets, waits. Fails with ST_SYSTEM only. The plan
- * may be larger than any budget: compare peak_bytes. */
+/* Derives live ranges and offsets: enough to compare peak_bytes with a budget,
+ * which the plan may exceed. Nothing is added after it. Fails with ST_SYSTEM
+ * only. */
+MUST_USE status prog_arrange(program *p);
+/* Does so unless it is done, and derives the waits. Fails with ST_SYSTEM
+ * only. */
 MUST_USE status prog_finish(program *p);
 
 /* --- checks (check.c) ---------------------------------------------------- */
