@@ -79,55 +79,111 @@ static int64_t largest_arena(const program_set *set)
     return most;
 }
 
-/* A micro-batch that is left open becomes smaller until the plan fits. */
-static status compile_plan(setup *s, int64_t budget)
+static plan_job job_of(const setup *s, int64_t device_memory)
+{
+    return (plan_job){.a = &s->a,
+                      .N = s->sh.N,
+                      .T = s->sh.T,
+                      .D = s->sh.D,
+                      .S = s->sh.S,
+                      .device_memory = device_memory};
+}
+
+/* Micro-batches to try for a plan that leaves it open: the one that suits it,
+ * then half as many sequences and so on, without those that the bound says are
+ * too large. 1 is always the last. */
+static int64_t next_micro_batch(const setup *s, int64_t budget, int64_t each)
+{
+    plan p = s->plan;
+    plan_job job = job_of(s, budget);
+    for (p.micro_batch = each / 2; p.micro_batch > 1; p.micro_batch /= 2) {
+        if (plan_least_bytes(&p, &job) <= budget) {
+            return p.micro_batch;
+        }
+    }
+    return 1;
+}
+
+/* What a plan needs that is within the rules. A micro-batch that is left open
+ * becomes smaller until the plan fits, or 1 at once where only that matters;
+ * where none does, the plan is as it was and *need the least of all. budget
+ * 0: no limit. */
+static status fit_plan(setup *s, int64_t budget, bool at_once, program *scratch,
+                       partition_need *need)
 {
     plan *p = &s->plan;
-    bool open = p->micro_batch == 0;
+    const plan asked = *p;
     gpt_shape most = s->sh;
     TRY(partition_shape(p, 0, 0, &most));
     int64_t each = plan_micro_batch(p, most.seqs);
-    status st = partition_compile(&s->a, &s->ps, p, s->sh, budget, &s->set);
-    while (st == ST_BUDGET && open && each > 1) {
-        each /= 2;
+    *need = (partition_need){INT64_MAX, 0};
+    for (;;) {
+        partition_need now;
+        TRY(partition_measure(&s->a, &s->ps, p, s->sh, budget, scratch, &now));
+        *need = now.bytes < need->bytes ? now : *need;
+        if (budget == 0 || need->bytes <= budget) {
+            return ST_OK;
+        }
+        if (asked.micro_batch != 0 || each == 1) {
+            break;
+        }
+        each = at_once ? 1 : next_micro_batch(s, budget, each);
         p->micro_batch = each;
         p->micro_batch_chosen = true;
-        st = partition_compile(&s->a, &s->ps, p, s->sh, budget, &s->set);
     }
-    return st;
+    *p = asked;
+    return ST_OK;
 }
 
 /* What a plan in place of the one asked for would need. */
 typedef struct trial {
     const setup *s;
     const setup_options *o;
+    program scratch;
 } trial;
 
-static int64_t compiled_peak(const plan *p, void *self)
+static int64_t trial_peak(const plan *p, void *self)
 {
-    const trial *t = self;
+    trial *t = self;
     setup other = {.a = t->s->a, .ps = t->s->ps, .plan = *p};
     other.sh = make_shape(&other, t->o);
-    status st = compile_plan(&other, t->o->device_memory);
-    if (st == ST_BUDGET) {
-        st = partition_compile(&other.a, &other.ps, p, other.sh, 0, &other.set);
-    }
-    int64_t most = st == ST_OK ? largest_arena(&other.set) : INT64_MAX;
-    program_set_fini(&other.set);
-    return most;
+    partition_need need;
+    status st = fit_plan(&other, t->o->device_memory, true, &t->scratch, &need);
+    return st == ST_OK ? need.bytes : INT64_MAX;
 }
 
-static status fail_with_way_out(const plan *p, const plan_job *job)
+static status refuse_plan(const setup *s, const partition_need *need,
+                          const plan_job *job)
 {
     strbuf why = {0};
-    strbuf_add(&why, status_text());
-    plan_way_out(p, job, &why);
+    strbuf_printf(&why,
+                  "plan %s: device_memory: %s is too little, the ranks of "
+                  "stage %d need at least %s, %s more",
+                  s->plan.name, units_bytes((double)job->device_memory).s,
+                  need->stage, units_bytes((double)need->bytes).s,
+                  units_bytes((double)(need->bytes - job->device_memory)).s);
+    plan_way_out(&s->plan, job, &why);
     status st = strbuf_check(&why);
     if (st == ST_OK) {
         st = FAIL(ST_BUDGET, "%s", strbuf_view(&why));
     }
     strbuf_fini(&why);
     return st;
+}
+
+/* Whether it fits is known before all its programs are compiled. */
+static status compile_plan(setup *s, const plan_job *job, program *scratch)
+{
+    TRY(plan_admit(&s->plan, job));
+    if (job->device_memory > 0) {
+        partition_need need;
+        TRY(fit_plan(s, job->device_memory, false, scratch, &need));
+        if (need.bytes > job->device_memory) {
+            return refuse_plan(s, &need, job);
+        }
+    }
+    return partition_compile(&s->a, &s->ps, &s->plan, s->sh, job->device_memory,
+                             &s->set);
 }
 
 static status open_partitioned(setup *s, const setup_options *o, int ranks)
@@ -138,19 +194,15 @@ static status open_partitioned(setup *s, const setup_options *o, int ranks)
     if (o->recompute == SETUP_RECOMPUTE_FULL) {
         s->plan.recompute = true;
     }
-    trial t = {s, o};
-    plan_job job = {.a = &s->a,
-                    .N = s->sh.N,
-                    .T = s->sh.T,
-                    .D = s->sh.D,
-                    .S = s->sh.S,
-                    .device_memory = o->device_memory,
-                    .ranks = ranks,
-                    .peak = compiled_peak,
-                    .self = &t};
-    TRY(plan_admit(&s->plan, &job));
-    status st = compile_plan(s, o->device_memory);
-    return st == ST_BUDGET ? fail_with_way_out(&s->plan, &job) : st;
+    trial t = {.s = s, .o = o};
+    prog_init(&t.scratch);
+    plan_job job = job_of(s, o->device_memory);
+    job.ranks = ranks;
+    job.peak = trial_peak;
+    job.self = &t;
+    status st = compile_plan(s, &job, &t.scratch);
+    prog_fini(&t.scratch);
+    return st;
 }
 
 status setup_open(const setup_options *o, int ranks, setup *out)

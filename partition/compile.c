@@ -73,38 +73,60 @@ typedef struct set_build {
     gpt_shape sh;
     int64_t budget;
     class_key *keys;
+    int nkeys;
     program_set *out;
 } set_build;
 
-/* The class of rank (d, k, t), compiled if it is new. */
-static status class_of(set_build *sb, int d, int k, int t, int *index)
+/* The class of rank (d, k, t) and the rank's shape; a new one is added to the
+ * keys and is the last. */
+static status class_of(set_build *sb, int d, int k, int t, gpt_shape *sh,
+                       int *index)
 {
-    gpt_shape sh = sb->sh;
-    TRY(partition_shape(sb->plan, d, t, &sh));
-    uint64_t share = share_key(sb->a, sb->ps, &sh);
-    program_set *out = sb->out;
-    for (int i = 0; i < out->nclasses; i++) {
-        if (sb->keys[i].share == share && sb->keys[i].stage == k) {
-            *index = i;
+    *sh = sb->sh;
+    TRY(partition_shape(sb->plan, d, t, sh));
+    class_key key = {share_key(sb->a, sb->ps, sh), k};
+    for (*index = 0; *index < sb->nkeys; ++*index) {
+        const class_key *have = &sb->keys[*index];
+        if (have->share == key.share && have->stage == key.stage) {
             return ST_OK;
         }
     }
-    *index = out->nclasses;
-    TRY(mem_resize((size_t)*index + 1, sizeof(class_key), "compile",
+    TRY(mem_resize((size_t)sb->nkeys + 1, sizeof(class_key), "compile",
                    (void **)&sb->keys));
-    TRY(mem_resize((size_t)*index + 1, sizeof(program), "program",
+    sb->keys[sb->nkeys++] = key;
+    return ST_OK;
+}
+
+/* The program of the newest class, without its waits: whether it fits is known
+ * before these are derived. */
+static status add_program(set_build *sb, const gpt_shape *sh, int stage)
+{
+    program_set *out = sb->out;
+    TRY(mem_resize((size_t)out->nclasses + 1, sizeof(program), "program",
                    (void **)&out->classes));
-    sb->keys[*index] = (class_key){share, k};
-    program *p = &out->classes[*index];
+    program *p = &out->classes[out->nclasses++];
     prog_init(p);
-    out->nclasses++;
-    TRY(stage_compile(sb->a, sb->ps, sb->plan, &sh, k, p));
+    TRY(stage_emit(sb->a, sb->ps, sb->plan, sh, stage, p));
+    TRY(prog_arrange(p));
     REQUIRE(sb->budget == 0 || p->peak_bytes <= sb->budget, ST_BUDGET,
             "plan %s needs %s of device memory on the ranks of stage %d, "
             "there is %s",
-            sb->plan->name, units_bytes((double)p->peak_bytes).s, k,
+            sb->plan->name, units_bytes((double)p->peak_bytes).s, stage,
             units_bytes((double)sb->budget).s);
     return ST_OK;
+}
+
+static status place_rank(set_build *sb, int d, int k, int t)
+{
+    const plan *p = sb->plan;
+    prog_place *at = &sb->out->places[partition_rank(p, d, k, t)];
+    *at = (prog_place){.data = d, .pipe = k, .tensor = t};
+    at->prev = k > 0 ? partition_rank(p, d, k - 1, t) : -1;
+    at->next = k + 1 < p->pipe ? partition_rank(p, d, k + 1, t) : -1;
+    gpt_shape sh;
+    TRY(class_of(sb, d, k, t, &sh, &at->class_index));
+    return at->class_index < sb->out->nclasses ? ST_OK
+                                               : add_program(sb, &sh, k);
 }
 
 static status place_ranks(set_build *sb)
@@ -113,14 +135,17 @@ static status place_ranks(set_build *sb)
     for (int d = 0; d < p->data; d++) {
         for (int k = 0; k < p->pipe; k++) {
             for (int t = 0; t < p->tensor; t++) {
-                prog_place *at = &sb->out->places[partition_rank(p, d, k, t)];
-                *at = (prog_place){.data = d, .pipe = k, .tensor = t};
-                at->prev = k > 0 ? partition_rank(p, d, k - 1, t) : -1;
-                at->next =
-                    k + 1 < p->pipe ? partition_rank(p, d, k + 1, t) : -1;
-                TRY(class_of(sb, d, k, t, &at->class_index));
+                TRY(place_rank(sb, d, k, t));
             }
         }
+    }
+    return ST_OK;
+}
+
+static status finish_programs(program_set *set)
+{
+    for (int i = 0; i < set->nclasses; i++) {
+        TRY(prog_finish(&set->classes[i]));
     }
     return ST_OK;
 }
@@ -140,9 +165,89 @@ status partition_compile(const arch *a, const params *ps, const plan *p,
     if (st == ST_OK) {
         st = place_ranks(&sb);
     }
+    if (st == ST_OK) {
+        st = finish_programs(out);
+    }
     mem_free(sb.keys);
     if (st != ST_OK) {
         program_set_fini(out);
+    }
+    return st;
+}
+
+/* --- what a plan needs -----------------------------------------------------
+ */
+
+/* The i-th stage to look at, or -1. Stages of equal length between the first
+ * and the last hold what the first does, without the embedding, and keep as
+ * many micro-batches or fewer. */
+static int stage_to_measure(const plan *p, int i)
+{
+    if (p->nstages > 0) {
+        return i < p->pipe ? i : -1;
+    }
+    return i == 0 ? 0 : i == 1 && p->pipe > 1 ? p->pipe - 1 : -1;
+}
+
+static bool is_over(const set_build *sb, int64_t bytes)
+{
+    return sb->budget > 0 && bytes > sb->budget;
+}
+
+/* Where more than the budget lives at once, that is enough to know. */
+static status measure_class(set_build *sb, const gpt_shape *sh, int stage,
+                            program *p, partition_need *need)
+{
+    int64_t bytes = 0;
+    prog_clear(p);
+    TRY(stage_emit(sb->a, sb->ps, sb->plan, sh, stage, p));
+    TRY(prog_most_live(p, &bytes));
+    if (!is_over(sb, bytes)) {
+        TRY(prog_arrange(p));
+        bytes = p->peak_bytes;
+    }
+    if (bytes > need->bytes) {
+        *need = (partition_need){bytes, stage};
+    }
+    return ST_OK;
+}
+
+static status measure_stage(set_build *sb, int stage, program *p,
+                            partition_need *need)
+{
+    for (int d = 0; d < sb->plan->data; d++) {
+        for (int t = 0; t < sb->plan->tensor; t++) {
+            gpt_shape sh;
+            int known = sb->nkeys;
+            int index = 0;
+            TRY(class_of(sb, d, stage, t, &sh, &index));
+            if (index == known) {
+                TRY(measure_class(sb, &sh, stage, p, need));
+            }
+            if (is_over(sb, need->bytes)) {
+                return ST_OK;
+            }
+        }
+    }
+    return ST_OK;
+}
+
+status partition_measure(const arch *a, const params *ps, const plan *p,
+                         gpt_shape sh, int64_t budget_bytes, program *scratch,
+                         partition_need *out)
+{
+    set_build sb = {
+        .a = a, .ps = ps, .plan = p, .sh = sh, .budget = budget_bytes};
+    status st = ST_OK;
+    partition_need need = {0, 0};
+    for (int i = 0; st == ST_OK && stage_to_measure(p, i) >= 0 &&
+                    !is_over(&sb, need.bytes);
+         i++) {
+        st = measure_stage(&sb, stage_to_measure(p, i), scratch, &need);
+    }
+    mem_free(sb.keys);
+    if (st == ST_OK) {
+        *out = need;
     }
     return st;
 }

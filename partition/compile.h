@@ -34,4 +34,21 @@ MUST_USE status partition_compile(const arch *a, const params *ps,
                                   const plan *p, gpt_shape sh,
                                   int64_t budget_bytes, program_set *out);
 
+/* What the programs of a plan need: arena bytes of the fullest rank, and its
+ * stage. */
+typedef struct partition_need {
+    int64_t bytes;
+    int stage;
+} partition_need;
+
+/* Without waits, and one program at a time. Of stages of equal length the
+ * first and the last are looked at. budget_bytes > 0: ends as soon as a rank
+ * needs more; it is then that rank, and the bytes that it needs at least.
+ * scratch: a program whose memory serves for all of them; the caller's, also
+ * to call again. */
+MUST_USE status partition_measure(const arch *a, const params *ps,
+                                  const plan *p, gpt_shape sh,
+                                  int64_t budget_bytes, program *scratch,
+                                  partition_need *out);
+
 #endif

@@ -422,18 +422,17 @@ static status stage_init(stage *s)
     return ST_OK;
 }
 
-status stage_compile(const arch *a, const params *ps, const plan *p,
-                     const gpt_shape *sh, int index, program *out)
+status stage_emit(const arch *a, const params *ps, const plan *p,
+                  const gpt_shape *sh, int index, program *out)
 {
     stage s = {.b = {.p = out, .a = a, .ps = ps, .sh = *sh},
                .plan = p,
                .index = index};
-    prog_init(out);
     status st = stage_init(&s);
     if (st == ST_OK) {
         emit_step(&s);
         gpt_emit_work(&s.b);
-        st = prog_finish(out);
+        st = out->failed;
     }
     mem_free(s.mbs);
     mem_free(s.acts);

@@ -13,9 +13,9 @@
 #include "runtime/gpt/params.h"
 #include "runtime/program/program.h"
 
-/* The program of stage `index` for a rank of this shape. Owns: *out,
- * prog_fini. */
-MUST_USE status stage_compile(const arch *a, const params *ps, const plan *p,
-                              const gpt_shape *sh, int index, program *out);
+/* Adds all operations of stage `index` for a rank of this shape to an empty
+ * program; prog_arrange and prog_finish are the caller's. */
+MUST_USE status stage_emit(const arch *a, const params *ps, const plan *p,
+                           const gpt_shape *sh, int index, program *out);
 
 #endif

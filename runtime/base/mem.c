@@ -56,21 +56,25 @@ static status total_bytes(size_t n, size_t size, const char *tag, size_t *out)
     return ST_OK;
 }
 
-/* A zeroed block; the counters know it. */
+/* Bytes of a block with its head. */
+static size_t rounded(size_t bytes)
+{
+    return (sizeof(head) + bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* A block as it comes; the counters know it. */
 static status block_create(size_t bytes, const char *tag, void **out)
 {
     atomic_fetch_add(&count, 1);
     head *h = NULL;
     if (!hook_says_fail()) {
-        size_t all = (sizeof(head) + bytes + ALIGN - 1) / ALIGN * ALIGN;
-        h = aligned_alloc(ALIGN, all);
+        h = aligned_alloc(ALIGN, rounded(bytes));
     }
     REQUIRE(h != NULL, ST_SYSTEM, "out of memory: %zu bytes for '%s'", bytes,
             tag);
     h->magic = MAGIC_LIVE;
     h->bytes = bytes;
     h->tag = tag;
-    memset(h + 1, 0, bytes);
     atomic_fetch_add(&live, 1);
     atomic_fetch_add(&live_bytes, (int64_t)bytes);
     *out = h + 1;
@@ -80,23 +84,73 @@ static status block_create(size_t bytes, const char *tag, void **out)
 status mem_alloc(size_t n, size_t size, const char *tag, void **out)
 {
     size_t bytes = 0;
+    void *block = NULL;
     TRY(total_bytes(n, size, tag, &bytes));
-    return block_create(bytes, tag, out);
+    TRY(block_create(bytes, tag, &block));
+    memset(block, 0, bytes);
+    *out = block;
+    return ST_OK;
 }
 
 status mem_resize(size_t n, size_t size, const char *tag, void **block)
 {
     size_t bytes = 0;
-    TRY(total_bytes(n, size, tag, &bytes));
     void *grown = NULL;
+    TRY(total_bytes(n, size, tag, &bytes));
     TRY(block_create(bytes, tag, &grown));
+    size_t kept = 0;
     if (*block != NULL) {
         const head *old = (const head *)*block - 1;
         ASSERT(old->magic == MAGIC_LIVE);
-        memcpy(grown, *block, old->bytes < bytes ? old->bytes : bytes);
+        kept = old->bytes < bytes ? old->bytes : bytes;
+        memcpy(grown, *block, kept);
         mem_free(*block);
     }
+    memset((char *)grown + kept, 0, bytes - kept);
     *block = grown;
+    return ST_OK;
+}
+
+/* realloc moves large blocks by their pages, which keeps them aligned; what
+ * else comes out askew is copied. On failure the block is as it was, but may
+ * have moved. */
+static status block_extend(head **block, size_t all)
+{
+    head *moved = realloc(*block, all);
+    if (moved == NULL) {
+        return ST_SYSTEM;
+    }
+    *block = moved;
+    if ((uintptr_t)moved % ALIGN == 0) {
+        return ST_OK;
+    }
+    head *aligned = aligned_alloc(ALIGN, all);
+    if (aligned == NULL) {
+        return ST_SYSTEM;
+    }
+    memcpy(aligned, moved, all);
+    free(moved);
+    *block = aligned;
+    return ST_OK;
+}
+
+status mem_extend(size_t n, size_t size, const char *tag, void **block)
+{
+    size_t bytes = 0;
+    TRY(total_bytes(n, size, tag, &bytes));
+    if (*block == NULL) {
+        return block_create(bytes, tag, block);
+    }
+    head *h = (head *)*block - 1;
+    ASSERT(h->magic == MAGIC_LIVE && bytes >= h->bytes);
+    atomic_fetch_add(&count, 1);
+    status st = hook_says_fail() ? ST_SYSTEM : block_extend(&h, rounded(bytes));
+    *block = h + 1;
+    REQUIRE(st == ST_OK, ST_SYSTEM, "out of memory: %zu bytes for '%s'", bytes,
+            tag);
+    atomic_fetch_add(&live_bytes, (int64_t)(bytes - h->bytes));
+    h->bytes = bytes;
+    h->tag = tag;
     return ST_OK;
 }
 

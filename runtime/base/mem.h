@@ -24,6 +24,12 @@ MUST_USE status mem_alloc(size_t n, size_t size, const char *tag, void **out);
 MUST_USE status mem_resize(size_t n, size_t size, const char *tag,
                            void **block);
 
+/* Grows an array that is written before it is read: new bytes are as they
+ * come, and pages that nobody touches cost nothing. *block may point to NULL.
+ * On failure the array may have moved, but is whole. */
+MUST_USE status mem_extend(size_t n, size_t size, const char *tag,
+                           void **block);
+
 /* NULL is fine. */
 void mem_free(void *block);
 

@@ -17,8 +17,8 @@
  *     query             [-------]                within 2-3 and 4, through all
  *                                                above: 0-3, 4-5, 4-7, 0-7
  *
- * Time passes only where a buffer begins: two ranges meet if neither ends
- * before the other begins.
+ * Time passes only from the end of a buffer to the beginning of another: two
+ * ranges meet if neither ends before the other begins.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -36,8 +36,7 @@ typedef struct span {
 
 /* A sorted list of spans that do not touch, somewhere in the pool. */
 typedef struct spans {
-    int64_t at;
-    int32_t n, cap;
+    int32_t at, n, cap;
 } spans;
 
 typedef struct node {
@@ -50,11 +49,11 @@ enum { LISTS_MAX = 4 * 32 };
 
 typedef struct placer {
     program *p;
-    int32_t *began; /* per operation: times that began up to it           */
+    int32_t *time;  /* per operation                                       */
     int32_t leaves; /* times, up to a power of two                        */
     node *nodes;    /* a heap from 1 on                                   */
     span *pool;
-    int64_t used, cap;
+    int32_t used, cap;
     status failed; /* of the pool                                         */
 } placer;
 
@@ -96,56 +95,67 @@ static void find_live_ranges(program *p)
 
 /* --- what is taken -------------------------------------------------------- */
 
-static span *room_for_one(placer *pl, spans *s)
+/* Room at the end of the pool for a list of twice the length. */
+static void make_room(placer *pl, spans *s)
 {
-    if (s->n == s->cap) {
-        int32_t want = s->cap == 0 ? 2 : 2 * s->cap;
-        if (pl->used + want > pl->cap) {
-            int64_t cap = 2 * pl->cap + want;
-            pl->failed = mem_resize((size_t)cap, sizeof(span), "plan",
-                                    (void **)&pl->pool);
-            if (pl->failed != ST_OK) {
-                return NULL;
-            }
-            pl->cap = cap;
+    int32_t want = s->cap == 0 ? 2 : 2 * s->cap;
+    if (want > pl->cap - pl->used) {
+        int32_t cap = 2 * pl->cap + want;
+        pl->failed =
+            mem_extend((size_t)cap, sizeof(span), "plan", (void **)&pl->pool);
+        if (pl->failed != ST_OK) {
+            return;
         }
-        if (s->n > 0) {
-            memcpy(pl->pool + pl->used, pl->pool + s->at,
-                   (size_t)s->n * sizeof(span));
-        }
-        s->at = pl->used;
-        s->cap = want;
-        pl->used += want;
+        pl->cap = cap;
     }
-    return pl->pool + s->at;
+    if (s->n > 0) {
+        memcpy(pl->pool + pl->used, pl->pool + s->at,
+               (size_t)s->n * sizeof(span));
+    }
+    s->at = pl->used;
+    s->cap = want;
+    pl->used += want;
 }
 
-/* Adds bytes to a list; joins what touches. */
-static void take(placer *pl, spans *s, span add)
+/* The first span of a list that ends at `bytes` or behind. */
+static int32_t first_behind(const span *list, int32_t n, int64_t bytes)
 {
-    span *list = pl->failed == ST_OK ? room_for_one(pl, s) : NULL;
-    if (list == NULL) {
-        return;
-    }
-    int32_t lo = 0; /* the first that ends at or behind add.lo */
-    int32_t hi = s->n;
+    int32_t lo = 0;
+    int32_t hi = n;
     while (lo < hi) {
         int32_t mid = lo + (hi - lo) / 2;
-        if (list[mid].hi < add.lo) {
+        if (list[mid].hi < bytes) {
             lo = mid + 1;
         } else {
             hi = mid;
         }
     }
+    return lo;
+}
+
+/* Adds bytes to a list; joins what touches. */
+static void take(placer *pl, spans *s, span add)
+{
+    span *list = pl->pool + s->at;
+    int32_t lo = first_behind(list, s->n, add.lo);
     int32_t end = lo; /* the first that begins behind add.hi */
     while (end < s->n && list[end].lo <= add.hi) {
         add.lo = list[end].lo < add.lo ? list[end].lo : add.lo;
         add.hi = list[end].hi > add.hi ? list[end].hi : add.hi;
         end++;
     }
-    memmove(list + lo + 1, list + end, (size_t)(s->n - end) * sizeof(span));
+    if (end == lo && s->n == s->cap) {
+        make_room(pl, s);
+        if (pl->failed != ST_OK) {
+            return;
+        }
+        list = pl->pool + s->at;
+    }
+    if (end != lo + 1) {
+        memmove(list + lo + 1, list + end, (size_t)(s->n - end) * sizeof(span));
+        s->n += 1 - (end - lo);
+    }
     list[lo] = add;
-    s->n += 1 - (end - lo);
 }
 
 /* Node k holds the times [lo, lo + size). */
@@ -191,14 +201,12 @@ static void gather(query *q, int32_t k, int32_t lo, int32_t size)
  * Returns where the next one begins, or INT64_MAX. */
 static int64_t pass_spans(query *q, int64_t *end)
 {
-    int64_t next = INT64_MAX;
-    for (bool moved = true; moved;) {
-        moved = false;
+    int64_t next;
+    do {
         next = INT64_MAX;
         for (int i = 0; i < q->n; i++) {
             reader *r = &q->lists[i];
             while (r->next < r->end && r->next->lo <= *end) {
-                moved = moved || r->next->hi > *end;
                 *end = r->next->hi > *end ? r->next->hi : *end;
                 r->next++;
             }
@@ -208,7 +216,7 @@ static int64_t pass_spans(query *q, int64_t *end)
                 next = r->next->lo < next ? r->next->lo : next;
             }
         }
-    }
+    } while (next <= *end);
     return next;
 }
 
@@ -251,9 +259,7 @@ static int by_size(const void *a, const void *b, void *arg)
 static void place(placer *pl, prog_buf *b)
 {
     int64_t bytes = prog_buf_bytes(b);
-    query q = {.pl = pl,
-               .from = pl->began[b->first] - 1,
-               .to = pl->began[b->last] - 1};
+    query q = {.pl = pl, .from = pl->time[b->first], .to = pl->time[b->last]};
     gather(&q, 1, 0, pl->leaves);
     b->offset = find_gap(&q, bytes);
     int64_t end = b->offset + bytes;
@@ -280,37 +286,57 @@ static status place_all(placer *pl)
     return pl->failed;
 }
 
+enum { BEGINS = 1, ENDS = 2 }; /* a buffer, at an operation */
+
 static status placer_init(placer *pl, program *p)
 {
     memset(pl, 0, sizeof(*pl));
     pl->p = p;
-    TRY(MEM_NEW(&pl->began, p->nops + 1, "plan"));
+    TRY(MEM_NEW(&pl->time, p->nops + 1, "plan"));
     for (int32_t i = 0; i < p->nbufs; i++) {
-        if (p->bufs[i].first >= 0) {
-            pl->began[p->bufs[i].first] = 1;
+        const prog_buf *b = &p->bufs[i];
+        if (b->first >= 0) {
+            pl->time[b->first] |= BEGINS;
+            pl->time[b->last] |= ENDS;
         }
     }
-    int32_t times = 0;
+    int32_t now = 0;
+    bool ended = false;
     for (int32_t i = 0; i < p->nops; i++) {
-        times += pl->began[i];
-        pl->began[i] = times;
+        int32_t what = pl->time[i];
+        if (ended && (what & BEGINS) != 0) {
+            now++;
+            ended = false;
+        }
+        ended = ended || (what & ENDS) != 0;
+        pl->time[i] = now;
     }
     pl->leaves = 1;
-    while (pl->leaves < times) {
+    while (pl->leaves <= now) {
         pl->leaves *= 2;
     }
+    /* Room for the few spans a buffer leaves on the way down, as a rule. */
+    pl->cap = 8 * p->nbufs + 64;
+    TRY(mem_extend((size_t)pl->cap, sizeof(span), "plan", (void **)&pl->pool));
     return MEM_NEW(&pl->nodes, 2 * (int64_t)pl->leaves, "plan");
 }
 
 static void placer_fini(placer *pl)
 {
-    mem_free(pl->began);
+    mem_free(pl->time);
     mem_free(pl->nodes);
     mem_free(pl->pool);
 }
 
-/* Bytes by class at the operation where most bytes are live. */
-static status count_classes(program *p)
+/* --- what lives at once --------------------------------------------------- */
+
+typedef struct live {
+    int64_t bytes;
+    int32_t when;
+} live;
+
+/* The operation where most bytes are live. */
+static status find_most_live(const program *p, live *out)
 {
     int64_t *delta = NULL;
     TRY(MEM_NEW(&delta, p->nops + 2, "plan"));
@@ -320,20 +346,34 @@ static status count_classes(program *p)
             delta[p->bufs[i].last + 1] -= prog_buf_bytes(&p->bufs[i]);
         }
     }
-    int64_t live = 0;
-    int64_t most = -1;
-    int32_t when = 0;
+    int64_t now = 0;
+    *out = (live){0, 0};
     for (int32_t i = 0; i < p->nops; i++) {
-        live += delta[i];
-        if (live > most) {
-            most = live;
-            when = i;
-        }
+        now += delta[i];
+        *out = now > out->bytes ? (live){now, i} : *out;
     }
     mem_free(delta);
+    return ST_OK;
+}
+
+status prog_most_live(program *p, int64_t *bytes)
+{
+    live most;
+    TRY(p->failed);
+    find_live_ranges(p);
+    TRY(find_most_live(p, &most));
+    *bytes = most.bytes;
+    return ST_OK;
+}
+
+/* Bytes by class when most are live. */
+static status count_classes(program *p)
+{
+    live most;
+    TRY(find_most_live(p, &most));
     for (int32_t i = 0; i < p->nbufs; i++) {
         const prog_buf *b = &p->bufs[i];
-        if (b->first >= 0 && b->first <= when && when <= b->last) {
+        if (b->first >= 0 && b->first <= most.when && most.when <= b->last) {
             p->class_bytes[b->cls] += prog_buf_bytes(b);
         }
     }

@@ -27,6 +27,25 @@ void prog_fini(program *p)
     prog_init(p);
 }
 
+void prog_clear(program *p)
+{
+    program empty;
+    prog_init(&empty);
+    empty.ops = p->ops;
+    empty.cap_ops = p->cap_ops;
+    empty.bufs = p->bufs;
+    empty.cap_bufs = p->cap_bufs;
+    empty.view = p->view;
+    empty.cap_views = p->cap_views;
+    empty.seg = p->seg;
+    empty.cap_segs = p->cap_segs;
+    empty.stack = p->stack;
+    empty.cap_stacks = p->cap_stacks;
+    empty.dep = p->dep;
+    empty.cap_deps = p->cap_deps;
+    *p = empty;
+}
+
 void program_set_fini(program_set *set)
 {
     for (int i = 0; i < set->nclasses; i++) {
@@ -47,7 +66,7 @@ static bool grow(program *p, void *array, int32_t n, int32_t *cap, size_t size)
         return true;
     }
     int32_t want = *cap == 0 ? 64 : *cap * 2;
-    p->failed = mem_resize((size_t)want, size, "program", (void **)array);
+    p->failed = mem_extend((size_t)want, size, "program", (void **)array);
     if (p->failed == ST_OK) {
         *cap = want;
     }

@@ -240,6 +240,8 @@ typedef struct program_set {
 
 void prog_init(program *p);
 void prog_fini(program *p);
+/* Empty again; its memory stays, for the next program. */
+void prog_clear(program *p);
 
 int32_t prog_buffer(program *p, const char *name, buf_class cls, int layer,
                     int64_t floats, bool persistent);
@@ -274,6 +276,9 @@ bool prog_is_forward(const prog_op *o);
  * prog_finish. */
 void prog_prefetch(program *p, double layer_bytes, double outer_bytes);
 
+/* The most bytes that live at once, which no memory plan can be below. Fails
+ * with ST_SYSTEM only. */
+MUST_USE status prog_most_live(program *p, int64_t *bytes);
 /* Derives live ranges and offsets: enough to compare peak_bytes with a budget,
  * which the plan may exceed. Nothing is added after it. Fails with ST_SYSTEM
  * only. */

@@ -69,7 +69,8 @@ refused $BUDGET '1 MiB|streaming gpt-neo-tiny|1024 tokens|--batch' \
 # Between the bound and what is needed: only a compile can tell.
 least=$("$WEFT" show dp2 --model gpt-neo-tiny --device-memory 1MiB 2>&1 |
     sed -n 's/.*needs at least \([0-9]*\)[.0-9]* MiB; .*/\1/p')
-refused $BUDGET 'plan dp2 needs|device memory|nearest plan that works: ' \
+words='plan dp2: device_memory: |the ranks of stage 0 need at least| more; '
+refused $BUDGET "${words}nearest plan that works: " \
     "${t[@]}" --plan dp2 --device-memory $((${least:-0} + 1))MiB
 
 # The plan that a refusal names is one that fits: with show, which compiles.
@@ -85,23 +86,49 @@ for memory in 6 8 10 12 16; do
     rm -f near.json
 done
 
-# fast COMMAND...: refused within 0.1 s, median of 5.
+# A micro-batch that was tried and does not fit is not part of the answer. Here
+# the bound lets some pass, and smaller micro-batches do not help.
+for memory in 26 27 28 29; do
+    refused $BUDGET 'plan pp2: |stage 0 need at least|works: pp2.1f1b' \
+        "${t[@]}" --plan pp2 --batch 16 --seq 128 \
+        --device-memory ${memory}MiB
+done
+
+# fast COMMAND...: refused within 0.1 s, for the largest models in many
+# micro-batches $limit ms: of the processor's time, and the least of 7, so that
+# a busy machine does not matter.
+limit=100
 fast() {
-    local i start times=()
+    local i ms least=100000 TIMEFORMAT='%U %S'
     tried=$((tried + 1))
-    for i in 1 2 3 4 5; do
-        start=$(date +%s%N)
-        "$WEFT" "$@" >"$TMPDIR/out" 2>&1 </dev/null
-        times[i]=$((($(date +%s%N) - start) / 1000000))
+    for i in 1 2 3 4 5 6 7; do
+        ms=$({ time "$WEFT" "$@" >"$TMPDIR/out" 2>&1 </dev/null; } 2>&1 |
+            awk '{ printf "%d", 1000 * ($1 + $2) }')
+        [ "$ms" -ge "$least" ] || least=$ms
     done
-    mapfile -t times < <(printf '%s\n' "${times[@]}" | sort -n)
-    echo "${times[2]} ms: weft $*"
-    [ "${times[2]}" -lt 100 ] || complain "took ${times[*]} ms: weft $*"
+    grep -q "^weft: " "$TMPDIR/out" || complain "not refused: weft $*"
+    echo "$least ms: weft $*"
+    [ "$least" -lt "$limit" ] || complain "took $least ms: weft $*"
 }
+j=(train gpt-j-6b --data text.txt)
+x=(train gpt-neox-20b --data text.txt)
+large=(--seq 2048 --batch 64)
 fast "${t[@]}" --plan dp3.pp3 --batch 2
 fast "${t[@]}" --plan dp2 --device-memory 1MiB
 fast "${t[@]}" --device-memory 1MiB
-fast train gpt-j-6b --data text.txt --plan dp3.pp5 --batch 2
-fast train gpt-j-6b --data text.txt --plan tp2 --device-memory 1GiB
-fast train gpt-j-6b --data text.txt --device-memory 1MiB
+fast train gpt-neo-2.7b --data text.txt --plan dp2 --device-memory 8GiB \
+    --seq 128 --batch 8
+fast "${j[@]}" --plan dp3.pp5 --batch 2
+fast "${j[@]}" --plan tp2 --device-memory 1GiB
+fast "${j[@]}" --device-memory 1MiB
+limit=200 # a slower machine than ours, where these take 20 to 70 ms
+fast "${j[@]}" --plan dp2.tp2.pp2 --device-memory 16GiB "${large[@]}"
+fast "${j[@]}" --plan tp2 --device-memory 40GiB "${large[@]}"
+fast "${j[@]}" --plan tp2.pp4.mb1.1f1b --device-memory 20GiB "${large[@]}"
+fast "${x[@]}" --plan dp3.tp5.pp7 --device-memory 16GiB "${large[@]}"
+fast "${x[@]}" --plan tp4.pp4 --device-memory 40GiB "${large[@]}"
+fast "${x[@]}" --plan tp8.pp4 --device-memory 24GiB "${large[@]}"
+fast "${x[@]}" --plan pp44 --device-memory 40GiB "${large[@]}"
+fast "${x[@]}" --device-memory 16GiB "${large[@]}"
+
 finish

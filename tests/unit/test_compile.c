@@ -90,6 +90,37 @@ static void note(tally *t, status st, const char *what)
     }
 }
 
+/* What is measured before a compile is what the fullest rank of it needs, and
+ * one byte less is known to be too little. */
+static status check_measured(const model *m, const job *j, const plan *p,
+                             const program_set *set)
+{
+    int64_t most = 0;
+    for (int32_t c = 0; c < set->nclasses; c++) {
+        int64_t peak = set->classes[c].peak_bytes;
+        most = peak > most ? peak : most;
+    }
+    program scratch;
+    prog_init(&scratch);
+    for (int i = 0; i < 3; i++) {
+        int64_t budget = i == 0 ? 0 : most + 1 - i; /* none, as much, less */
+        partition_need need;
+        status st = partition_measure(&m->a, &m->ps, p, shape_of(j), budget,
+                                      &scratch, &need);
+        bool right = i < 2 ? need.bytes == most
+                           : need.bytes > budget && need.bytes <= most;
+        if (st != ST_OK || !right || need.stage >= p->pipe) {
+            prog_fini(&scratch);
+            return FAIL(ST_INTERNAL,
+                        "stage %d measured %lld bytes of %lld, budget %lld",
+                        need.stage, (long long)need.bytes, (long long)most,
+                        (long long)budget);
+        }
+    }
+    prog_fini(&scratch);
+    return ST_OK;
+}
+
 static void try_plan(const model *m, const job *j, const plan *p, tally *t)
 {
     plan_job pj = {.a = &m->a, .N = j->N, .T = j->T, .D = j->D, .S = j->S};
@@ -109,6 +140,7 @@ static void try_plan(const model *m, const job *j, const plan *p, tally *t)
     status st = partition_compile(&m->a, &m->ps, p, shape_of(j), 0, &set);
     if (st == ST_OK) {
         st = check_all(&set, 0);
+        st = st == ST_OK ? check_measured(m, j, p, &set) : st;
         program_set_fini(&set);
     }
     note(t, st, what);

@@ -53,6 +53,43 @@ static void test_resize(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
+/* Small blocks and those that the C library keeps on pages of their own. */
+static void test_extend(void **state)
+{
+    (void)state;
+    for (size_t most = 100; most <= 10000000; most *= 10) {
+        int32_t *p = NULL;
+        char *between = NULL;
+        int64_t bytes = mem_live_bytes();
+        size_t done = 0;
+        for (size_t n = 1; n <= most; n = n * 3 + 1) {
+            assert_int_equal(mem_extend(n, 4, "test", (void **)&p), ST_OK);
+            assert_int_equal((uintptr_t)p % 64, 0);
+            assert_int_equal(mem_live_bytes(),
+                             bytes + 4 * (int64_t)n + (between ? 40 : 0));
+            for (size_t i = 0; i < n; i++) {
+                assert_true(i >= done || p[i] == (int32_t)i);
+                p[i] = (int32_t)i;
+            }
+            done = n;
+            if (between == NULL) { /* so that p cannot grow where it is */
+                assert_int_equal(MEM_NEW(&between, 40, "test"), ST_OK);
+            }
+        }
+        mem_fail_after(1);
+        assert_int_equal(mem_extend(2 * most, 4, "test", (void **)&p),
+                         ST_SYSTEM);
+        assert_int_equal(p[done - 1], (int32_t)done - 1);
+        assert_int_equal(mem_extend(SIZE_MAX, 4, "big", (void **)&p),
+                         ST_SYSTEM);
+        assert_int_equal(p[0], 0);
+        mem_free(p);
+        mem_free(between);
+        assert_int_equal(mem_live_bytes(), bytes);
+    }
+    assert_int_equal(mem_live(), 0);
+}
+
 static void test_overflow(void **state)
 {
     (void)state;
@@ -94,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_aligned_and_zero),
         cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_extend),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_fail_after),
     };

@@ -39,6 +39,33 @@ static void test_build(void **state)
     prog_fini(&p);
 }
 
+/* A program made in the memory of another is the same. */
+static void test_clear(void **state)
+{
+    (void)state;
+    program p;
+    prog_init(&p);
+    for (int turn = 0; turn < 3; turn++) {
+        int64_t count = mem_count();
+        int n = turn == 0 ? 200 : 100;
+        for (int i = 0; i < n; i++) {
+            map(&p, STREAM_COMPUTE, -1, new_buf(&p, "x", N));
+        }
+        assert_int_equal(mem_count() > count, turn == 0);
+        prog_guard(&p, TAIL_SOUND);
+        finish_ok(&p);
+        assert_int_equal(p.nops, n);
+        assert_int_equal(p.nbufs, n);
+        assert_int_equal(p.peak_bytes, 4096);
+        prog_clear(&p);
+        assert_int_equal(p.nops + p.nbufs + p.nviews + p.ndeps, 0);
+        assert_int_equal(p.guard, -1);
+        assert_int_equal(p.tail, TAIL_ALWAYS);
+        assert_int_equal(p.peak_bytes, 0);
+    }
+    prog_fini(&p);
+}
+
 /* Many operations, so that all arrays grow; then each allocation fails. */
 static void test_build_fails(void **state)
 {
@@ -476,6 +503,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_build),
+        cmocka_unit_test(test_clear),
         cmocka_unit_test(test_build_fails),
         cmocka_unit_test(test_live_ranges),
         cmocka_unit_test(test_persistent),
