@@ -1,8 +1,10 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "benchmarks/experiment.h"
 #include "benchmarks/figures.h"
 #include "benchmarks/ratio.h"
 #include "runtime/base/log.h"
@@ -13,45 +15,69 @@ enum { SETUPS_MAX = 16 };
 
 typedef struct tally {
     char name[COMPARISON_NAME_SIZE];
+    int data, pipe; /* degrees of its plan                                 */
     double v[RATIO_MAX];
     int64_t n;
 } tally;
 
-static bool is_pipe(const char *name)
+/* The set-ups of an experiment with their plans. */
+static status list_setups(const char *path, tally *all, int64_t *n)
 {
-    return strncmp(name, "pp", 2) == 0;
+    experiment e;
+    TRY(experiment_open(path, &e));
+    status st = ST_OK;
+    if (e.nsetups > SETUPS_MAX) {
+        st = FAIL(ST_CONFIG, "%s: %d set-ups, allowed is 2 to %d", path,
+                  e.nsetups, SETUPS_MAX);
+    }
+    for (int i = 0; st == ST_OK && i < e.nsetups; i++) {
+        plan p = {.data = 1, .pipe = 1};
+        const char *text = e.setups[i].args.plan;
+        st = text != NULL ? plan_open(text, &p) : ST_OK;
+        all[i].data = p.data;
+        all[i].pipe = p.pipe;
+        (void)snprintf(all[i].name, sizeof(all[i].name), "%s",
+                       e.setups[i].name);
+    }
+    *n = e.nsetups;
+    experiment_close(&e);
+    return st;
 }
 
 /* Tokens a second, as if a pipeline had no bubble. */
-static double rate_of(const comparison_row *row)
+static double rate_of(const comparison_row *row, const tally *t)
 {
-    return row->tokens_per_s / (is_pipe(row->name) ? 1 - row->bubble_share : 1);
+    return row->tokens_per_s / (t->pipe > 1 ? 1 - row->bubble_share : 1);
 }
 
-static status add_round(const comparison_row *rows, int64_t n, tally *all)
+/* The set-up that a row is of, or NULL. */
+static tally *tally_of(tally *all, int64_t n, const char *name)
 {
-    REQUIRE(n >= 2 && n <= SETUPS_MAX && strcmp(rows[0].name, "one") == 0,
-            ST_CONFIG,
-            "the experiment has %lld set-ups, allowed is 2 to %d, the first "
-            "is called one",
-            (long long)n, SETUPS_MAX);
-    for (int64_t i = 1; i < n; i++) {
-        bool ok = strcmp(rows[i].status, "ok") == 0 &&
-                  strcmp(rows[i].agreement, "bitwise") == 0;
-        REQUIRE(ok, ST_INTERNAL, "INVALID: set-up %s: %s %s", rows[i].name,
-                rows[i].status, rows[i].reasons);
-        REQUIRE(strcmp(rows[i].clock, rows[0].clock) == 0, ST_CONFIG,
-                "set-up %s is timed by the %s clock, one by %s: ranks share "
-                "cores here",
-                rows[i].name, rows[i].clock, rows[0].clock);
-        (void)snprintf(all[i].name, sizeof(all[i].name), "%s", rows[i].name);
-        all[i].v[all[i].n++] = rate_of(&rows[i]) / rate_of(&rows[0]);
+    for (int64_t i = 0; i < n; i++) {
+        if (strcmp(all[i].name, name) == 0) {
+            return &all[i];
+        }
     }
+    return NULL;
+}
+
+static status add_row(const comparison_row *row, const comparison_row *one,
+                      tally *t)
+{
+    bool ok = t != NULL && strcmp(row->status, "ok") == 0 &&
+              strcmp(row->agreement, "bitwise") == 0;
+    REQUIRE(ok, ST_INTERNAL, "INVALID: set-up %s: %s %s", row->name,
+            row->status, row->reasons);
+    REQUIRE(strcmp(row->clock, one->clock) == 0, ST_CONFIG,
+            "set-up %s is timed by the %s clock, one by %s: ranks share "
+            "cores here",
+            row->name, row->clock, one->clock);
+    t->v[t->n++] = rate_of(row, t) / one->tokens_per_s;
     return ST_OK;
 }
 
 static status one_round(const char *path, const char *file,
-                        compare_launch launch, tally *all)
+                        compare_launch launch, tally *all, int64_t nall)
 {
     compare_config c = {.experiment = path,
                         .out = file,
@@ -61,37 +87,74 @@ static status one_round(const char *path, const char *file,
     int64_t n = 0;
     TRY(compare_run(&c));
     TRY(comparison_read(file, &rows, &n));
-    status st = add_round(rows, n, all);
+    status st = ST_OK;
+    if (n < 2 || strcmp(rows[0].name, "one") != 0) {
+        st = FAIL(ST_CONFIG,
+                  "%s: %lld set-ups, allowed is 2 or more, the first is "
+                  "called one",
+                  path, (long long)n);
+    }
+    for (int64_t i = 1; st == ST_OK && i < n; i++) {
+        st = add_row(&rows[i], &rows[0], tally_of(all, nall, rows[i].name));
+    }
     mem_free(rows);
     return st;
 }
 
 /* Data parallelism repeats the optimizer on every rank. */
-static double goal_of(const char *name)
+static double goal_of(const tally *t)
 {
-    return strncmp(name, "dp", 2) == 0 ? 0.80 : 0.85;
+    return t->data > 1 ? 0.80 : 0.85;
+}
+
+/* An empty file for the comparison. Owns: *out, and the file. */
+static status temporary_file(char **out)
+{
+    const char *dir = getenv("TMPDIR");
+    strbuf path = {0};
+    strbuf_printf(&path, "%s/weft-bench-XXXXXX",
+                  dir != NULL && dir[0] != '\0' ? dir : "/tmp");
+    TRY(strbuf_take(&path, out));
+    int fd = mkstemp(*out);
+    if (fd < 0) {
+        status st = FAIL(ST_CANTCREATE,
+                         "%s: cannot create: %s; set TMPDIR to a folder for "
+                         "temporary files",
+                         *out, strerror(errno));
+        mem_free(*out);
+        *out = NULL;
+        return st;
+    }
+    (void)close(fd);
+    return ST_OK;
 }
 
 status figures_ranks(const char *path, int64_t rounds, compare_launch launch,
                      strbuf *out)
 {
-    char file[] = "/tmp/weft-bench-XXXXXX";
     tally all[SETUPS_MAX];
+    int64_t n = 0;
+    char *file = NULL;
     memset(all, 0, sizeof(all));
-    int fd = mkstemp(file);
-    REQUIRE(fd >= 0, ST_CANTCREATE, "cannot make a file in /tmp");
-    (void)close(fd);
+    TRY(list_setups(path, all, &n));
+    TRY(temporary_file(&file));
     status st = ST_OK;
     for (int64_t i = 0; st == ST_OK && i < rounds; i++) {
-        st = one_round(path, file, launch, all);
+        st = one_round(path, file, launch, all, n);
     }
     (void)unlink(file);
-    for (int i = 1; st == ST_OK && i < SETUPS_MAX && all[i].n > 0; i++) {
-        char what[128];
-        (void)snprintf(what, sizeof(what), "%s%s against one rank", all[i].name,
-                       is_pipe(all[i].name) ? ", bubble taken out," : "");
-        ratio_line(out, what, ratio_of(all[i].v, all[i].n),
-                   goal_of(all[i].name));
+    mem_free(file);
+    for (int64_t i = 0; st == ST_OK && i < n; i++) {
+        if (all[i].n == 0) {
+            continue; /* the one that others are compared with */
+        }
+        strbuf what = {0};
+        strbuf_printf(&what, "%s%s against one rank", all[i].name,
+                      all[i].pipe > 1 ? ", bubble taken out," : "");
+        st = strbuf_check(&what);
+        ratio_line(out, strbuf_view(&what), ratio_of(all[i].v, all[i].n),
+                   goal_of(&all[i]));
+        strbuf_fini(&what);
     }
     return st;
 }
