@@ -15,6 +15,8 @@ enum {
     WIDTH = 480, /* of a drawing: half the page, or all of a phone      */
     LINE = 20,   /* height of a line of text                            */
     LETTER = 8,  /* width of a letter, about                            */
+    CURVE_WIDTH = 4,
+    LINE_PIXELS = 250 /* length of the shortest curve, about              */
 };
 
 /* --- frame ---------------------------------------------------------------- */
@@ -167,8 +169,8 @@ static void loss_note(const report_data *d, int model, strbuf *note)
     if (same == m->nran && same > 1) {
         strbuf_printf(note,
                       "All %d curves lie on one line: the largest difference "
-                      "to %s is 0, the same bits. Wide lines lie under narrow "
-                      "ones.",
+                      "to %s is 0, the same bits. Their colours take turns on "
+                      "it.",
                       same, base);
     } else {
         strbuf_printf(note, "Largest difference to %s: %.3g.", base, most);
@@ -212,6 +214,43 @@ static void loss_numbers(const report_data *d, int model, strbuf *out)
     html_table_end(out);
 }
 
+/* Curves of the same bits: which of how many, so that none hides another. */
+typedef struct turn {
+    int k, of;
+} turn;
+
+static bool is_on_line(const report_setup *s)
+{
+    return s->difference == 0 && s->same_steps;
+}
+
+static turn turn_of(const report_data *d, int model, int index)
+{
+    turn t = {0, 0};
+    const report_setup *s;
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        t.k += i < index && is_on_line(s);
+        t.of += is_on_line(s);
+    }
+    return is_on_line(report_of_model(d, model, false, index)) ? t
+                                                               : (turn){0, 1};
+}
+
+/* How a curve is dashed: a piece of its own colour, then as much room as the
+ * others on the line need. gnuplot's unit is half the width of the line, whole
+ * ones so that no rounding adds up; a zero would end its list. */
+static void add_dashes(turn t, int index, strbuf *script)
+{
+    if (t.of < 2) {
+        strbuf_add(script, index < PLOT_LINES ? "1" : "2");
+        return;
+    }
+    int piece = 2 * LINE_PIXELS / CURVE_WIDTH / t.of;
+    piece = piece < 1 ? 1 : piece > 6 ? 6 : piece;
+    strbuf_printf(script, "(0.001,%d.001,%d,%d.001)", t.k * piece, piece,
+                  (t.of - 1 - t.k) * piece);
+}
+
 status report_draw_loss(const report_data *d, int model, plotter *p,
                         strbuf *page)
 {
@@ -222,11 +261,10 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
     report_mark *marks = NULL;
     TRY(MEM_NEW(&marks, n, "report"));
     for (int i = 0; i < n; i++) {
-        marks[i] = (report_mark){
-            .name = report_of_model(d, model, false, i)->label,
-            .colour = (plot_colour)(PLOT_LINE + i % PLOT_LINES),
-            /* From wide to narrow, so that equal curves show as bands. */
-            .pixels = n > 1 ? 2.0 + 9.0 * (n - 1 - i) / (n - 1) : 2.5};
+        marks[i] =
+            (report_mark){.name = report_of_model(d, model, false, i)->label,
+                          .colour = (plot_colour)(PLOT_LINE + i % PLOT_LINES),
+                          .pixels = CURVE_WIDTH};
     }
     report_figure_init(&f, model, "loss", "Loss by step.");
     int above = report_legend_height(&f, marks, n);
@@ -239,12 +277,12 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
         const report_setup *s = report_of_model(d, model, false, i);
         add_curve(&s->run, &f.data);
         strbuf_printf(&f.script,
-                      "%s data index %d using 1:2 with %s lw %.1f pt 7 dt %s "
-                      "lc rgb '%s'",
+                      "%s data index %d using 1:2 with %s lw %d pt 7 "
+                      "lc rgb '%s' dt ",
                       i == 0 ? "plot" : ", \\\n", i,
-                      s->run.nsteps > 1 ? "lines" : "points", marks[i].pixels,
-                      i < PLOT_LINES ? "1" : "2",
+                      s->run.nsteps > 1 ? "lines" : "points", CURVE_WIDTH,
                       plot_colours[marks[i].colour].light);
+        add_dashes(turn_of(d, model, i), i, &f.script);
     }
     strbuf_add(&f.script, "\n");
     loss_note(d, model, &note);

@@ -31,6 +31,8 @@ check 'report' "$WEFT" report "$work/c.h5" "$work/r.h5" -o "$page" \
     --perfetto "$trace" --keep "$work/keep" --png "$work/png"
 check 'nothing but the page beside it' test ! -e "$page.tmp"
 check 'scripts are kept' test -s "$work/keep/m1-loss.gp"
+check 'equal curves take turns' \
+    test "$(grep -c 'dt (0.001,' "$work/keep/m1-loss.gp")" -eq 4
 check 'drawings as PNG' test -s "$work/png/m1-memory.png"
 check 'a kept script draws by itself' sh -c \
     "cd '$work/keep' && rm m1-loss.svg && gnuplot m1-loss.gp && test -s m1-loss.svg"
