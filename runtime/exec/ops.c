@@ -104,8 +104,7 @@ static math_attn attn_of(const exec *e, const prog_op *o)
     return (math_attn){.heads = (int32_t)(view(e, o, 0)->cols / (3 * a->D)),
                        .head_dim = a->D,
                        .window = a->window[o->layer],
-                       .scale = a->score_scale,
-                       .first = o->flag ? e->query.first : 0};
+                       .scale = a->score_scale};
 }
 
 static void attention(exec *e, const prog_op *o)
@@ -113,7 +112,13 @@ static void attention(exec *e, const prog_op *o)
     math_attn m = attn_of(e, o);
     const prog_view *qkv = view(e, o, 0);
     const prog_view *out = view(e, o, 1);
-    ASSERT(!o->flag || m.first + out->rows <= qkv->rows);
+    if (o->views > 3) {
+        const prog_view *all = view(e, o, 3);
+        m.cache = at(e, all);
+        m.ldc = all->ld;
+        m.first = e->query.first;
+        ASSERT(m.first + out->rows <= all->rows);
+    }
     e->c.math->attn_fwd(&e->ctx, &m, o->seqs, m.first + e->c.sh.T, at(e, qkv),
                         qkv->ld, at(e, out), out->ld, at(e, view(e, o, 2)));
 }
@@ -122,10 +127,13 @@ static void cache(exec *e, const prog_op *o)
 {
     const prog_view *qkv = view(e, o, 0);
     const prog_view *all = view(e, o, 1);
+    int64_t D = e->c.a->D;
+    float *to = at(e, all) + e->query.first * all->ld;
     ASSERT(e->query.first + qkv->rows <= all->rows);
-    e->c.math->copy(&e->ctx, qkv->rows, qkv->cols,
-                    at(e, all) + e->query.first * all->ld, all->ld, at(e, qkv),
-                    qkv->ld);
+    for (int64_t h = 0; h < all->cols / (2 * D); h++) {
+        e->c.math->copy(&e->ctx, qkv->rows, 2 * D, to + h * 2 * D, all->ld,
+                        at(e, qkv) + h * 3 * D + D, qkv->ld);
+    }
 }
 
 static void dattention(exec *e, const prog_op *o)

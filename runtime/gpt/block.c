@@ -67,19 +67,20 @@ static void rope(const block *k, prog_view qkv, bool inverse)
     }
 }
 
-/* Rows of qkv join those of earlier runs. Padding of the last batch may go
- * beyond the context, so there is room for one batch more. */
+/* Keys and values of qkv join those of earlier runs. Padding of the last batch
+ * may go beyond the context, so there is room for one batch more. */
 static prog_view cache(const block *k, prog_view qkv)
 {
     const gpt_build *b = k->b;
     ASSERT(k->set->nmb == 1 && b->sh.seqs == 1);
     int64_t rows = b->context + b->sh.T;
-    int64_t ld = math_pad(qkv.cols);
+    int64_t cols = qkv.cols / 3 * 2;
+    int64_t ld = math_pad(cols);
     int32_t buf = prog_buffer(b->p, "keys and values", BUF_ACTIVATION, k->layer,
                               rows * ld, true);
-    prog_view all = prog_whole(b->p, buf, rows, qkv.cols, ld);
+    prog_view all = prog_whole(b->p, buf, rows, cols, ld);
     prog_op *o = build_op(k->b, OP_CACHE, k->layer, build_mb(b, k->set, 0));
-    o->bytes = 8.0 * (double)qkv.rows * (double)qkv.cols;
+    o->bytes = 8.0 * (double)qkv.rows * (double)cols;
     prog_use(b->p, qkv, VIEW_R);
     prog_use(b->p, all, VIEW_RW);
     return all;
@@ -89,16 +90,21 @@ static void attention(const block *k)
 {
     gpt_acts *x = k->acts;
     bool cached = k->b->context > 0;
-    prog_view keys = cached ? cache(k, x->qkv) : x->qkv;
+    prog_view keys = {0};
+    if (cached) {
+        keys = cache(k, x->qkv);
+    }
     for (int i = 0; i < k->set->nmb; i++) {
         mb_rows m = build_mb(k->b, k->set, i);
         prog_op *o = build_op(k->b, OP_ATTENTION, k->layer, m);
         o->flops = attention_flops(k->b, k->layer, (double)m.rows);
         o->bytes = 4.0 * (double)m.rows * (double)(x->qkv.cols + x->att.cols);
-        o->flag = cached;
-        prog_use(k->b->p, cached ? keys : build_rows(keys, m), VIEW_R);
+        prog_use(k->b->p, build_rows(x->qkv, m), VIEW_R);
         prog_use(k->b->p, build_rows(x->att, m), VIEW_W);
         prog_use(k->b->p, build_rows(x->lse, m), VIEW_W);
+        if (cached) {
+            prog_use(k->b->p, keys, VIEW_R);
+        }
     }
 }
 

@@ -86,10 +86,16 @@ typedef struct math_attn {
     int32_t head_dim; /* D                                                 */
     int32_t window;   /* keys seen: i - j < window; 0 = all before         */
     float scale;      /* scores are scale * q.k                            */
-    int64_t first;    /* forward of one sequence: queries before it have
-                       * been answered, out and lse begin with it          */
     /* Layout of q, k, v in a row of qkv: head h has q at h*3*D, k at
      * h*3*D + D, v at h*3*D + 2*D. */
+
+    /* Forward of one sequence that goes on: its keys and values lie apart, from
+     * the first position on, head h has k at h*2*D of a row, v at h*2*D + D.
+     * qkv, out and lse begin with query `first`; what qkv has of keys and
+     * values is not read. NULL: all is in qkv, and first is 0. */
+    const float *cache;
+    int64_t ldc;
+    int64_t first;
 } math_attn;
 
 typedef struct math_rope {
@@ -175,8 +181,8 @@ typedef struct math_ops {
                  bool inverse, float *qkv, int64_t ld);
 
     /* out[t][h*D + d]; lse[t][h] = log sum exp of the scores. B sequences of
-     * T rows each; B = 1 where `first` is not 0. Work done grows with the
-     * window. */
+     * T rows each; with a cache B = 1, and T counts its rows. Work done grows
+     * with the window. */
     void (*attn_fwd)(const math_ctx *, const math_attn *, int64_t B, int64_t T,
                      const float *qkv, int64_t ld, float *out, int64_t ldo,
                      float *lse);

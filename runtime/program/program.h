@@ -64,9 +64,9 @@ typedef enum op_kind {
     OP_FORWARD,    /* matmul of a panel, forward; see op_form           */
     OP_BIAS,       /* y(rw) bias                                        */
     OP_ROPE,       /* qkv(rw); flag: inverse                            */
-    OP_CACHE,      /* qkv cache(rw): rows to the caller's position      */
-    OP_ATTENTION,  /* qkv out(w) lse(w); flag: qkv is a cache, queries
-                    * are its rows from the caller's position on        */
+    OP_CACHE,      /* qkv cache(rw): k and v to the caller's position   */
+    OP_ATTENTION,  /* qkv out(w) lse(w) [cache]: k and v are there, and
+                    * queries begin at the caller's position            */
     OP_ACT,        /* u g(w)                                            */
     OP_RESIDUAL,   /* x y out(w) [b1] [b2]                              */
     OP_ROW,        /* x row(w): the one row that the caller asks for    */

@@ -15,6 +15,7 @@
 #include "partition/compile.h"
 #include "partition/plan.h"
 #include "runtime/base/mem.h"
+#include "runtime/math/math.h"
 #include "ws/compile.h"
 
 typedef struct model {
@@ -264,6 +265,19 @@ static void test_stream(void **state)
     }
 }
 
+/* A cache is keys and values of the context and a batch, and nothing else. */
+static bool cache_is_lean(const model *m, const program *p, int64_t positions)
+{
+    int64_t row = math_pad(2 * (int64_t)m->a.H * m->a.D);
+    int layers = 0;
+    for (int32_t i = 0; i < p->nbufs; i++) {
+        if (strcmp(p->bufs[i].name, "keys and values") == 0) {
+            layers += p->bufs[i].floats == positions * row ? 1 : -1000;
+        }
+    }
+    return layers == m->a.L;
+}
+
 /* Programs that make logits, with a cache and without. */
 static void test_infer(void **state)
 {
@@ -287,6 +301,10 @@ static void test_infer(void **state)
                     continue;
                 }
                 if (st == ST_OK) {
+                    int64_t context = contexts[v / 3];
+                    assert_true(
+                        context == 0 ||
+                        cache_is_lean(m, &set.classes[0], context + sh.T));
                     st = check_all(&set, budgets[v % 3]);
                     program_set_fini(&set);
                 }

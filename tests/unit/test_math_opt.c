@@ -339,13 +339,13 @@ static void attention_agrees_and_divides(void **state)
         int64_t T = lengths[i % 4];
         const int32_t windows[] = {0, 1, 5, (int32_t)T + 3};
         int32_t D = dims[i / 16 % 3];
-        shape s = {
-            {heads[i / 48], D, windows[i / 4 % 4], 1.0F / sqrtf((float)D), 0},
-            1 + (i & 1),
-            T,
-            heads[i / 48] * D,
-            0,
-            0};
+        shape s = {.at = {.heads = heads[i / 48],
+                          .head_dim = D,
+                          .window = windows[i / 4 % 4],
+                          .scale = 1.0F / sqrtf((float)D)},
+                   .B = 1 + (i & 1),
+                   .T = T,
+                   .C = heads[i / 48] * D};
         s.ld = 3 * s.C + pick(0, 17);
         s.ldo = s.C + pick(0, 17);
         int64_t n = s.B * T;
@@ -365,6 +365,24 @@ static void attention_agrees_and_divides(void **state)
         assert_gaps(buf[7], n, 3 * s.C, s.ld);
         attn_divides(&s, buf[3], buf[6], buf[7]);
     }
+}
+
+/* Keys and values of buf[0]; there, those of late queries become NaN: only the
+ * cache may be read. */
+static const float *fill_cache(const math_attn *at, int64_t T, int64_t ld)
+{
+    int64_t D = at->head_dim;
+    for (int64_t i = 0; i < T * at->heads; i++) {
+        int64_t t = i / at->heads;
+        int64_t h = i % at->heads;
+        float *from = buf[0] + t * ld + h * 3 * D + D;
+        memcpy(buf[5] + t * at->ldc + h * 2 * D, from,
+               (size_t)(2 * D) * sizeof(float));
+        for (int64_t j = 0; t >= at->first && j < 2 * D; j++) {
+            from[j] = NAN;
+        }
+    }
+    return buf[5];
 }
 
 /* Late queries alone: the bits that they have among all. */
@@ -393,7 +411,10 @@ static void attn_continues(void **state)
         const math_ops *op = sets[i % 5 > 0];
         op->attn_fwd(any(), &at, 1, T, buf[0], ld, buf[1], ldo, buf[3]);
         at.first = pick(0, T - 1);
-        op->attn_fwd(any(), &at, 1, T, buf[0], ld, buf[2], ldo, buf[4]);
+        at.ldc = 2 * C + pick(0, 5);
+        at.cache = fill_cache(&at, T, ld);
+        op->attn_fwd(any(), &at, 1, T, buf[0] + at.first * ld, ld, buf[2], ldo,
+                     buf[4]);
         int64_t n = T - at.first;
         assert_same(buf[1] + at.first * ldo, buf[2], n, C, ldo);
         assert_same(buf[3] + at.first * at.heads, buf[4], n, at.heads,
@@ -407,7 +428,7 @@ static void attention_passes_nan_on(void **state)
 {
     (void)state;
     enum { T = 40, D = 8, LD = 3 * D };
-    math_attn at = {1, D, 0, 1.0F, 0};
+    math_attn at = {.heads = 1, .head_dim = D, .scale = 1.0F};
     fill(buf[0], T, LD, LD);
     buf[0][20 * LD + 3] = NAN;
     math_opt.attn_fwd(any(), &at, 1, T, buf[0], LD, buf[1], D, buf[2]);
@@ -422,7 +443,7 @@ static void attention_large_scores(void **state)
 {
     (void)state;
     enum { T = 100, D = 8, LD = 3 * D };
-    math_attn at = {1, D, 0, 1.0F, 0};
+    math_attn at = {.heads = 1, .head_dim = D, .scale = 1.0F};
     fill(buf[0], T, LD, LD);
     for (int64_t i = 0; i < T * LD; i++) {
         buf[0][i] *= i % LD < 2 * D ? 30.0F : 1.0F;

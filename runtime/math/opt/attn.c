@@ -29,7 +29,7 @@
 
 /* One block of queries of one head. Row r is query from + r; column c of a
  * score matrix is key lo + c. from is q0 but where the first queries have been
- * answered; keys go by q0, so that the sums stay the same. */
+ * answered (a cache); keys go by q0, so that the sums stay the same. */
 typedef struct block {
     int64_t q0, q1;
     int64_t from;
@@ -110,19 +110,23 @@ static void row_scale(float *row, int64_t n, float by)
     }
 }
 
-/* q, k, v point at this head's first row of the sequence; out and lse at that
- * of the first query. */
-static void forward_block(const math_attn *at, const block *b, const float *q,
-                          int64_t ld, float *out, int64_t ldo, float *lse,
-                          float *S)
+/* Where one head of one sequence is: q from the first query, k and v from the
+ * first key on. */
+typedef struct operands {
+    const float *q, *k, *v;
+    int64_t ldq, ldk;
+} operands;
+
+/* out and lse point at the first query's row. */
+static void forward_block(const math_attn *at, const block *b,
+                          const operands *in, float *out, int64_t ldo,
+                          float *lse, float *S)
 {
     int64_t D = at->head_dim;
-    const float *k = q + D;
-    const float *v = q + 2 * D;
     float inverse[OPT_QUERIES];
     int64_t row0 = b->from - at->first;
-    matmul_one(false, true, b->rows, b->keys, D, q + b->from * ld, ld,
-               k + b->lo * ld, ld, 0.0F, S, b->ld);
+    matmul_one(false, true, b->rows, b->keys, D, in->q + row0 * in->ldq,
+               in->ldq, in->k + b->lo * in->ldk, in->ldk, 0.0F, S, b->ld);
     for (int64_t r = 0; r < b->rows; r++) {
         int64_t c0, c1, v0, v1;
         float sum;
@@ -133,8 +137,8 @@ static void forward_block(const math_attn *at, const block *b, const float *q,
         inverse[r] = 1.0F / sum;
     }
     float *o = out + row0 * ldo;
-    matmul_one(false, false, b->rows, D, b->keys, S, b->ld, v + b->lo * ld, ld,
-               0.0F, o, ldo);
+    matmul_one(false, false, b->rows, D, b->keys, S, b->ld,
+               in->v + b->lo * in->ldk, in->ldk, 0.0F, o, ldo);
     for (int64_t r = 0; r < b->rows; r++) {
         row_scale(o + r * ldo, D, inverse[r]);
     }
@@ -149,6 +153,18 @@ static float *my_work(const math_ctx *ctx, int64_t T)
     return (float *)ctx->work + omp_get_thread_num() * each;
 }
 
+static operands operands_of(const math_attn *at, const float *qkv, int64_t ld,
+                            int64_t row0, int64_t head)
+{
+    int64_t D = at->head_dim;
+    const float *q = qkv + row0 * ld + head * 3 * D;
+    if (at->cache == NULL) {
+        return (operands){q, q + D, q + 2 * D, ld, ld};
+    }
+    const float *k = at->cache + head * 2 * D;
+    return (operands){q, k, k + D, ld, at->ldc};
+}
+
 void opt_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
                   int64_t T, const float *qkv, int64_t ld, float *out,
                   int64_t ldo, float *lse)
@@ -157,7 +173,8 @@ void opt_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
     int64_t blocks = (T + OPT_QUERIES - 1) / OPT_QUERIES - done;
     int64_t heads = at->heads;
     int64_t D = at->head_dim;
-    ASSERT(at->first >= 0 && at->first < T && (B == 1 || at->first == 0));
+    ASSERT(at->first >= 0 && at->first < T);
+    ASSERT(at->cache == NULL ? at->first == 0 : B == 1);
 #pragma omp parallel num_threads(ctx->threads)
     {
         float *S = my_work(ctx, T);
@@ -168,8 +185,8 @@ void opt_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
             int64_t row0 = i / heads % B * T;
             int64_t late = done + blocks - 1 - i / (heads * B);
             block b = block_at(at, late * OPT_QUERIES, T);
-            forward_block(at, &b, qkv + row0 * ld + head * 3 * D, ld,
-                          out + row0 * ldo + head * D, ldo,
+            operands in = operands_of(at, qkv, ld, row0, head);
+            forward_block(at, &b, &in, out + row0 * ldo + head * D, ldo,
                           lse + row0 * heads + head, S);
         }
     }
@@ -250,7 +267,7 @@ void opt_attn_bwd(const math_ctx *ctx, const math_attn *at, int64_t B,
 {
     int64_t heads = at->heads;
     int64_t D = at->head_dim;
-    ASSERT(at->first == 0);
+    ASSERT(at->cache == NULL && at->first == 0);
 #pragma omp parallel num_threads(ctx->threads)
     {
         float *P = my_work(ctx, T);

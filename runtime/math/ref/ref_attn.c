@@ -6,26 +6,30 @@
 
 #include "runtime/math/ref/ref.h"
 
-/* One head of one sequence. */
+/* One head of one sequence; q begins with query `first`. */
 typedef struct head {
     int64_t D;
     int64_t window;
     double scale;
     const float *q, *k, *v;
-    int64_t ld;
+    int64_t ldq, ldk;
+    int64_t first;
 } head;
 
 static head head_at(const math_attn *at, int64_t row0, int64_t h,
                     const float *qkv, int64_t ld)
 {
-    const float *q = qkv + row0 * ld + h * 3 * at->head_dim;
-    return (head){at->head_dim,
-                  at->window,
-                  (double)at->scale,
-                  q,
-                  q + at->head_dim,
-                  q + 2 * at->head_dim,
-                  ld};
+    int64_t D = at->head_dim;
+    head hd = {.D = D,
+               .window = at->window,
+               .scale = (double)at->scale,
+               .q = qkv + row0 * ld + h * 3 * D,
+               .ldq = ld,
+               .first = at->first};
+    hd.k = at->cache != NULL ? at->cache + h * 2 * D : hd.q + D;
+    hd.v = hd.k + D;
+    hd.ldk = at->cache != NULL ? at->ldc : ld;
+    return hd;
 }
 
 static double dot(const float *a, const float *b, int64_t n)
@@ -39,7 +43,8 @@ static double dot(const float *a, const float *b, int64_t n)
 
 static double score(const head *hd, int64_t i, int64_t j)
 {
-    return hd->scale * dot(hd->q + i * hd->ld, hd->k + j * hd->ld, hd->D);
+    return hd->scale *
+           dot(hd->q + (i - hd->first) * hd->ldq, hd->k + j * hd->ldk, hd->D);
 }
 
 /* The first key that query i sees. */
@@ -80,7 +85,8 @@ void ref_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
         for (int64_t d = 0; d < hd.D; d++) {
             double sum = 0;
             for (int64_t j = first_key(&hd, i); j <= i; j++) {
-                sum += exp(score(&hd, i, j) - norm) * (double)hd.v[j * ld + d];
+                sum +=
+                    exp(score(&hd, i, j) - norm) * (double)hd.v[j * hd.ldk + d];
             }
             out[row * ldo + h * hd.D + d] = (float)sum;
         }
