@@ -230,14 +230,26 @@ const run_rank *report_fullest(const run_summary *r)
     return most;
 }
 
+/* The last are the bytes that no buffer has at the peak: with them the parts
+ * add up to it. */
 static const bar_parts memory_parts = {
-    7,
+    BUF_CLASS_COUNT + 1,
     {"parameters", "gradients", "optimizer", "activations", "working", "logits",
-     "scratch"},
+     "scratch", "gaps"},
     {PLOT_PARAMETERS, PLOT_GRADIENTS, PLOT_OPTIMIZER, PLOT_ACTIVATIONS,
-     PLOT_WORKING, PLOT_LOGITS, PLOT_SCRATCH}};
+     PLOT_WORKING, PLOT_LOGITS, PLOT_SCRATCH, PLOT_OTHER}};
 _Static_assert(BUF_CLASS_COUNT == 7 && BUF_WEIGHT == 0 && BUF_SCRATCH == 6,
                "memory_parts are the classes of buffers, in their order");
+
+static void memory_of(const run_rank *r, double part[PARTS_MAX])
+{
+    double gaps = (double)r->peak_bytes;
+    for (int k = 0; k < BUF_CLASS_COUNT; k++) {
+        part[k] = (double)r->class_bytes[k];
+        gaps -= part[k];
+    }
+    part[BUF_CLASS_COUNT] = gaps > 0 ? gaps : 0;
+}
 
 status report_draw_memory(const report_data *d, int model, plotter *p,
                           strbuf *page)
@@ -256,9 +268,7 @@ status report_draw_memory(const report_data *d, int model, plotter *p,
         (void)snprintf(bars[n].name, sizeof(bars[n].name), "%s", s->label);
         (void)snprintf(bars[n].total, sizeof(bars[n].total), "%s",
                        units_bytes((double)r->peak_bytes).s);
-        for (int k = 0; k < BUF_CLASS_COUNT; k++) {
-            bars[n].part[k] = (double)r->class_bytes[k];
-        }
+        memory_of(r, bars[n].part);
         most = (double)r->peak_bytes > most ? (double)r->peak_bytes : most;
         n++;
     }

@@ -154,36 +154,41 @@ static void add_curve(const run_summary *r, strbuf *data)
 static void loss_note(const report_data *d, int model, strbuf *note)
 {
     const report_model *m = &d->models[model];
-    int same = 0;
+    const report_setup *base = &d->setups[m->base];
+    int same = 1; /* the base itself */
     int other = 0;
-    int unlike = 0;
+    int broken = 0;
     double most = 0;
     const report_setup *s;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        if (s == base) {
+            continue;
+        }
         same += s->difference == 0 && s->same_steps;
-        other += !(s->difference == 0) && !isnan(s->difference);
-        unlike += isnan(s->difference);
+        other += s->difference > 0;
+        broken += isnan(s->difference);
         most = s->difference > most ? s->difference : most;
     }
-    const char *base = d->setups[m->base].label;
-    if (same == m->nran && same > 1) {
+    if (m->nran < 2) {
+        strbuf_add(note, "One set-up: nothing to compare it with.");
+        return;
+    }
+    if (same == m->nran) {
         strbuf_printf(note,
                       "All %d curves lie on one line: the largest difference "
                       "to %s is 0, the same bits. Their colours take turns on "
                       "it.",
-                      same, base);
+                      same, base->label);
     } else {
-        strbuf_printf(note, "Largest difference to %s: %.3g.", base, most);
-        if (other > 0) {
-            strbuf_printf(note, " %d of %d curves differ from it.", other,
-                          m->nran);
-        }
+        strbuf_printf(note, "Largest difference to %s: %.3g.", base->label,
+                      most);
     }
-    if (unlike > 0) {
-        strbuf_printf(note,
-                      " %d cannot be compared with it: other data, "
-                      "batch, seed or sizes.",
-                      unlike);
+    if (other > 0 && m->nran > 2) {
+        strbuf_printf(note, " %d of the %d others differ%s from it.", other,
+                      m->nran - 1, other == 1 ? "s" : "");
+    }
+    if (broken > 0) {
+        strbuf_printf(note, " %d has a loss that is no number.", broken);
     }
 }
 

@@ -11,6 +11,15 @@
 #include "runtime/results/comparison.h"
 #include "runtime/results/runfile.h"
 
+/* What a run was asked to compute, as words: with which model, data and
+ * recipe, on what processor. Runs are compared only where all of it is equal;
+ * how they compute it (plan, memory, sums) is what a report compares. */
+enum { REPORT_TASK_KEYS = 20 };
+typedef struct report_task {
+    char *value[REPORT_TASK_KEYS]; /* report_groups.c names them; NULL: not
+                                    * known, or as usual                   */
+} report_task;
+
 /* A set-up: a row of a comparison, or a run file of its own. All texts are
  * clean (html_clean). */
 typedef struct report_setup {
@@ -18,11 +27,12 @@ typedef struct report_setup {
     char label[96]; /* its name; with the file's where it is there twice   */
     int file;       /* index in report_data.files                          */
     int model;
+    report_task task; /* of a set-up that has a run                        */
     bool has_run; /* `run` is filled                                       */
     run_summary run;
     bool ran; /* has steps, and did what it was asked to                   */
     /* Largest absolute difference of a loss to that of the model's base; NaN:
-     * not comparable (other data, batch or seed), or no steps. */
+     * no steps, or a loss that is a number on one side only. */
     double difference;
     bool same_steps; /* as many steps as the base                          */
 } report_setup;
@@ -36,9 +46,13 @@ typedef struct report_file {
     char *created, *cmdline, *commit;
 } report_file;
 
+/* A section of the page: set-ups of one model and one task. */
 typedef struct report_model {
     const char *name; /* lent by a set-up                                  */
-    int base;         /* set-up that the others are compared with, or -1   */
+    char *differs;    /* what its task has that others of the name do not:
+                       * "seq 32, seed 2"; "": there is no other           */
+    const report_task *task; /* lent by a set-up; NULL: nobody has one     */
+    int base; /* set-up that the others are compared with, or -1   */
     int nsetups;
     int nran;
 } report_model;
@@ -55,6 +69,12 @@ typedef struct report_data {
 /* report_read.c. Owns: *out, report_data_fini. */
 MUST_USE status report_read(const report_config *c, report_data *out);
 void report_data_fini(report_data *d);
+/* report_groups.c: which set-ups stand side by side. Fills d->models and, of
+ * each set-up, model, task, label and difference. */
+MUST_USE status report_group(report_data *d);
+void report_group_fini(report_data *d);
+/* "gpt-neo-mini: seq 32, seed 2". Appended. */
+void report_model_name(const report_model *m, strbuf *out);
 /* The set-up's traced step. Owns: *rows, mem_free; none: NULL and 0. */
 MUST_USE status report_read_trace(const report_data *d, const report_setup *s,
                                   run_trace **rows, int64_t *n);

@@ -94,7 +94,16 @@ static void memory(json_writer *w, const run_summary *r)
     for (int k = 0; k < BUF_CLASS_COUNT; k++) {
         json_write_i64(w, names[k], most->class_bytes[k]);
     }
+    double gaps = (double)most->peak_bytes;
+    for (int k = 0; k < BUF_CLASS_COUNT; k++) {
+        gaps -= (double)most->class_bytes[k];
+    }
+    json_write_i64(w, "gaps", gaps > 0 ? (int64_t)gaps : 0);
     json_write_end(w);
+    if (most->touched_bytes > 0) {
+        json_write_i64(w, "fullest_rank_touched_bytes", most->touched_bytes);
+    }
+    json_write_i64(w, "fullest_rank_library_bytes", most->library_bytes);
     json_write_i64(w, "store_bytes", store);
 }
 
@@ -180,6 +189,7 @@ status report_json(const report_data *d, char **out)
         json_write_str(&w, "model", s->row.model);
         json_write_str(&w, "name", s->row.name);
         json_write_str(&w, "label", s->label);
+        json_write_i64(&w, "section", s->model + 1);
         json_write_i64(&w, "file", s->file);
         json_write_str(&w, "status", s->row.status);
         json_write_str(&w, "reasons", s->row.reasons);

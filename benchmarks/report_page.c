@@ -22,10 +22,22 @@ static const char *plural(int n)
     return n == 1 ? "" : "s";
 }
 
+static void add_name(const report_model *m, strbuf *page)
+{
+    strbuf name = {0};
+    report_model_name(m, &name);
+    html_text(page, strbuf_view(&name));
+    strbuf_fini(&name);
+}
+
 static void say_who_ran(const report_model *m, strbuf *page)
 {
     char text[160];
     int not_run = m->nsetups - m->nran;
+    if (m->differs[0] != '\0') {
+        item(page, "Compared with runs of the same task only; runs that "
+                   "differ in what this headline names stand apart.");
+    }
     (void)snprintf(text, sizeof(text), "%d of %d set-up%s ran%s.", m->nran,
                    m->nsetups, plural(m->nsetups),
                    not_run > 0 ? "; the others are listed below with their "
@@ -34,34 +46,46 @@ static void say_who_ran(const report_model *m, strbuf *page)
     item(page, text);
 }
 
+/* The base is what others are compared with, and not one of them. */
 static void say_agreement(const report_data *d, int model, strbuf *page)
 {
     const report_setup *s;
     const report_setup *base = &d->setups[d->models[model].base];
-    char text[400];
+    strbuf text = {0};
     int same = 0;
+    int fast = !base->run.info.exact_sums;
     int n = 0;
     double most = 0;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        n++;
-        same += s->difference == 0 && s->same_steps;
-        most = s->difference > most ? s->difference : most;
+        if (s != base) {
+            n++;
+            same += s->difference == 0 && s->same_steps;
+            fast += !s->run.info.exact_sums;
+            most = s->difference > most ? s->difference : most;
+        }
     }
-    if (n < 2) {
-        return;
+    if (n > 0 && same == n) {
+        strbuf_printf(&text,
+                      "All %d losses are the same in every step, bit for bit: "
+                      "%s, and %d other%s compared with it.",
+                      n + 1, base->label, n, plural(n));
+    } else if (n > 0) {
+        strbuf_printf(&text,
+                      "%d of %d other%s %s the losses of %s bit for bit; the "
+                      "largest difference is %.3g.",
+                      same, n, plural(n), same == 1 || n == 1 ? "has" : "have",
+                      base->label, most);
     }
-    if (same == n) {
-        (void)snprintf(text, sizeof(text),
-                       "All %d losses are the same in every step, bit for "
-                       "bit (largest difference to %s: 0).",
-                       n, base->label);
-    } else {
-        (void)snprintf(text, sizeof(text),
-                       "%d of %d have the losses of %s bit for bit; the "
-                       "largest difference is %.3g.",
-                       same, n, base->label, most);
+    if (n > same && fast > 0) {
+        strbuf_printf(&text,
+                      " %d of these set-ups sum%s fast, which promises no "
+                      "equal bits.",
+                      fast, fast == 1 ? "s" : "");
     }
-    item(page, text);
+    if (text.len > 0) {
+        item(page, strbuf_view(&text));
+    }
+    strbuf_fini(&text);
 }
 
 static void say_memory(const report_data *d, int model, strbuf *page)
@@ -80,8 +104,8 @@ static void say_memory(const report_data *d, int model, strbuf *page)
     if (least != NULL && least != most) {
         (void)snprintf(
             text, sizeof(text),
-            "A device needs least memory with %s: %s, %.1f times less than "
-            "with %s.",
+            "A device is planned to need least memory with %s: %s, %.1f times "
+            "less than with %s.",
             least->label, units_bytes((double)least->row.peak_bytes).s,
             (double)most->row.peak_bytes / (double)least->row.peak_bytes,
             most->label);
@@ -140,7 +164,7 @@ static status add_model(const report_data *d, int model, plotter *p,
 {
     const report_model *m = &d->models[model];
     strbuf_printf(page, "<section id=\"m%d\">\n<h2>", model + 1);
-    html_text(page, m->name[0] != '\0' ? m->name : "no model");
+    add_name(m, page);
     strbuf_add(page, "</h2>\n<ul class=\"short\">\n");
     say_who_ran(m, page);
     if (m->nran > 0) {
@@ -168,7 +192,8 @@ static void add_head(const report_data *d, strbuf *page)
                "<meta name=\"generator\" content=\"weft " WEFT_VERSION "\"/>\n"
                "<title>Weft: ");
     for (int m = 0; m < d->nmodels; m++) {
-        html_textf(page, "%s%s", m > 0 ? ", " : "", d->models[m].name);
+        strbuf_add(page, m > 0 ? ", " : "");
+        add_name(&d->models[m], page);
     }
     strbuf_add(page, "</title>\n");
     report_add_style(page);
@@ -182,7 +207,7 @@ static void add_head(const report_data *d, strbuf *page)
     strbuf_add(page, "</p>\n<nav aria-label=\"Models\"><ul>\n");
     for (int m = 0; m < d->nmodels; m++) {
         strbuf_printf(page, "<li><a href=\"#m%d\">", m + 1);
-        html_text(page, d->models[m].name);
+        add_name(&d->models[m], page);
         strbuf_add(page, "</a></li>\n");
     }
     strbuf_add(page, "<li><a href=\"#provenance\">Where the numbers come "

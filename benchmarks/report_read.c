@@ -168,7 +168,7 @@ static status look_at(const char *path, report_file *f)
     return st != ST_OK ? st : closed;
 }
 
-/* --- what belongs together ------------------------------------------------ */
+/* --- all of it ------------------------------------------------------------ */
 
 /* Only set-ups of this name stay. */
 static status select(report_data *d, const char *name)
@@ -197,91 +197,6 @@ static status select(report_data *d, const char *name)
     return st;
 }
 
-static status find_models(report_data *d)
-{
-    TRY(MEM_NEW(&d->models, d->nsetups, "report"));
-    for (int i = 0; i < d->nsetups; i++) {
-        report_setup *s = &d->setups[i];
-        int m = 0;
-        while (m < d->nmodels && strcmp(d->models[m].name, s->row.model) != 0) {
-            m++;
-        }
-        if (m == d->nmodels) {
-            d->models[d->nmodels++] =
-                (report_model){.name = s->row.model, .base = -1};
-        }
-        s->model = m;
-        d->models[m].nsetups++;
-        d->models[m].nran += s->ran;
-    }
-    return ST_OK;
-}
-
-/* Names are one a model, or the file is named, too. */
-static void label(report_data *d)
-{
-    for (int i = 0; i < d->nsetups; i++) {
-        report_setup *s = &d->setups[i];
-        int alike = 0;
-        for (int k = 0; k < d->nsetups; k++) {
-            const report_setup *o = &d->setups[k];
-            alike +=
-                o->model == s->model && strcmp(o->row.name, s->row.name) == 0;
-        }
-        const char *name = s->row.name[0] != '\0' ? s->row.name : "no name";
-        const char *file = text_path_base(d->files[s->file].name);
-        (void)snprintf(s->label, sizeof(s->label),
-                       alike > 1 ? "%s (%.60s)" : "%s", name, file);
-    }
-}
-
-/* The plan dp1 holds everything in one place, as the judge does. */
-static void find_base(report_data *d, int model)
-{
-    for (int i = 0; i < d->nsetups; i++) {
-        const report_setup *s = &d->setups[i];
-        if (s->model != model || !s->ran) {
-            continue;
-        }
-        if (d->models[model].base < 0) {
-            d->models[model].base = i;
-        }
-        if (strcmp(s->run.info.plan, "dp1") == 0) {
-            d->models[model].base = i;
-            return;
-        }
-    }
-}
-
-static bool is_same_task(const run_info *a, const run_info *b)
-{
-    return a->arch_hash == b->arch_hash && a->seed == b->seed &&
-           a->batch == b->batch && a->seq == b->seq;
-}
-
-static void compare(report_data *d, report_setup *s)
-{
-    int base = d->models[s->model].base;
-    if (base < 0 || !s->ran) {
-        return;
-    }
-    const run_summary *a = &d->setups[base].run;
-    const run_summary *b = &s->run;
-    if (!is_same_task(&a->info, &b->info) ||
-        a->steps[0].step != b->steps[0].step) {
-        return;
-    }
-    double most = 0;
-    for (int64_t i = 0; i < a->nsteps && i < b->nsteps; i++) {
-        double x = a->steps[i].loss;
-        double y = b->steps[i].loss;
-        double by = fabs(x - y);
-        most = by <= most || (isnan(x) && isnan(y)) ? most : by;
-    }
-    s->difference = most;
-    s->same_steps = a->nsteps == b->nsteps;
-}
-
 status report_read(const report_config *c, report_data *out)
 {
     report_data d = {0};
@@ -307,14 +222,7 @@ status report_read(const report_config *c, report_data *out)
     if (c->setup != NULL) {
         TRY_GOTO(select(&d, c->setup), fail);
     }
-    TRY_GOTO(find_models(&d), fail);
-    label(&d);
-    for (int m = 0; m < d.nmodels; m++) {
-        find_base(&d, m);
-    }
-    for (int i = 0; i < d.nsetups; i++) {
-        compare(&d, &d.setups[i]);
-    }
+    TRY_GOTO(report_group(&d), fail);
     *out = d;
     return ST_OK;
 fail:
@@ -324,6 +232,7 @@ fail:
 
 void report_data_fini(report_data *d)
 {
+    report_group_fini(d);
     for (int i = 0; i < d->nsetups; i++) {
         run_summary_fini(&d->setups[i].run);
     }

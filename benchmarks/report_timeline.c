@@ -10,6 +10,10 @@
  * neighbours of one kind in a lane are drawn as one where the gap between
  * them is below a share of the width; the share is doubled until the drawing
  * is small enough. All operations are in /trace, and in the Perfetto trace.
+ *
+ * Three times are kept apart: how long the step took (/steps), how long it was
+ * predicted to take, and the end of the axis, which holds both. With a store,
+ * a step returns before its updates have ended: they run into the next one.
  */
 #include <math.h>
 #include <stdio.h>
@@ -65,7 +69,8 @@ typedef struct span {
 typedef struct lane {
     int rank;
     int stream;
-    double busy; /* ns */
+    double busy;   /* ns in which something was under way               */
+    double inside; /* of them, until the step returned                  */
     int64_t ops;
 } lane;
 
@@ -74,7 +79,9 @@ typedef struct timeline {
     int nlanes;
     span *spans;
     int64_t n;
-    double end; /* ns */
+    double step;     /* ns: the measured step, NaN if it is not in /steps   */
+    double measured; /* ns: when the last operation ended                */
+    double axis;     /* ns: all that is drawn                               */
     bool has_prediction;
     int ranks;
 } timeline;
@@ -154,7 +161,18 @@ static int by_lane(const void *a, const void *b)
                               : (p->to > q->to) - (p->to < q->to);
 }
 
-/* One span an operation, and one for its prediction. */
+/* How long the traced step took by /steps. */
+static double step_ns(const run_summary *r)
+{
+    for (int64_t i = 0; i < r->nsteps; i++) {
+        if (r->steps[i].step == r->trace_step && r->steps[i].wall_s > 0) {
+            return r->steps[i].wall_s * 1e9;
+        }
+    }
+    return (double)NAN;
+}
+
+/* Fills t->spans: one an operation, and one for its prediction. */
 static status find_spans(timeline *t, const run_trace *rows, int64_t n)
 {
     TRY(MEM_NEW(&t->spans, 2 * n + 1, "timeline"));
@@ -170,20 +188,46 @@ static status find_spans(timeline *t, const run_trace *rows, int64_t n)
                   .from = (double)r->start_ns,
                   .to = (double)r->end_ns};
         t->spans[t->n++] = s;
-        t->lanes[at].busy += s.to - s.from;
         t->lanes[at].ops++;
-        t->end = fmax(t->end, s.to);
+        t->measured = fmax(t->measured, s.to);
+        t->axis = fmax(t->axis, s.to);
         if (isfinite(r->predicted_start_ns) && isfinite(r->predicted_ns)) {
             s.is_predicted = true;
             s.from = r->predicted_start_ns;
             s.to = s.from + r->predicted_ns;
             t->spans[t->n++] = s;
             t->has_prediction = true;
-            t->end = fmax(t->end, s.to);
+            t->axis = fmax(t->axis, s.to);
         }
     }
     qsort(t->spans, (size_t)t->n, sizeof(*t->spans), by_lane);
     return ST_OK;
+}
+
+/* Messages of a stream overlap; time counts once. Spans are in order. */
+static void add_busy(timeline *t)
+{
+    double until = 0;
+    int at = -1;
+    for (int64_t i = 0; i < t->n; i++) {
+        const span *s = &t->spans[i];
+        if (s->is_predicted) {
+            continue;
+        }
+        until = s->lane == at ? until : 0;
+        at = s->lane;
+        double from = fmax(s->from, until);
+        t->lanes[at].busy += fmax(s->to - from, 0);
+        t->lanes[at].inside += fmax(fmin(s->to, t->step) - from, 0);
+        until = fmax(until, s->to);
+    }
+}
+
+/* Something ended after the step returned. Clocks of ranks start within
+ * microseconds of each other. */
+static bool runs_on(const timeline *t)
+{
+    return t->measured > 1.001 * t->step;
 }
 
 /* Joins neighbours less than `gap` apart; returns how many are left. */
@@ -227,9 +271,9 @@ static int64_t absorb(span *s, int64_t n, double gap)
 
 static void thin(timeline *t, int64_t most)
 {
-    double gap = t->end / AREA / 4;
+    double gap = t->axis / AREA / 4;
     t->n = join(t->spans, t->n, gap);
-    while (t->n > most && gap < t->end) {
+    while (t->n > most && gap < t->axis) {
         gap *= 2;
         t->n = join(t->spans, t->n, gap);
         t->n = absorb(t->spans, t->n, gap);
@@ -245,7 +289,7 @@ static bool add_group(const timeline *t, colour_group g, bool predicted,
                       double scale, strbuf *data)
 {
     bool any = false;
-    double least = t->end / AREA * 0.7;
+    double least = t->axis / AREA * 0.7;
     for (int64_t i = 0; i < t->n; i++) {
         const span *s = &t->spans[i];
         if (s->group == g && s->is_predicted == predicted) {
@@ -303,17 +347,41 @@ static int find_marks(const timeline *t, report_mark marks[COLOUR_GROUPS])
     return n;
 }
 
+/* Where the axis goes on behind the measured step, its end is marked. */
+static bool has_mark(const timeline *t)
+{
+    return t->axis > 1.005 * t->step;
+}
+
+static void mark_end(const timeline *t, double scale, strbuf *script)
+{
+    const char *colour = plot_colours[PLOT_AXIS].light;
+    const char *side = t->step < 0.15 * t->axis   ? "left"
+                       : t->step > 0.85 * t->axis ? "right"
+                                                  : "center";
+    strbuf_printf(script,
+                  "set arrow from first %.6g, graph 0 to first %.6g, graph 1 "
+                  "nohead front lw 2 dt 2 lc rgb '%s'\n"
+                  "set label 'the step returned' at first %.6g, graph 1 %s "
+                  "offset 0,0.6 font ',12'\n",
+                  t->step * scale, t->step * scale, colour, t->step * scale,
+                  side);
+}
+
 static void script_of(const timeline *t, plot_figure *f)
 {
-    double scale = t->end < 1e6 ? 1e-3 : t->end < 1e9 ? 1e-6 : 1e-9;
-    const char *unit = t->end < 1e6 ? "µs" : t->end < 1e9 ? "ms" : "s";
+    double scale = t->axis < 1e6 ? 1e-3 : t->axis < 1e9 ? 1e-6 : 1e-9;
+    const char *unit = t->axis < 1e6 ? "µs" : t->axis < 1e9 ? "ms" : "s";
     report_mark marks[COLOUR_GROUPS];
     int nmarks = find_marks(t, marks);
     f->width = WIDTH;
-    int above = report_legend_height(f, marks, nmarks);
+    int above = report_legend_height(f, marks, nmarks) + (has_mark(t) ? 16 : 0);
     f->height = above + 58 + t->nlanes * LANE;
     report_legend(f, marks, nmarks);
     lane_names(t, &f->script);
+    if (has_mark(t)) {
+        mark_end(t, scale, &f->script);
+    }
     strbuf_printf(&f->script,
                   "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
                   "set lmargin at screen %.4f\nset rmargin 2\nset border 1\n"
@@ -322,7 +390,7 @@ static void script_of(const timeline *t, plot_figure *f)
                   "set xlabel '%s since the step began'\n",
                   1.0 - (double)above / f->height, 54.0 / f->height,
                   (t->ranks > 1 ? 132.0 : 80.0) / WIDTH, t->nlanes - 0.5,
-                  t->end * scale * 1.005, unit);
+                  t->axis * scale * 1.005, unit);
     int block = 0;
     for (int k = 0; k < 2 * COLOUR_GROUPS; k++) {
         colour_group g = (colour_group)(k % COLOUR_GROUPS);
@@ -343,9 +411,13 @@ static void script_of(const timeline *t, plot_figure *f)
 
 static void numbers_of(const timeline *t, strbuf *out)
 {
-    static const char *const heads[] = {"rank, stream", "operations", "busy",
-                                        "of the step", NULL};
-    html_table(out, "What each stream did", heads);
+    static const char *const heads[] = {"rank, stream",
+                                        "operations",
+                                        "busy",
+                                        "after the step returned",
+                                        "of the step's wall time",
+                                        NULL};
+    html_table(out, "What each stream did in this step", heads);
     for (int i = 0; i < t->nlanes; i++) {
         const lane *l = &t->lanes[i];
         html_row(out);
@@ -353,7 +425,12 @@ static void numbers_of(const timeline *t, strbuf *out)
                    op_stream_name((op_stream)l->stream));
         html_cellf(out, "%s", report_whole(l->ops).s);
         html_cellf(out, "%s", report_seconds(l->busy * 1e-9).s);
-        html_cellf(out, "%.1f %%", 100 * l->busy / t->end);
+        html_cellf(out, "%s",
+                   report_seconds(isnan(t->step) ? t->step
+                                                 : (l->busy - l->inside) * 1e-9)
+                       .s);
+        html_cellf(out, "%s",
+                   report_real(100 * l->inside / t->step, "%.1f %%").s);
         html_row_end(out);
     }
     html_table_end(out);
@@ -362,17 +439,40 @@ static void numbers_of(const timeline *t, strbuf *out)
 static void note_of(const report_setup *s, const timeline *t, int64_t ops,
                     strbuf *note)
 {
-    strbuf_printf(note, "Step %lld, %s, %s operations.",
-                  (long long)s->run.trace_step + 1,
-                  report_seconds(t->end * 1e-9).s, report_whole(ops).s);
+    const run_summary *r = &s->run;
+    long long step = (long long)r->trace_step + 1;
+    if (isnan(t->step)) {
+        strbuf_printf(note,
+                      "Step %lld, whose wall time was not recorded; its last "
+                      "operation ended after %s",
+                      step, report_seconds(t->measured * 1e-9).s);
+    } else {
+        strbuf_printf(note, "Step %lld took %s", step,
+                      report_seconds(t->step * 1e-9).s);
+    }
+    if (t->has_prediction && r->has_prediction) {
+        strbuf_printf(note, ", predicted %s%s",
+                      report_seconds(r->prediction.wall_s).s,
+                      r->info.oversubscribed ? " with a core a thread" : "");
+    }
+    strbuf_printf(note, "; %s operations.", report_whole(ops).s);
     if (t->has_prediction) {
         strbuf_add(note, " The thin line above each lane is what was "
                          "predicted.");
     }
+    if (has_mark(t)) {
+        strbuf_add(note, " The dashed line is where the step returned");
+        if (runs_on(t)) {
+            strbuf_printf(note,
+                          ": its updates ran on into the next one, until %s",
+                          report_seconds(t->measured * 1e-9).s);
+        }
+        strbuf_add(note, ".");
+    }
     if (t->ranks > RANKS_MAX) {
         strbuf_printf(note, " Ranks 0 to %d of %d.", RANKS_MAX - 1, t->ranks);
     }
-    if (s->run.info.oversubscribed) {
+    if (r->info.oversubscribed) {
         strbuf_add(note, " Ranks share cores: an operation's time includes "
                          "the turns of others.");
     }
@@ -387,9 +487,11 @@ static status draw(const report_setup *s, int number, timeline *t,
     char title[160];
     find_lanes(t, rows, n);
     TRY(find_spans(t, rows, n));
-    if (t->n == 0 || !(t->end > 0)) {
+    if (t->n == 0 || !(t->axis > 0)) {
         return ST_OK;
     }
+    t->step = step_ns(&s->run);
+    add_busy(t);
     thin(t, most);
     strbuf note = {0};
     strbuf numbers = {0};

@@ -14,9 +14,9 @@
 
 static char *page; /* of the test at hand */
 
-static const char *const names[] = {"run.h5",    "cut.h5",     "cmp.h5",
-                                    "page.html", "again.html", "trace.json",
-                                    "pipe.h5",   "old.h5",     "large.h5"};
+static const char *const names[] = {
+    "run.h5",  "cut.h5", "cmp.h5",   "page.html", "again.html", "trace.json",
+    "pipe.h5", "old.h5", "large.h5", "late.h5",   "same.h5",    "other.h5"};
 
 /* --- files ---------------------------------------------------------------- */
 
@@ -406,6 +406,198 @@ static void test_trace(void **state)
     json_close(doc);
 }
 
+/* --- measured and predicted, apart ---------------------------------------- */
+
+enum { MS = 1000000 };
+
+static run_trace row_of(int op, const char *kind, const char *stream,
+                        int64_t from, int64_t to, double predicted_from,
+                        double predicted)
+{
+    run_trace t = message(0, op, kind, -1, -1, from, to);
+    snprintf(t.stream, sizeof(t.stream), "%s", stream);
+    t.predicted_start_ns = predicted_from;
+    t.predicted_ns = predicted;
+    return t;
+}
+
+/* A step of 250 ms whose prediction ends after 600 ms. */
+static void test_long_prediction(void **state)
+{
+    const run_trace rows[] = {
+        row_of(0, "norm", "compute", 0, 100 * MS, 0, 400 * MS),
+        row_of(1, "dnorm", "compute", 100 * MS, 240 * MS, 400 * MS, 200 * MS),
+    };
+    (void)state;
+    runfile *f = create("late.h5");
+    put_step(f, 0);
+    put_prediction(f);
+    OK(runfile_trace(f, 0, rows, 2));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    has("Step 1 took 250 ms, predicted 125 ms with a core a thread; 2 oper", 2);
+    has("The dashed line is where the step returned.", 2);
+    has("ran on into the next", 0);
+    has("<td>96.0 %</td>", 1);
+    has("<td>240 ms</td>", 1);
+    check_nesting(page);
+    mem_free(page);
+}
+
+/* Two messages at once count once; an update ends 50 ms after the step. */
+static void test_updates_run_on(void **state)
+{
+    const double nan = (double)NAN;
+    const run_trace rows[] = {
+        row_of(0, "norm", "compute", 0, 200 * MS, nan, nan),
+        row_of(1, "send", "pipe_out", 0, 100 * MS, nan, nan),
+        row_of(2, "send", "pipe_out", 50 * MS, 150 * MS, nan, nan),
+        row_of(3, "update", "host", 240 * MS, 300 * MS, nan, nan),
+    };
+    (void)state;
+    runfile *f = create("late.h5");
+    put_step(f, 0);
+    OK(runfile_trace(f, 0, rows, 4));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    has("Step 1 took 250 ms; 4 operations.", 2);
+    has("The dashed line is where the step returned: its updates ran on into "
+        "the next one, until 300 ms.",
+        2);
+    has("<td>80.0 %</td>", 1);
+    has("<td>60.0 %</td>", 1);
+    has("<td>60.0 ms</td><td>50.0 ms</td><td>4.0 %</td>", 1);
+    mem_free(page);
+
+    /* Of a step that is not in /steps nothing is claimed. */
+    f = create("late.h5");
+    put_step(f, 0);
+    OK(runfile_trace(f, 1, rows, 4));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    has("Step 2, whose wall time was not recorded; its last operation ended "
+        "after 300 ms; 4 operations.",
+        2);
+    has("<td>60.0 ms</td><td>–</td><td>–</td></tr>", 1);
+    has("dashed line", 0);
+    mem_free(page);
+}
+
+/* --- only like with like -------------------------------------------------- */
+
+static void make_task(const char *name, const run_info *info, int steps)
+{
+    runfile *f = NULL;
+    OK(runfile_create(path_of(name), info, &f));
+    for (int64_t step = 0; step < steps; step++) {
+        put_step(f, step);
+    }
+    put_ends(f);
+    OK(runfile_close(&f, true));
+}
+
+static run_info task_of(const char *config)
+{
+    static char text[160];
+    run_info info = info_of();
+    snprintf(text, sizeof(text), "%s", config);
+    info.config = text;
+    return info;
+}
+
+static void headlines(const char *first, const char *second)
+{
+    OK(report(first, second, "page.html", NULL));
+    page = read_text("page.html");
+}
+
+static void test_same_task(void **state)
+{
+    static const char config[] =
+        "{\"data\": \"a.txt\", \"steps\": 3, \"layers\": 0}";
+    (void)state;
+    run_info info = task_of(config);
+    make_task("same.h5", &info, 3);
+    make_task("other.h5", &info, 3);
+    headlines("same.h5", "other.h5");
+    has("<h2>gpt-neo-tiny</h2>", 1);
+    has("All 2 losses are the same in every step, bit for bit: dp2.tp2 "
+        "(same.h5), and 1 other compared with it.",
+        1);
+    has("Fastest by", 1);
+    mem_free(page);
+
+    /* Half of the losses, and sums that promise nothing. */
+    info.exact_sums = false;
+    make_task("other.h5", &info, 2);
+    headlines("same.h5", "other.h5");
+    has("0 of 1 other has the losses of dp2.tp2 (same.h5) bit for bit; the "
+        "largest difference is 0. 1 of these set-ups sums fast",
+        1);
+    mem_free(page);
+}
+
+/* Every way to be another task gets its own section and no comparison. */
+static void test_other_task(void **state)
+{
+    static const char *const configs[] = {
+        "{\"data\": \"b.txt\", \"steps\": 3, \"layers\": 0}",
+        "{\"data\": \"a.txt\", \"steps\": 9, \"layers\": 0}",
+        "{\"data\": \"a.txt\", \"steps\": 3, \"layers\": 0, \"lr\": 0.5}",
+        "{\"data\": \"a.txt\", \"steps\": 3, \"layers\": 1}",
+        "{\"data\": \"a.txt\", \"steps\": 3, \"layers\": 0}",
+        "{\"data\": \"a.txt\", \"steps\": 3, \"layers\": 0}"};
+    static const char *const heads[] = {"<h2>gpt-neo-tiny: data b.txt</h2>",
+                                        "<h2>gpt-neo-tiny: steps 9</h2>",
+                                        "<h2>gpt-neo-tiny: lr 0.5</h2>",
+                                        "<h2>gpt-neo-tiny: layers 1</h2>",
+                                        "<h2>gpt-neo-tiny: seq 32, seed 2</h2>",
+                                        "<h2>gpt-neo-tiny: batch 16</h2>"};
+    (void)state;
+    run_info info = task_of(configs[4]);
+    make_task("same.h5", &info, 3);
+    for (int i = 0; i < 6; i++) {
+        info = task_of(configs[i]);
+        info.arch_hash += i == 3;
+        info.seq = i == 4 ? 32 : info.seq;
+        info.seed = i == 4 ? 2 : info.seed;
+        info.batch = i == 5 ? 16 : info.batch;
+        make_task("other.h5", &info, 3);
+        headlines("same.h5", "other.h5");
+        has("<h2>gpt-neo-tiny", 2);
+        has(heads[i], 1);
+        has("bit for bit", 0);
+        has("Fastest by", 0);
+        has("times less", 0);
+        has("nothing to compare it with", 4);
+        mem_free(page);
+    }
+}
+
+/* --- memory adds up ------------------------------------------------------- */
+
+static void test_gaps(void **state)
+{
+    (void)state;
+    run_rank rank = {.peak_bytes = 1 << 20,
+                     .touched_bytes = 3 << 20,
+                     .library_bytes = 5 << 20};
+    rank.class_bytes[BUF_WEIGHT] = 1 << 19;
+    runfile *f = create("late.h5");
+    put_step(f, 0);
+    OK(runfile_ranks(f, &rank, 1));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    has("<td>512 KiB</td><td>512 KiB</td><td>1 MiB</td></tr>", 1);
+    has(">gaps</th>", 1);
+    has("<td>1 MiB</td><td>3 MiB</td><td>–</td><td>–</td><td>5 MiB</td>", 1);
+    mem_free(page);
+}
+
 /* --- a large step --------------------------------------------------------- */
 
 enum { LARGE_RANKS = 4, LARGE_OPS = 20000 };
@@ -469,6 +661,11 @@ int main(void)
         cmocka_unit_test_teardown(test_same_again, no_leak),
         cmocka_unit_test_teardown(test_refuses, no_leak),
         cmocka_unit_test_teardown(test_trace, no_leak),
+        cmocka_unit_test_teardown(test_long_prediction, no_leak),
+        cmocka_unit_test_teardown(test_updates_run_on, no_leak),
+        cmocka_unit_test_teardown(test_same_task, no_leak),
+        cmocka_unit_test_teardown(test_other_task, no_leak),
+        cmocka_unit_test_teardown(test_gaps, no_leak),
         cmocka_unit_test_teardown(test_large, no_leak),
     };
     return cmocka_run_group_tests(tests, set_up, drop_folder) != 0;
