@@ -14,15 +14,19 @@ enum { LETTER = 9 /* width of a letter, about */ };
 /* Memory by holder, bytes; NaN: none there. */
 typedef struct holders {
     double device, devices, store;
+    double touched; /* measured, of one device                             */
 } holders;
 
 static holders holders_of(const run_summary *r)
 {
-    holders h = {0, 0, 0};
+    holders h = {.touched = (double)NAN};
     for (int64_t i = 0; i < r->nranks; i++) {
         double peak = (double)r->ranks[i].peak_bytes;
         h.device = peak > h.device ? peak : h.device;
         h.devices += peak;
+        if (r->ranks[i].touched_bytes > 0) {
+            h.touched = fmax(h.touched, (double)r->ranks[i].touched_bytes);
+        }
         h.store += (double)r->ranks[i].store_bytes;
     }
     h.device = h.device > 0 ? h.device : (double)NAN;
@@ -80,12 +84,9 @@ static void state_script(plot_figure *f, int n, int letters, double least,
 status report_draw_state(const report_data *d, int model, plotter *p,
                          strbuf *page)
 {
-    static const char *const heads[] = {"set-up",
-                                        "one device",
-                                        "all devices",
-                                        "store",
-                                        "libraries of all ranks",
-                                        NULL};
+    static const char *const heads[] = {
+        "set-up", "one device, planned",    "touched", "all devices",
+        "store",  "libraries of all ranks", NULL};
     plot_figure f;
     strbuf numbers = {0};
     int n = 0;
@@ -117,6 +118,7 @@ status report_draw_state(const report_data *d, int model, plotter *p,
         html_row(&numbers);
         html_headf(&numbers, "%s", s->label);
         html_cellf(&numbers, "%s", report_bytes(h.device).s);
+        html_cellf(&numbers, "%s", report_bytes(h.touched).s);
         html_cellf(&numbers, "%s", report_bytes(h.devices).s);
         html_cellf(&numbers, "%s", report_bytes(h.store).s);
         html_cellf(&numbers, "%s", report_bytes(libraries).s);
@@ -130,7 +132,9 @@ status report_draw_state(const report_data *d, int model, plotter *p,
         st = report_figure_end(
             &f, p,
             "Planned peaks of devices, and the state that a store holds "
-            "beside them; the axis is logarithmic.",
+            "beside them; the axis is logarithmic. The numbers have what was "
+            "touched of a device beside its plan, measured to a page of 4 "
+            "KiB, and what libraries took beside both.",
             &numbers, false, page);
     } else {
         plot_figure_fini(&f);

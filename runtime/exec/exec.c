@@ -61,7 +61,7 @@ static status make_arena(exec *e)
     REQUIRE(have == 0 || need <= have, ST_BUDGET,
             "the plan needs %s of device memory, --device-memory is %s",
             units_bytes((double)need).s, units_bytes((double)have).s);
-    TRY(arena_init(&e->mem, have > 0 ? have : need));
+    TRY(arena_init(&e->mem, have > 0 ? have : need, need));
     const prog_buf *work = &e->p->bufs[e->p->work_buf];
     e->ctx = (math_ctx){.threads = e->c.threads,
                         .work = (char *)e->mem.base + work->offset,
@@ -208,22 +208,9 @@ const exec_trace *exec_last_trace(const exec *e)
     return e->flights[e->traced % FLIGHTS].trace;
 }
 
-int64_t exec_arena_used(const exec *e)
+int64_t exec_arena_touched(const exec *e)
 {
-    const program *p = e->p;
-    const exec_trace *tr = exec_last_trace(e);
-    int64_t most = 0;
-    for (int32_t i = 0; i < p->nops; i++) {
-        const prog_op *o = &p->ops[i];
-        for (int32_t v = 0; tr[i].end > 0 && v < o->views; v++) {
-            const prog_buf *b = &p->bufs[view(e, o, v)->buf];
-            int64_t end = b->offset + prog_buf_bytes(b);
-            most = end > most ? end : most;
-        }
-    }
-    const prog_buf *work = &p->bufs[p->work_buf];
-    int64_t end = work->offset + prog_buf_bytes(work);
-    return end > most ? end : most;
+    return arena_touched(&e->mem);
 }
 
 int64_t exec_arena_bytes(const exec *e)

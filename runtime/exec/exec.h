@@ -130,9 +130,9 @@ const prog_place *exec_place(const exec *e);
  * the next step. */
 const exec_trace *exec_last_trace(const exec *e);
 int64_t exec_arena_bytes(const exec *e);
-/* Bytes of the arena up to the end of the last buffer that an operation of
- * the last step was given: what a step takes of it. */
-int64_t exec_arena_used(const exec *e);
+/* Bytes of the arena that were touched so far, see arena_touched: measured,
+ * while the program's peak_bytes is what was planned. */
+int64_t exec_arena_touched(const exec *e);
 /* Bytes sent and received so far over a group, GROUP_NONE: pipe. */
 void exec_comm_bytes(const exec *e, op_group g, int64_t *sent, int64_t *recv);
 /* Adds bytes sent so far over all groups to to[rank of the world]: the sum is

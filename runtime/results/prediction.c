@@ -9,6 +9,9 @@
 /* Kinds that take less than this share of all are left to the last line. */
 static const double SMALL = 0.002;
 
+/* Touched memory is known to pages of this size on most systems. */
+static const double PAGE = 4096;
+
 static void add_error(double predicted, double measured, strbuf *out)
 {
     if (measured > 0 && !isnan(predicted)) {
@@ -71,6 +74,24 @@ static void add_ledger(const run_prediction *p, strbuf *out)
     }
 }
 
+/* Planned beside touched, which is known to a page. More than was planned is a
+ * fault of the program. */
+static void add_memory(const run_prediction *p, strbuf *out)
+{
+    double planned = (double)p->peak_bytes;
+    double touched = (double)p->measured_peak_bytes;
+    bool known = p->measured_peak_bytes >= 0;
+    strbuf_printf(out, "  %-27s%12s%12s", "memory of a device",
+                  units_bytes(planned).s, known ? units_bytes(touched).s : "-");
+    if (known && touched >= planned + PAGE) {
+        strbuf_add(out, "   MORE than planned\n");
+    } else if (known && touched > planned - PAGE) {
+        strbuf_add(out, " to a page\n");
+    } else {
+        add_error(planned, touched, out);
+    }
+}
+
 void run_prediction_text(const run_prediction *p, strbuf *out)
 {
     bool cpu = strcmp(p->clock, "cpu") == 0;
@@ -87,11 +108,5 @@ void run_prediction_text(const run_prediction *p, strbuf *out)
     add_row("step, CPU time", 1, p->cpu_s, p->measured_cpu_s, out);
     add_row("step, wall time", 1, p->wall_s,
             cpu ? (double)NAN : p->measured_wall_s, out);
-    bool known = p->measured_peak_bytes >= 0;
-    const char *verdict =
-        p->peak_bytes == p->measured_peak_bytes ? "exact" : "DIFFERS";
-    strbuf_printf(out, "  %-27s%12s%12s%10s\n", "memory of a device",
-                  units_bytes((double)p->peak_bytes).s,
-                  known ? units_bytes((double)p->measured_peak_bytes).s : "-",
-                  known ? verdict : "-");
+    add_memory(p, out);
 }

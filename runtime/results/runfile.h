@@ -108,6 +108,9 @@ typedef struct run_rank {
     int64_t arena_bytes;
     int64_t peak_bytes;                   /* planned                       */
     int64_t class_bytes[BUF_CLASS_COUNT]; /* of the peak, by buf_class     */
+    /* Of the arena, up to the end of the highest page that was touched;
+     * -1 or 0: not known. */
+    int64_t touched_bytes;
     /* In all steps of the run. */
     int64_t loaded_bytes, drained_bytes;
     int64_t sent_bytes[GROUP_COUNT]; /* by op_group; GROUP_NONE: pipe      */
@@ -205,8 +208,8 @@ typedef struct run_prediction {
     double measured_step_s; /* median of the timed steps                   */
     double wall_s, measured_wall_s;
     double cpu_s, measured_cpu_s; /* of all ranks together                 */
-    int64_t peak_bytes;           /* arena, largest of the ranks           */
-    int64_t measured_peak_bytes;
+    int64_t peak_bytes;           /* arena, largest of the ranks: planned  */
+    int64_t measured_peak_bytes;  /* what was touched of it, to the page   */
     run_ledger ledger; /* seconds of a step's wall time, mean over ranks   */
     run_ledger measured_ledger;
     run_predicted_kind *kinds;

@@ -153,6 +153,7 @@ static const h5_field rank_fields[] = {
     H5_FIELD(run_rank, store_bytes, H5_I64),
     H5_FIELD(run_rank, step_allocs, H5_I64),
     H5_FIELD(run_rank, library_bytes, H5_I64),
+    H5_FIELD_ADDED(run_rank, touched_bytes, H5_I64),
 };
 const h5_layout run_rank_layout = LAYOUT(rank_fields, run_rank);
 

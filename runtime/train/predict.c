@@ -15,7 +15,7 @@ typedef struct kind_sums {
     double count[OP_KIND_COUNT];
     double wall[OP_KIND_COUNT];
     double cpu[OP_KIND_COUNT];
-    int64_t arena_used;
+    int64_t arena_touched;
 } kind_sums;
 
 static void sum_kinds(const train *t, kind_sums *s)
@@ -28,7 +28,7 @@ static void sum_kinds(const train *t, kind_sums *s)
         s->wall[k] += (double)tr[i].busy;
         s->cpu[k] += (double)tr[i].cpu;
     }
-    s->arena_used = exec_arena_used(t->e);
+    s->arena_touched = exec_arena_touched(t->e);
 }
 
 /* Rows of kinds are those of predict_set: kinds that occur, in order. */
@@ -51,8 +51,8 @@ static void add_measured(const kind_sums *all, int n, predicted *out)
         }
     }
     for (int r = 0; r < n; r++) {
-        if (all[r].arena_used > out->p.measured_peak_bytes) {
-            out->p.measured_peak_bytes = all[r].arena_used;
+        if (all[r].arena_touched > out->p.measured_peak_bytes) {
+            out->p.measured_peak_bytes = all[r].arena_touched;
         }
     }
 }

@@ -206,6 +206,7 @@ static run_rank describe_rank(const train *t)
     }
     r.step_allocs = t->step_allocs;
     r.library_bytes = mem_library_bytes();
+    r.touched_bytes = exec_arena_touched(t->e);
     return r;
 }
 

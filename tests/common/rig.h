@@ -32,6 +32,7 @@ typedef struct rig {
 /* How a rig differs from the plain one. */
 typedef struct rig_more {
     double link_rate, link_latency;
+    const math_ops *math; /* in place of the set-up's kernels; NULL: those */
     /* Puts a store in front of the set-up's; which is owned by it. */
     store *(*wrap)(void *self, store *inner);
     void *wrap_self;

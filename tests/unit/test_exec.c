@@ -197,12 +197,81 @@ static void test_guard(void **state)
     static const int64_t sizes[] = {64, 4096, 4160, 1 << 20};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         arena a;
-        assert_int_equal(arena_init(&a, sizes[i]), ST_OK);
+        assert_int_equal(arena_init(&a, sizes[i], sizes[i]), ST_OK);
         assert_int_equal(a.bytes, sizes[i]);
         assert_int_equal((uintptr_t)a.base % 64, 0);
         assert_true(survives_write(&a, sizes[i]));
         assert_false(survives_write(&a, sizes[i] + 1));
         arena_fini(&a);
+    }
+}
+
+/* What was touched is known to the page, also just behind large pages. */
+static void test_touched(void **state)
+{
+    (void)state;
+    static const int64_t planned[] = {0, 64, 5000, 3 << 20, (9 << 20) + 4160};
+    int64_t page = sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < sizeof(planned) / sizeof(planned[0]); i++) {
+        arena a;
+        int64_t bytes = planned[i] + (4 << 20) + 64;
+        assert_int_equal(arena_init(&a, bytes, planned[i]), ST_OK);
+        assert_int_equal(arena_touched(&a), 0);
+        volatile char *p = a.base;
+        for (int64_t at = planned[i]; at < bytes; at += 777777) {
+            p[at] = 1;
+            assert_in_range(arena_touched(&a), at + 1, at + page);
+        }
+        p[bytes - 1] = 1;
+        assert_int_equal(arena_touched(&a), bytes);
+        arena_fini(&a);
+    }
+}
+
+static const math_ops *honest; /* what the wild kernels are but for one */
+static int64_t wild_by;        /* floats                                */
+
+/* Also writes one number far behind what it was given. */
+static void wild_norm(const math_ctx *c, int64_t n, int64_t C, float eps,
+                      const float *x, int64_t ldx, const float *gamma,
+                      const float *beta, float *y, int64_t ldy, float *stats)
+{
+    honest->norm_fwd(c, n, C, eps, x, ldx, gamma, beta, y, ldy, stats);
+    y[wild_by] = 1;
+}
+
+static int64_t touched_with(const math_ops *math, const setup_options *o,
+                            int64_t *planned)
+{
+    rig r;
+    const rig_more more = {.math = math};
+    open_ok(o, &more, &r);
+    honest = r.s.math;
+    (void)step_ok(&r, 0);
+    int64_t touched = exec_arena_touched(r.e);
+    *planned = exec_program(r.e)->peak_bytes;
+    rig_close(&r);
+    return touched;
+}
+
+/* A step touches what its plan says and no more; and an operation that writes
+ * behind its plan is seen, where the arena has room for it. */
+static void test_plan_is_what_is_touched(void **state)
+{
+    (void)state;
+    int64_t page = sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < 2; i++) {
+        int64_t planned = 0;
+        setup_options o = option_of(i);
+        o.device_memory = 64 << 20; /* room behind the plan */
+        int64_t touched = touched_with(NULL, &o, &planned);
+        assert_in_range(touched, planned - page + 1, planned + page - 1);
+        math_ops wild = *honest;
+        wild.norm_fwd = wild_norm;
+        wild_by = planned / (int64_t)sizeof(float);
+        assert_true(2 * planned < o.device_memory);
+        touched = touched_with(&wild, &o, &planned);
+        assert_in_range(touched, planned + page, 2 * planned + page);
     }
 }
 
@@ -697,6 +766,8 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_too_little),
         cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_touched),
+        cmocka_unit_test(test_plan_is_what_is_touched),
         cmocka_unit_test(test_store_fails),
         cmocka_unit_test(test_step_again),
         cmocka_unit_test(test_nan_changes_nothing),
