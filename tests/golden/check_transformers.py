@@ -9,7 +9,9 @@ states for the first step of a run that starts from the same checkpoint.
     check_transformers.py [--weft ./weft] [--most 1e-6]
 
 Run from the top of the repository. Needs torch, transformers, h5py, numpy;
-no network. Not a part of `make check`, which needs no Python.
+no network. A part of `make test-long` where they are there (PYTHON names the
+interpreter); `make check` compares the written files with those that
+transformers saves instead, see make_saved.py.
 """
 
 import argparse
