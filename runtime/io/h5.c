@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/io/h5_impl.h"
+#include "runtime/io/seal.h"
 
 enum { PAGE_BYTES = 4096 /* what O_DIRECT needs on every disk we met */ };
 
@@ -188,9 +190,7 @@ static void file_free(h5_file **f)
     *f = NULL;
 }
 
-/* 1.8 format; no locks, so that readers may look at a live file and shared
- * file systems without locks work. */
-static hid_t access_list(bool aligned)
+hid_t h5_access_list(bool aligned)
 {
     const hid_t p = H5Pcreate(H5P_FILE_ACCESS);
 
@@ -207,7 +207,7 @@ static hid_t access_list(bool aligned)
 
 static status file_make(h5_file *f, const char *name)
 {
-    const hid_t access = access_list(f->aligned);
+    const hid_t access = h5_access_list(f->aligned);
     const hid_t create = H5Pcreate(H5P_FILE_CREATE);
 
     if (access >= 0 && create >= 0 &&
@@ -258,6 +258,24 @@ fail:
     return st;
 }
 
+/* A file that is what we wrote is good, one that says so and is not is bad,
+ * any other may be anything. One that is to be written is no longer what it
+ * was sealed as. */
+static status look_before(const h5_file *f, bool writable)
+{
+    int64_t bytes = -1;
+
+    const int fd = open(f->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    REQUIRE(fd >= 0, errno == EACCES ? ST_LOCKED : ST_NOINPUT,
+            "%s: cannot be opened: %s", f->path, strerror(errno));
+    status st = seal_check(fd, f->path, &bytes);
+    if (st == ST_OK && bytes >= 0 && writable) {
+        st = seal_cut(fd, f->path);
+    }
+    close(fd);
+    return st == ST_OK && bytes < 0 ? h5_probe(f->path) : st;
+}
+
 /* One line each for missing, a folder, no permission, foreign, truncated. */
 static status file_open(h5_file *f, bool writable)
 {
@@ -275,7 +293,8 @@ static status file_open(h5_file *f, bool writable)
     }
     REQUIRE(is > 0, ST_BADFILE, "%s: is not an HDF5 file (signature not found)",
             f->path);
-    const hid_t access = access_list(false);
+    TRY(look_before(f, writable));
+    const hid_t access = h5_access_list(false);
     f->writable = writable;
     f->id = H5Fopen(f->path, writable ? H5F_ACC_RDWR : H5F_ACC_RDONLY, access);
     const status st =
@@ -400,7 +419,7 @@ static void check_handles(const h5_file *f)
     ASSERT(H5Fget_obj_count(f->id, H5F_OBJ_ALL & ~H5F_OBJ_FILE) == 0);
 }
 
-static status file_finish(h5_file *f)
+static status file_finish(h5_file *f, h5_raw *raw)
 {
     status st = ST_OK;
 
@@ -410,6 +429,9 @@ static status file_finish(h5_file *f)
         if (st != ST_OK && !f->lost) {
             divert(f);
         }
+        if (st == ST_OK) {
+            st = h5_raw_find(f, raw);
+        }
     }
     if (H5Fclose(f->id) < 0 && st == ST_OK && f->writable) {
         st = H5_FAIL(f, ST_IO, NULL, "cannot be closed; is the disk full?");
@@ -418,13 +440,33 @@ static status file_finish(h5_file *f)
     return st;
 }
 
+/* A results file without a seal is whole all the same: no room for one, or
+ * no permission to read it, takes nothing away. */
+static void seal_in_place(const h5_file *f, h5_raw *raw)
+{
+    const int fd = open(f->path, O_RDWR | O_CLOEXEC);
+
+    if (fd >= 0) {
+        if (seal_write(fd, f->path, raw->list, raw->n) != ST_OK) {
+            log_debug("%s", status_text());
+        }
+        close(fd);
+    }
+}
+
 status h5_commit(h5_file **f)
 {
+    h5_raw raw = {0};
+
     ASSERT((*f)->temp.temp != NULL);
-    status st = file_finish(*f);
+    status st = file_finish(*f, &raw);
+    if (st == ST_OK) {
+        st = seal_write((*f)->temp.fd, (*f)->path, raw.list, raw.n);
+    }
     if (st == ST_OK) {
         st = newfile_commit(&(*f)->temp);
     }
+    mem_free(raw.list);
     file_free(f);
     return st;
 }
@@ -442,10 +484,16 @@ void h5_abandon(h5_file **f)
 
 status h5_close(h5_file **f)
 {
+    h5_raw raw = {0};
+
     if (*f == NULL) {
         return ST_OK;
     }
-    const status st = file_finish(*f);
+    const status st = file_finish(*f, &raw);
+    if (st == ST_OK && (*f)->writable) {
+        seal_in_place(*f, &raw);
+    }
+    mem_free(raw.list);
     file_free(f);
     return st;
 }

@@ -190,7 +190,11 @@ static status attr_text(const h5_file *f, const char *path, hid_t attr,
         H5free_memory(lent);
         return st;
     }
-    TRY(MEM_NEW(&text, H5Tget_size(type) + 1, "h5"));
+    const size_t bytes = H5Tget_size(type);
+    REQUIRE(bytes <= H5_ATTR_READ_MAX, ST_BADFILE,
+            "%s: %s: an attribute claims %zu bytes of text; it is damaged",
+            f->path, path, bytes);
+    TRY(MEM_NEW(&text, bytes + 1, "h5"));
     if (H5Aread(attr, type, text) < 0) {
         mem_free(text);
         return H5_FAIL(f, ST_BADFILE, path, "cannot read an attribute");

@@ -51,6 +51,7 @@ static status hash_set(const h5_file *f, const char *path, hid_t set,
     status st = ST_OK;
 
     TRY(h5_data_info_of(f, path, set, &info));
+    TRY(h5_data_claim(f, path, set, &info));
     if (info.kind != H5_KIND_FLOAT && info.kind != H5_KIND_INTEGER) {
         return FAIL(ST_BADFILE, "%s: %s: only numbers carry a checksum",
                     f->path, path);
@@ -116,4 +117,71 @@ status h5_checksum_verify(const h5_file *f, const char *path)
 free_kept:
     mem_free(kept);
     return st;
+}
+
+/* ---- what a seal may pass over ------------------------------------------- */
+
+/* For H5Ovisit, which stops at a negative answer. */
+typedef struct finder {
+    h5_raw raw;
+    int room;
+    bool aligned; /* numbers may be written in place afterwards */
+    status st;
+} finder;
+
+static status add_range(finder *s, seal_range r)
+{
+    if (s->raw.n == s->room) {
+        const int room = s->room > 0 ? 2 * s->room : 64;
+        TRY(mem_resize((size_t)room, sizeof(seal_range), "h5",
+                       (void **)&s->raw.list));
+        s->room = room;
+    }
+    s->raw.list[s->raw.n++] = r;
+    return ST_OK;
+}
+
+static bool is_numbers(hid_t set)
+{
+    const hid_t type = H5Dget_type(set);
+    const H5T_class_t class = H5Tget_class(type);
+
+    h5_shut(type);
+    return class == H5T_FLOAT || class == H5T_INTEGER;
+}
+
+static herr_t add_checked(hid_t root, const char *name, const H5O_info_t *info,
+                          void *self)
+{
+    finder *s = self;
+
+    if (info->type != H5O_TYPE_DATASET) {
+        return 0;
+    }
+    const hid_t set = H5Dopen2(root, name, H5P_DEFAULT);
+    const bool skip =
+        H5Aexists(set, checksum_name) > 0 || (s->aligned && is_numbers(set));
+    /* Of data that are not contiguous, and of none, it is undefined. */
+    const haddr_t at = H5Dget_offset(set);
+    const hsize_t bytes = H5Dget_storage_size(set);
+    h5_shut(set);
+    if (skip && at != HADDR_UNDEF && bytes > 0) {
+        s->st = add_range(s, (seal_range){(int64_t)at, (int64_t)bytes});
+    }
+    return s->st == ST_OK ? 0 : -1;
+}
+
+status h5_raw_find(const h5_file *f, h5_raw *out)
+{
+    finder s = {.aligned = f->aligned, .st = ST_OK};
+
+    if (H5Ovisit2(f->id, H5_INDEX_NAME, H5_ITER_NATIVE, add_checked, &s,
+                  H5O_INFO_BASIC) < 0) {
+        mem_free(s.raw.list);
+        return s.st != ST_OK
+                   ? s.st
+                   : H5_FAIL(f, ST_IO, NULL, "cannot be looked through");
+    }
+    *out = s.raw;
+    return ST_OK;
 }

@@ -12,6 +12,7 @@
 
 #include "runtime/io/h5.h"
 #include "runtime/io/newfile.h"
+#include "runtime/io/seal.h"
 
 struct h5_file {
     hid_t id;
@@ -27,8 +28,9 @@ enum {
     H5_CHUNK_BYTES = 1 << 20, /* HDF5's chunk cache a dataset: more would
                                  be decompressed again at each append      */
     H5_PATH_SIZE = 1024,
-    H5_ATTR_TEXT_MAX = 64000, /* the 1.8 format's object headers hold 64 KiB
-                                 minus their own fields                    */
+    H5_ATTR_READ_MAX = 1 << 20, /* other writers may have longer ones      */
+    H5_ATTR_TEXT_MAX = 64000,   /* the 1.8 format's object headers hold 64 KiB
+                                   minus their own fields                    */
 };
 
 /* Records "path: object: what (HDF5's reason)" and returns code. */
@@ -47,6 +49,25 @@ size_t h5_type_bytes(h5_type type);
 /* Of fixed-length text of `bytes`, padded with zeros. */
 hid_t h5_type_text(size_t bytes, bool utf8);
 
+/* How files are opened: 1.8 format; no locks, so that readers may look at a
+ * live file and shared file systems without locks work. The caller shuts it;
+ * negative on failure. */
+hid_t h5_access_list(bool aligned);
+
+/* Whether libhdf5 survives the file: ST_BADFILE unless it does. Local; blocks
+ * some milliseconds; forks. */
+status h5_probe(const char *path);
+
+/* Where the raw data lie that a seal passes over: those that carry checksums
+ * of their own, and all numbers of an aligned file. Owns: list, mem_free. */
+typedef struct h5_raw {
+    seal_range *list;
+    int n;
+} h5_raw;
+
+/* Finds them; the file has been flushed. */
+status h5_raw_find(const h5_file *f, h5_raw *out);
+
 /* Makes the groups above `path`. */
 status h5_make_parents(h5_file *f, const char *path);
 
@@ -57,6 +78,10 @@ status h5_check_new(const h5_file *f, const char *path);
 status h5_data_open(const h5_file *f, const char *path, hid_t *out);
 status h5_data_info_of(const h5_file *f, const char *path, hid_t data,
                        h5_info *out);
+/* ST_BADFILE if the shape claims more than the file can hold: before memory
+ * is asked for by it. Files that are being written are ours. */
+status h5_data_claim(const h5_file *f, const char *path, hid_t data,
+                     const h5_info *info);
 
 /* The two data spaces of a transfer of rows; the caller shuts both. */
 status h5_select_rows(const h5_file *f, const char *path, hid_t data,

@@ -1,6 +1,8 @@
 /* Looking into h5 files: members, shapes, ranges of rows. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "runtime/base/mem.h"
 #include "runtime/io/h5_impl.h"
@@ -188,13 +190,47 @@ status h5_data_info_of(const h5_file *f, const char *path, hid_t data,
     return st;
 }
 
+/*
+ * A shape may claim any length, and who reads asks for memory by it. Stored
+ * bytes are there, and deflate makes at most 1032 of one.
+ */
+status h5_data_claim(const h5_file *f, const char *path, hid_t data,
+                     const h5_info *info)
+{
+    enum { RATIO_MAX = 1100 };
+    struct stat file;
+
+    if (f->writable) {
+        return ST_OK; /* what is in the library's cache has no place yet */
+    }
+    const hsize_t stored = H5Dget_storage_size(data);
+    REQUIRE(stat(f->path, &file) == 0, ST_IO, "%s: %s", f->path,
+            strerror(errno));
+    const int64_t most =
+        stored < (hsize_t)file.st_size ? (int64_t)stored : file.st_size;
+    REQUIRE(info->count * (int64_t)info->item_bytes / RATIO_MAX <= most,
+            ST_BADFILE,
+            "%s: %s: claims %lld values of %zu bytes, the file holds %lld "
+            "bytes of it; it is damaged",
+            f->path, path, (long long)info->count, info->item_bytes,
+            (long long)most);
+    return ST_OK;
+}
+
 status h5_data_info(const h5_file *f, const char *path, h5_info *out)
 {
+    h5_info info;
     hid_t set;
 
     TRY(h5_data_open(f, path, &set));
-    const status st = h5_data_info_of(f, path, set, out);
+    status st = h5_data_info_of(f, path, set, &info);
+    if (st == ST_OK) {
+        st = h5_data_claim(f, path, set, &info);
+    }
     h5_shut(set);
+    if (st == ST_OK) {
+        *out = info;
+    }
     return st;
 }
 
@@ -357,6 +393,7 @@ status h5_text_read(const h5_file *f, const char *path, char **out)
 
     TRY(h5_data_open(f, path, &set));
     TRY_GOTO(h5_data_info_of(f, path, set, &info), shut_set);
+    TRY_GOTO(h5_data_claim(f, path, set, &info), shut_set);
     if (info.kind != H5_KIND_TEXT || info.count != 1) {
         st = FAIL(ST_BADFILE, "%s: %s: is not one text", f->path, path);
         goto shut_set;
