@@ -1,4 +1,5 @@
-#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,30 +11,23 @@
 
 enum { NAMES_MAX = 16 };
 
+/* A file that was made in the folder; fd -1: it is not there now. */
+typedef struct made {
+    char path[160];
+    int fd;
+} made;
+
 static char folder[64];
-static char names[NAMES_MAX][64]; /* files made in it */
+static made files[NAMES_MAX];
 static int count;
+static bool keep; /* this run leaves something behind on purpose */
 
 static void remove_folder(void)
 {
-    char path[160];
-
     for (int i = 0; i < count; i++) {
-        (void)snprintf(path, sizeof(path), "%s/%.60s", folder, names[i]);
-        unlink(path);
+        unlink(files[i].path);
     }
     rmdir(folder);
-}
-
-static void note_name(const char *name)
-{
-    for (int i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0) {
-            return;
-        }
-    }
-    ASSERT(count < NAMES_MAX && strlen(name) < sizeof(names[0]));
-    strcpy(names[count++], name);
 }
 
 /* In memory where there is such a place: thousands of files a second. */
@@ -45,20 +39,53 @@ static void make_folder(void)
     atexit(remove_folder);
 }
 
-const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
+static made *find(const char *name)
 {
-    static char path[160];
+    char path[sizeof(files[0].path)];
 
     if (folder[0] == '\0') {
         make_folder();
     }
-    note_name(name);
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    ASSERT(f != NULL);
-    ASSERT(fwrite(data, 1, size, f) == size);
-    ASSERT(fclose(f) == 0);
-    return path;
+    ASSERT(snprintf(path, sizeof(path), "%s/%s", folder, name) <
+           (int)sizeof(path));
+    for (int i = 0; i < count; i++) {
+        if (strcmp(files[i].path, path) == 0) {
+            return &files[i];
+        }
+    }
+    ASSERT(count < NAMES_MAX);
+    strcpy(files[count].path, path);
+    files[count].fd = -1;
+    return &files[count++];
+}
+
+const char *fuzz_file(const char *name, const uint8_t *data, size_t size)
+{
+    made *f = find(name);
+
+    if (f->fd < 0) {
+        f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        ASSERT(f->fd >= 0);
+    }
+    ASSERT(pwrite(f->fd, data, size, 0) == (ssize_t)size);
+    ASSERT(ftruncate(f->fd, (off_t)size) == 0);
+    return f->path;
+}
+
+void fuzz_remove(const char *name)
+{
+    made *f = find(name);
+
+    if (f->fd >= 0) {
+        ASSERT(unlink(f->path) == 0);
+        close(f->fd);
+        f->fd = -1;
+    }
+}
+
+void fuzz_keep(void)
+{
+    keep = true;
 }
 
 void fuzz_check_refusal(status st)
@@ -74,7 +101,8 @@ int fuzz_run(void (*one)(const uint8_t *data, size_t size), const uint8_t *data,
     const int64_t live = mem_live();
 
     log_init(0, LOG_ERROR);
+    keep = false;
     one(data, size);
-    ASSERT(mem_live() == live);
+    ASSERT(mem_live() == live || keep);
     return 0;
 }

@@ -24,9 +24,14 @@
 int fuzz_run(void (*one)(const uint8_t *data, size_t size), const uint8_t *data,
              size_t size);
 
-/* Writes a file of this name into the process's own folder; its path. Lends
- * until the next call. The folder is removed at exit. */
+/* Writes a file of this name into the process's own folder in memory; its
+ * path. It stays open and is written over, so tens of thousands a second are
+ * possible. Lends until the next call. The folder is removed at exit. */
 const char *fuzz_file(const char *name, const uint8_t *data, size_t size);
+/* Makes sure that there is none of this name. */
+void fuzz_remove(const char *name);
+/* What lives now is kept by the target: no leak of this run. */
+void fuzz_keep(void);
 
 /* A failure must have said something in one line. */
 void fuzz_check_refusal(status st);

@@ -22,7 +22,8 @@
 
 typedef void target_fn(const uint8_t *data, size_t size);
 target_fn fuzz_checkpoint, fuzz_config, fuzz_experiment, fuzz_index, fuzz_json,
-    fuzz_plan, fuzz_safetensors, fuzz_tokens;
+    fuzz_machine, fuzz_megatron, fuzz_plan, fuzz_safetensors, fuzz_seal,
+    fuzz_text, fuzz_tokenizer, fuzz_tokens;
 
 /* Seeds are in seeds/<name>, and in folders where good files are. */
 typedef struct target {
@@ -38,8 +39,13 @@ static const target targets[] = {
     {"experiment", fuzz_experiment, 3000, {"configs/experiments"}},
     {"index", fuzz_index, 3000, {NULL}},
     {"json", fuzz_json, 3000, {"configs/models"}},
+    {"machine", fuzz_machine, 3000, {NULL}},
+    {"megatron", fuzz_megatron, 10000, {NULL}},
     {"plan", fuzz_plan, 3000, {"configs/plans"}},
     {"safetensors", fuzz_safetensors, 3000, {NULL}},
+    {"seal", fuzz_seal, 5000, {NULL}},
+    {"text", fuzz_text, 3000, {NULL}},
+    {"tokenizer", fuzz_tokenizer, 300, {NULL}},
     {"tokens", fuzz_tokens, 3000, {NULL}},
 };
 enum {
