@@ -5,49 +5,12 @@
 #ifndef WEFT_TESTS_UNIT_CHECKPOINT_MAKE_H
 #define WEFT_TESTS_UNIT_CHECKPOINT_MAKE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/comm/comm.h"
 #include "runtime/results/checkpoint.h"
+#include "tests/common/scratch.h"
 
-static char folder[64];
 static comm *world;
-
-static inline const char *path_of(const char *name)
-{
-    static char path[4][160]; /* of the last four calls */
-    static int next;
-    char *out = path[next++ % 4];
-
-    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
-    return out;
-}
-
-static inline void check(status st, int line)
-{
-    if (st != ST_OK) {
-        fail_msg("line %d: %s", line, status_text());
-    }
-}
-#define OK(call) check((call), __LINE__)
-
-static inline void has_text(const char *part)
-{
-    if (strstr(status_text(), part) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", part, status_text());
-    }
-}
 
 /* ---- a model with values ------------------------------------------------- */
 
@@ -173,9 +136,7 @@ static inline void make(const char *file, const char *name, int layers)
 
 static inline int begin(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weft-checkpoint-XXXXXX");
-    return comm_init(&world) != ST_OK || mkdtemp(folder) == NULL ? -1 : 0;
+    return comm_init(&world) != ST_OK || make_folder(state) != 0;
 }
 
 static inline int end(void **state)

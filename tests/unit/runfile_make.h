@@ -6,48 +6,11 @@
 #define WEFT_TESTS_UNIT_RUNFILE_MAKE_H
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "runtime/base/mem.h"
 #include "runtime/io/h5.h"
 #include "runtime/results/runfile.h"
-
-static char folder[64];
-
-static inline const char *path_of(const char *name)
-{
-    static char path[4][128]; /* of the last four calls */
-    static int next;
-    char *out = path[next++ % 4];
-
-    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
-    return out;
-}
-
-static inline void check(status st, int line)
-{
-    if (st != ST_OK) {
-        fail_msg("line %d: %s", line, status_text());
-    }
-}
-#define OK(call) check((call), __LINE__)
-
-static inline void has_text(const char *part)
-{
-    if (strstr(status_text(), part) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", part, status_text());
-    }
-}
+#include "tests/common/scratch.h"
 
 /* ---- making -------------------------------------------------------------- */
 
@@ -309,13 +272,6 @@ static inline void check_info(const run_info *have)
 }
 
 /* ---- frame --------------------------------------------------------------- */
-
-static inline int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weft-runfile-XXXXXX");
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
 
 static inline int no_leak(void **state)
 {

@@ -140,7 +140,7 @@ static void test_copied_scales(void **state)
 
 /* ---- frame --------------------------------------------------------------- */
 
-static int drop_folder(void **state)
+static int drop_files(void **state)
 {
     static const char *const names[] = {"run.h5", "cmp.h5", "from.h5", "to.h5",
                                         "again.h5"};
@@ -159,5 +159,5 @@ int main(void)
         cmocka_unit_test_teardown(test_copied_scales, no_leak),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, drop_folder) != 0;
+    return cmocka_run_group_tests(tests, make_folder, drop_files) != 0;
 }

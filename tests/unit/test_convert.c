@@ -5,19 +5,8 @@
  * from the top of the repository.
  */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/params.h"
@@ -25,33 +14,7 @@
 #include "runtime/io/safetensors.h"
 #include "runtime/results/checkpoint.h"
 #include "runtime/results/convert.h"
-
-static char folder[64];
-
-static const char *path_of(const char *name)
-{
-    static char path[4][160]; /* of the last four calls */
-    static int next;
-    char *out = path[next++ % 4];
-
-    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
-    return out;
-}
-
-static void check(status st, int line)
-{
-    if (st != ST_OK) {
-        fail_msg("line %d: %s", line, status_text());
-    }
-}
-#define OK(call) check((call), __LINE__)
-
-static void has_text(const char *part)
-{
-    if (strstr(status_text(), part) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", part, status_text());
-    }
-}
+#include "tests/common/scratch.h"
 
 /* ---- folders made from a golden ------------------------------------------ */
 
@@ -432,19 +395,6 @@ static void test_folders(void **state)
 }
 
 /* ---- frame --------------------------------------------------------------- */
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weft-convert-XXXXXX");
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int drop_folder(void **state)
-{
-    (void)state;
-    return rmdir(folder);
-}
 
 static int drop_files(void **state)
 {

@@ -5,20 +5,9 @@
  * a failure leaves nothing. Run from the top of the repository.
  */
 #define _GNU_SOURCE /* memmem */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "runtime/base/json.h"
-#include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/params.h"
@@ -26,35 +15,9 @@
 #include "runtime/io/safetensors.h"
 #include "runtime/results/checkpoint.h"
 #include "runtime/results/convert.h"
-
-static char folder[64];
+#include "tests/common/scratch.h"
 
 enum { WHOLE = 1 << 30 };
-
-static const char *path_of(const char *name)
-{
-    static char path[4][160]; /* of the last four calls */
-    static int next;
-    char *out = path[next++ % 4];
-
-    snprintf(out, sizeof(path[0]), "%s/%s", folder, name);
-    return out;
-}
-
-static void check(status st, int line)
-{
-    if (st != ST_OK) {
-        fail_msg("line %d: %s", line, status_text());
-    }
-}
-#define OK(call) check((call), __LINE__)
-
-static void has_text(const char *part)
-{
-    if (strstr(status_text(), part) == NULL) {
-        fail_msg("\"%s\" is not in \"%s\"", part, status_text());
-    }
-}
 
 static bool is_there(const char *name)
 {
@@ -483,19 +446,6 @@ static void test_bf16(void **state)
 }
 
 /* ---- frame --------------------------------------------------------------- */
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weft-convert-hf-XXXXXX");
-    return mkdtemp(folder) == NULL ? -1 : 0;
-}
-
-static int drop_folder(void **state)
-{
-    (void)state;
-    return rmdir(folder) != 0 || mem_live() != 0;
-}
 
 int main(void)
 {

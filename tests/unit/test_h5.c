@@ -1,43 +1,12 @@
 /* HDF5 helper: round trips, live files, commits, checksums, wrong files. */
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "runtime/base/hash.h"
-#include "runtime/base/mem.h"
 #include "runtime/io/h5.h"
-
-static char folder[64];
-
-static const char *path_of(const char *name)
-{
-    static char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    return path;
-}
-
-static const char *put(const char *name, const void *data, size_t bytes)
-{
-    const char *path = path_of(name);
-    FILE *f = fopen(path, "wb");
-
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
+#include "tests/common/scratch.h"
 
 static h5_file *create(const char *name)
 {
@@ -789,26 +758,6 @@ static void test_memory(void **state)
     assert_int_equal(h5_close(&f), ST_OK);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weft_h5_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int tear_down(void **state)
-{
-    char command[128];
-    (void)state;
-
-    if (getenv("WEFT_TEST_KEEP") != NULL) { /* to look at with h5dump */
-        printf("kept: %s\n", folder);
-        return mem_live() != 0;
-    }
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command) != 0 || mem_live() != 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -831,5 +780,5 @@ int main(void)
         cmocka_unit_test(test_memory),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down) != 0;
+    return cmocka_run_group_tests(tests, make_folder, wipe_folder) != 0;
 }

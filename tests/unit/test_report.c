@@ -644,7 +644,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int drop_folder(void **state)
+static int drop_files(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -668,5 +668,5 @@ int main(void)
         cmocka_unit_test_teardown(test_gaps, no_leak),
         cmocka_unit_test_teardown(test_large, no_leak),
     };
-    return cmocka_run_group_tests(tests, set_up, drop_folder) != 0;
+    return cmocka_run_group_tests(tests, set_up, drop_files) != 0;
 }

@@ -457,7 +457,7 @@ static void test_describe(void **state)
 
 /* ---- frame --------------------------------------------------------------- */
 
-static int drop_folder(void **state)
+static int drop_files(void **state)
 {
     static const char *const names[] = {"run.h5",   "live.h5",    "killed.h5",
                                         "rise.h5",  "foreign.h5", "many.h5",
@@ -487,5 +487,5 @@ int main(void)
         cmocka_unit_test_teardown(test_describe, no_leak),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, drop_folder) != 0;
+    return cmocka_run_group_tests(tests, make_folder, drop_files) != 0;
 }

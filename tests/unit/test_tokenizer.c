@@ -2,36 +2,14 @@
  * Tokenizers: ids of Hugging Face (tests/golden/tokenizer), merging against
  * the plain way, there and back, long words, damaged and foreign files.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/text.h"
 #include "runtime/io/tokens.h"
 #include "runtime/text/merge.h"
 #include "runtime/text/tokenizer.h"
+#include "tests/common/scratch.h"
 
 #define GOLDEN "tests/golden/tokenizer/"
-
-static char folder[64];
-
-static const char *put(const char *name, const char *text)
-{
-    static char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    assert_int_equal(text_write_file(path, text, strlen(text)), ST_OK);
-    return path;
-}
 
 /* ---- ids as they come ---------------------------------------------------- */
 
@@ -163,7 +141,7 @@ static void test_merges_file(void **state)
     tokenizer *t = NULL;
     (void)state;
 
-    const char *path = put("merges.txt", "#version: 0.2\nh x\nh e\nl l\n");
+    const char *path = put_text("merges.txt", "#version: 0.2\nh x\nh e\nl l\n");
     assert_int_equal(tokenizer_open(path, &t), ST_OK);
     assert_int_equal(tokenizer_vocab(t), 260);
     assert_int_equal(tokenizer_eot(t), 259);
@@ -176,7 +154,8 @@ static void test_merges_file(void **state)
     assert_int_equal(tokenizer_token(t, -1).len, 0);
     tokenizer_close(t);
     /* Windows' line ends, no version line, no newline at the end. */
-    assert_int_equal(tokenizer_open(put("crlf.bpe", "h e\r\nl l"), &t), ST_OK);
+    assert_int_equal(tokenizer_open(put_text("crlf.bpe", "h e\r\nl l"), &t),
+                     ST_OK);
     assert_int_equal(tokenizer_vocab(t), 259);
     tokenizer_close(t);
 }
@@ -202,8 +181,8 @@ static void test_vocab_beside(void **state)
     strbuf_add(&b, "\"he\": 7, \"<|endoftext|>\": 9}");
     snprintf(path, sizeof(path), "%s/neu", folder);
     assert_int_equal(text_make_dirs(path), ST_OK);
-    (void)put(files[0], strbuf_view(&b));
-    (void)put(files[1], "#version: 0.2\nh e\n");
+    (void)put_text(files[0], strbuf_view(&b));
+    (void)put_text(files[1], "#version: 0.2\nh e\n");
     snprintf(path, sizeof(path), "%s/neu", folder); /* the folder will do */
     assert_int_equal(tokenizer_open(path, &t), ST_OK);
     assert_int_equal(tokenizer_vocab(t), 556);
@@ -444,7 +423,7 @@ static const char *changed(const char *from, const char *to)
     strbuf_add_bytes(&b, text, (size_t)(at - text));
     strbuf_add(&b, to);
     strbuf_add(&b, at + strlen(from));
-    const char *path = put("changed.json", strbuf_view(&b));
+    const char *path = put_text("changed.json", strbuf_view(&b));
     strbuf_fini(&b);
     mem_free(text);
     return path;
@@ -510,19 +489,20 @@ static void test_bad_files(void **state)
     snprintf(path, sizeof(path), "%s/none.json", folder);
     expect_refused(path, ST_NOINPUT, "no such file");
     expect_refused("tests/golden", ST_NOINPUT, "has no tokenizer.json");
-    expect_refused(put("e.txt", ""), ST_BADFILE, "has no merges");
-    expect_refused(put("e.txt", "#version: 0.2\n"), ST_BADFILE, "no merges");
-    expect_refused(put("e.txt", "In the beginning God\n"), ST_BADFILE,
+    expect_refused(put_text("e.txt", ""), ST_BADFILE, "has no merges");
+    expect_refused(put_text("e.txt", "#version: 0.2\n"), ST_BADFILE,
+                   "no merges");
+    expect_refused(put_text("e.txt", "In the beginning God\n"), ST_BADFILE,
                    "e.txt:1: \"In the beginning God\" is no merge");
-    expect_refused(put("e.txt", "h e\nhe \n"), ST_BADFILE, "e.txt:2:");
-    expect_refused(put("e.txt", "h e\n h\n"), ST_BADFILE, "e.txt:2:");
-    expect_refused(put("e.txt", "h e\nh e\n"), ST_BADFILE,
+    expect_refused(put_text("e.txt", "h e\nhe \n"), ST_BADFILE, "e.txt:2:");
+    expect_refused(put_text("e.txt", "h e\n h\n"), ST_BADFILE, "e.txt:2:");
+    expect_refused(put_text("e.txt", "h e\nh e\n"), ST_BADFILE,
                    "e.txt:2: makes a token that is there already");
-    expect_refused(put("e.txt", "h e\nhe zz\n"), ST_BADFILE,
+    expect_refused(put_text("e.txt", "h e\nhe zz\n"), ST_BADFILE,
                    "e.txt:2: \"he zz\": its right part is not");
-    expect_refused(put("e.txt", "{\"version\": \"1.0\"}"), ST_CONFIG,
+    expect_refused(put_text("e.txt", "{\"version\": \"1.0\"}"), ST_CONFIG,
                    "pre_tokenizer");
-    expect_refused(put("e.txt", "{"), ST_BADFILE, "e.txt:1");
+    expect_refused(put_text("e.txt", "{"), ST_BADFILE, "e.txt:1");
 }
 
 /* Whatever bytes change in a file: it is refused with one line, or opens and
@@ -546,7 +526,7 @@ static void test_mutations(void **state)
             text[at] = seed % 2 == 0 ? good[from]
                                      : (char)(1 + rng_below(seed, 3, k, 255));
         }
-        if (tokenizer_open(put("mutated.json", text), &t) != ST_OK) {
+        if (tokenizer_open(put_text("mutated.json", text), &t) != ST_OK) {
             assert_true(strlen(status_text()) > 0);
             assert_null(strchr(status_text(), '\n'));
             refused++;
@@ -573,7 +553,7 @@ static void test_memory(void **state)
     int failures = 0;
     (void)state;
 
-    const char *path = put("mem.txt", "h e\nl l\nhe ll\n");
+    const char *path = put_text("mem.txt", "h e\nl l\nhe ll\n");
     for (int n = 1; t == NULL && n < 1000; n++) {
         mem_fail_after(n);
         const status st = tokenizer_open(path, &t);
@@ -602,22 +582,6 @@ static void test_memory(void **state)
     encoder_destroy(NULL);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/weft_tokenizer_XXXXXX");
-    return mkdtemp(folder) == NULL;
-}
-
-static int tear_down(void **state)
-{
-    char command[128];
-    (void)state;
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command) != 0 || mem_live() != 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -630,5 +594,5 @@ int main(void)
         cmocka_unit_test(test_memory),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down) != 0;
+    return cmocka_run_group_tests(tests, make_folder, wipe_folder) != 0;
 }
