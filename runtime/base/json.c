@@ -40,8 +40,9 @@ static void *jansson_alloc(size_t size)
 
 /* --- opening ----------------------------------------------------------- */
 
-/* Refuses deep nesting before the parser recurses into it. */
-static status check_depth(const char *text, size_t len, const char *name)
+/* Refuses deep nesting before the parser recurses into it, and zero bytes:
+ * jansson takes one behind a number, where others see the text end. */
+static status check_text(const char *text, size_t len, const char *name)
 {
     int depth = 0;
     int line = 1;
@@ -49,6 +50,7 @@ static status check_depth(const char *text, size_t len, const char *name)
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
         line += c == '\n' ? 1 : 0;
+        REQUIRE(c != '\0', ST_BADFILE, "%s:%d: has a zero byte", name, line);
         if (in_string) {
             if (c == '\\') {
                 i++;
@@ -75,7 +77,7 @@ static status parse_into(json_doc *doc, const char *text, size_t len)
     REQUIRE(len <= JSON_BYTES_MAX, ST_BADFILE,
             "%s: is longer than the %d bytes allowed here", doc->name,
             JSON_BYTES_MAX);
-    TRY(check_depth(text, len, doc->name));
+    TRY(check_text(text, len, doc->name));
     json_set_alloc_funcs(jansson_alloc, mem_free);
     json_error_t error;
     out_of_memory = false;

@@ -51,6 +51,12 @@ static void test_syntax(void **state)
     refuse("[\"\xff\"]", "t.json:1:");
     refuse("[99999999999999999999]", "t.json:1:");
     refuse("[1e999]", "t.json:1:");
+    /* Where a text with its length goes on and one without ends. */
+    static const char zero[] = "{\"a\": 1\0\n}";
+    json_doc *doc = NULL;
+    assert_int_equal(json_parse(zero, sizeof(zero) - 1, "t.json", &doc),
+                     ST_BADFILE);
+    assert_non_null(strstr(status_text(), "t.json:1: has a zero byte"));
 }
 
 static void test_depth(void **state)
