@@ -429,6 +429,17 @@ static const char *changed(const char *from, const char *to)
     return path;
 }
 
+/* GPT-NeoX's own file has no tokens for the 13 bytes that UTF-8 never has. */
+static void test_bytes_not_in_text(void **state)
+{
+    tokenizer *t = NULL;
+    (void)state;
+
+    assert_int_equal(tokenizer_open(changed("\"\xc3\x80\": 125,", ""), &t),
+                     ST_OK);
+    tokenizer_close(t);
+}
+
 static void test_bad_json(void **state)
 {
     static const struct {
@@ -585,12 +596,19 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_merges_file), cmocka_unit_test(test_vocab_beside),
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_cache),
-        cmocka_unit_test(test_merge),       cmocka_unit_test(test_long_word),
-        cmocka_unit_test(test_bad_text),    cmocka_unit_test(test_bad_json),
-        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_merges_file),
+        cmocka_unit_test(test_vocab_beside),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_cache),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_long_word),
+        cmocka_unit_test(test_bad_text),
+        cmocka_unit_test(test_bytes_not_in_text),
+        cmocka_unit_test(test_bad_json),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_mutations),
         cmocka_unit_test(test_memory),
     };
 
