@@ -20,7 +20,8 @@
 #                warnings of clang as a second compiler
 #     format     rewrite sources with clang-format
 #     bench      micro-benchmarks, and the figures of a gpt-neo-125m step
-#     install    program, configs, manual and completion (bash) below PREFIX
+#     install    program, configs, manual and completion (bash,
+#                zsh) below PREFIX
 #     uninstall  takes them away again
 #     deps       install what is missing (apt; as root or through sudo)
 #     clean      remove everything that was built
@@ -284,16 +285,22 @@ $(BUILD)/weft.1: $(BUILD)/weft
 $(BUILD)/weft.bash: $(BUILD)/weft
 	$(BUILD)/weft help --completion bash >$@
 
+$(BUILD)/weft.zsh: $(BUILD)/weft
+	$(BUILD)/weft help --completion zsh >$@
+
 SHARE = $(DESTDIR)$(PREFIX)/share
 INSTALLED = $(DESTDIR)$(PREFIX)/bin/weft $(SHARE)/man/man1/weft.1 \
-    $(SHARE)/bash-completion/completions/weft
+    $(SHARE)/bash-completion/completions/weft \
+    $(SHARE)/zsh/site-functions/_weft
 
 install: all
-	@$(MAKE) --no-print-directory $(BUILD)/weft.1 $(BUILD)/weft.bash
+	@$(MAKE) --no-print-directory $(BUILD)/weft.1 $(BUILD)/weft.bash \
+	    $(BUILD)/weft.zsh
 	install -d $(dir $(INSTALLED)) $(SHARE)/weft
 	install -m 755 $(BUILD)/weft $(word 1,$(INSTALLED))
 	install -m 644 $(BUILD)/weft.1 $(word 2,$(INSTALLED))
 	install -m 644 $(BUILD)/weft.bash $(word 3,$(INSTALLED))
+	install -m 644 $(BUILD)/weft.zsh $(word 4,$(INSTALLED))
 	rm -rf $(SHARE)/weft/configs
 	cp -R configs $(SHARE)/weft/
 

@@ -23,20 +23,29 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
-/* The shell variable that is to be filled for a value of this name. */
-static const char *offer(const char *value)
+help_offer help_offer_of(const char *value)
 {
     static const char *const files[] = {"FILE",   "CKPT",       "DIR", "PATH",
                                         "FOLDER", "EXPERIMENT", "PLAN"};
     if (has_word(value, "MODEL")) {
-        return "models=1 files=1";
+        return OFFER_MODELS;
     }
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         if (has_word(value, files[i])) {
-            return "files=1";
+            return OFFER_FILES;
         }
     }
-    return "none=1";
+    return OFFER_NOTHING;
+}
+
+/* The shell variable that is to be filled for a value of this name. */
+static const char *offer(const char *value)
+{
+    static const char *const variables[] = {[OFFER_NOTHING] = "none=1",
+                                            [OFFER_FILES] = "files=1",
+                                            [OFFER_MODELS] =
+                                                "models=1 files=1"};
+    return variables[help_offer_of(value)];
 }
 
 static void add_value_case(strbuf *b, const command *c, const opt_row *row)
@@ -86,7 +95,7 @@ static void add_words(strbuf *b, const command *c)
     strbuf_add(b, "'\n        ;;\n");
 }
 
-void help_write_completion(strbuf *b)
+void help_write_bash(strbuf *b)
 {
     strbuf_add(b, "# Completion of weft for bash, made by weft help "
                   "--completion bash.\n"

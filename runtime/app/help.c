@@ -11,7 +11,7 @@ typedef struct help_args {
     int completion;
 } help_args;
 
-static const char *const shells[] = {"bash", NULL};
+static const char *const shells[] = {"bash", "zsh", NULL};
 
 static const opt_row rows[] = {
     OPT_FLAG(help_args, man, "man", .help = "the manual, as roff for man"),
@@ -143,7 +143,7 @@ static status help(const opt_parsed *parsed, const help_args *a)
     if (a->man) {
         help_write_man(&b);
     } else if (completion) {
-        help_write_completion(&b);
+        (a->completion == 0 ? help_write_bash : help_write_zsh)(&b);
     } else if (opt_args_count(parsed) > 0) {
         st = write_word(opt_arg(parsed, 0), &b);
     } else {

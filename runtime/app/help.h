@@ -28,8 +28,17 @@ status help_fail_unknown(const char *kind, const char *word);
 
 /* The whole manual in the man macros of roff. */
 void help_write_man(strbuf *b);
-/* A completion function for bash: commands, options, choices, model names,
- * files. */
-void help_write_completion(strbuf *b);
+/* Completion functions: commands, options, choices, model names, files. That
+ * of zsh shows what each is for. */
+void help_write_bash(strbuf *b);
+void help_write_zsh(strbuf *b);
+
+/* What may stand for a value of this name ("FILE", "[MODEL] [options]"). */
+typedef enum help_offer {
+    OFFER_NOTHING,
+    OFFER_FILES,
+    OFFER_MODELS /* names of models, and files */
+} help_offer;
+help_offer help_offer_of(const char *value);
 
 #endif

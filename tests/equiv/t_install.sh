@@ -101,9 +101,27 @@ offers_only 'zebra.h5' weft convert d -o zebra.
 offers 'zebra 2.json' weft compare zeb
 offers_only '' weft train m --steps z
 offers_only 'exit-codes' weft help exit
-offers_only 'bash' weft help --completion ''
+offers_only 'bash zsh' weft help --completion ''
 check 'our own option is not offered' \
     test "$(complete_words weft train --launched)" = ''
+
+# --- the same for zsh ---------------------------------------------------------
+
+script=$there/share/zsh/site-functions/_weft
+check_says 'zsh is told whose it is' '^#compdef weft$' "$script"
+if command -v zsh >/dev/null; then
+    check 'zsh takes the script' zsh -n "$script"
+    # What _arguments and its like are handed, without a terminal.
+    zsh -fc '
+        _arguments() { print -rl -- "$@" }
+        _describe() { print -r -- "$1 ${(P)#2}" }
+        words=(weft "$2" "") CURRENT=3
+        . "$1"' - "$script" train >"$work/zsh" 2>&1
+    check_says 'options of train' '^--device-memory=\[' "$work/zsh"
+    check_says 'with their choices' ':value:(ram null check)$' "$work/zsh"
+else
+    echo 'no zsh here: its completion was not run'
+fi
 
 # --- and away -----------------------------------------------------------------
 

@@ -261,14 +261,19 @@ static void test_generated(void **state)
     (void)state;
     strbuf man = {0};
     strbuf bash = {0};
+    strbuf zsh = {0};
     help_write_man(&man);
-    help_write_completion(&bash);
+    help_write_bash(&bash);
+    help_write_zsh(&zsh);
     for (const command *c = commands; c->name != NULL; c++) {
         for (size_t i = 0; i < c->options->nrows; i++) {
             const opt_row *row = &c->options->rows[i];
             char word[80];
             (void)snprintf(word, sizeof(word), " --%s", row->name);
             bool there = strstr(strbuf_view(&bash), word) != NULL;
+            assert_true(row->hidden ? !there : there);
+            (void)snprintf(word, sizeof(word), "'--%s", row->name);
+            there = strstr(strbuf_view(&zsh), word) != NULL;
             assert_true(row->hidden ? !there : there);
         }
         char head[80];
@@ -280,6 +285,7 @@ static void test_generated(void **state)
     assert_null(strstr(strbuf_view(&man), "launched"));
     strbuf_fini(&man);
     strbuf_fini(&bash);
+    strbuf_fini(&zsh);
     assert_int_equal(mem_live(), 0);
 }
 
