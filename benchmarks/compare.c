@@ -13,7 +13,7 @@
 #include "runtime/base/text.h"
 #include "runtime/base/threads.h"
 #include "runtime/base/units.h"
-#include "runtime/io/newfile.h"
+#include "runtime/io/filelist.h"
 #include "runtime/io/tokens.h"
 #include "runtime/sim/machine.h"
 #include "runtime/train/host.h"
@@ -159,7 +159,7 @@ static status run_one(comparing *c, int model, int index)
             "%s: the set-up '%s', which the others must agree with, did not "
             "run for %s; its reasons are in %s",
             c->config->experiment, c->e.setups[c->e.judge].name, name,
-            c->config->out);
+            comparison_path(c->file));
     row.switch_distance = compare_switch_distance(c, model, index);
     if (!refused) {
         log_progress("%s %s ...", name, row.name);
@@ -196,46 +196,51 @@ static status run_model(comparing *c, int model)
 
 /* --- before anything is written ------------------------------------------- */
 
-static status fail_same(const comparing *c, const char *what, const char *name)
+static status list_models(const comparing *c, filelist *l)
 {
-    return FAIL(ST_USAGE,
-                "compare: --out %s is %s %s and would be lost; give another "
-                "name",
-                c->config->out, what, name);
+    for (int i = 0; i < c->e.nmodels; i++) {
+        char *config = NULL;
+        TRY(arch_config_path(c->e.models[i], &config));
+        filelist_input(l, "the model", config);
+        mem_free(config);
+    }
+    return ST_OK;
 }
 
-/* Models have names and are found in several places: the output is one of
- * their files if it says the same. */
-static status check_model(const comparing *c, const char *model)
+static status check_apart(const comparing *c)
 {
-    arch a;
-    char *config = NULL;
-    char *there = NULL;
-    if (text_path_same(c->config->out, model)) {
-        return fail_same(c, "the model", model);
+    filelist l = {0};
+    filelist_output(&l, "--out", c->config->out);
+    filelist_input(&l, "the experiment", c->config->experiment);
+    filelist_tokens(&l, "the data", c->e.data);
+    filelist_input(&l, "the machine", c->e.machine);
+    for (int i = 0; i < c->e.nsetups; i++) {
+        const char *text = c->e.setups[i].args.plan;
+        /* Shorthand is no file, unless there is one of that name. */
+        if (text != NULL && text_path_exists(text)) {
+            filelist_input(&l, "the plan", text);
+        }
     }
-    TRY(arch_open(model, &a));
-    TRY(arch_config_text(model, &config));
-    bool same =
-        text_path_exists(c->config->out) &&
-        text_read_file(c->config->out, JSON_BYTES_MAX, &there, NULL) == ST_OK &&
-        strcmp(there, config) == 0;
-    mem_free(config);
-    mem_free(there);
-    return same ? fail_same(c, "the file of the model", model) : ST_OK;
+    status st = list_models(c, &l);
+    if (st == ST_OK) {
+        st = filelist_check(&l, "compare");
+    }
+    filelist_fini(&l);
+    return st;
 }
 
-static status check_plan(const comparing *c, const experiment_setup *s)
+static status check_configs(const comparing *c)
 {
-    plan p;
-    if (s->args.plan == NULL) {
-        return ST_OK;
+    for (int i = 0; i < c->e.nmodels; i++) {
+        arch a;
+        TRY(arch_open(c->e.models[i], &a));
     }
-    if (text_path_exists(s->args.plan) &&
-        text_path_same(c->config->out, s->args.plan)) {
-        return fail_same(c, "the plan", s->args.plan);
+    for (int i = 0; i < c->e.nsetups; i++) {
+        plan p;
+        const char *text = c->e.setups[i].args.plan;
+        TRY(text != NULL ? plan_open(text, &p) : ST_OK);
     }
-    return plan_open(s->args.plan, &p);
+    return ST_OK;
 }
 
 static status check_data(const comparing *c)
@@ -250,24 +255,13 @@ static status check_data(const comparing *c)
     return st == ST_OK ? ST_OK : FAIL(st, "%s: %s", c->e.data, status_text());
 }
 
-/* A comparison takes long and replaces its output: what can be known to be
- * wrong is said before it starts. */
+/* A comparison takes long: what can be known to be wrong is said before it
+ * starts. */
 static status check_files(const comparing *c)
 {
-    const char *out = c->config->out;
-    TRY(newfile_check(out));
-    if (text_path_same(out, c->config->experiment)) {
-        return fail_same(c, "the experiment", c->config->experiment);
-    }
-    if (text_path_same(out, c->e.data)) {
-        return fail_same(c, "the data", c->e.data);
-    }
-    for (int i = 0; i < c->e.nmodels; i++) {
-        TRY(check_model(c, c->e.models[i]));
-    }
-    for (int i = 0; i < c->e.nsetups; i++) {
-        TRY(check_plan(c, &c->e.setups[i]));
-    }
+    TRY(newfile_check(c->config->out));
+    TRY(check_apart(c));
+    TRY(check_configs(c));
     return check_data(c);
 }
 
@@ -296,9 +290,6 @@ static status check_machine(const comparing *c)
     if (c->e.machine == NULL) {
         return ST_OK;
     }
-    if (text_path_same(c->config->out, c->e.machine)) {
-        return fail_same(c, "the machine", c->e.machine);
-    }
     TRY(MEM_NEW(&m, 1, "compare"));
     status st = machine_open(c->e.machine, m);
     mem_free(m);
@@ -311,12 +302,19 @@ static status begin(comparing *c)
     if (c->config->machine != NULL) {
         c->e.machine = c->config->machine;
     }
-    TRY(check_machine(c));
     TRY(check_files(c));
+    TRY(check_machine(c));
+    TRY(newfile_claim_take(c->config->out, 0, &c->claim));
+    const bool older = text_path_exists(c->config->out);
     experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
     TRY(choose_run_path(c));
     TRY(comparison_create(c->config->out, c->config->cmdline, host_commit(),
                           c->e.text, &c->file));
+    if (older) {
+        log_out("results are in %s.part until all is done, the older %s stays "
+                "until then\n",
+                c->config->out, c->config->out);
+    }
     /* One rate for all rows: the machine's best just now. */
     c->cores = threads_usable();
     c->matmul_rate = host_matmul_rate(c->cores, 2048, 5);
@@ -343,6 +341,28 @@ static void print_end(const comparing *c)
     log_out("; wrote %s\n", c->config->out);
 }
 
+/* Closes the file; of a comparison that has ended early it says what became
+ * of the rows so far. */
+static status end(comparing *c, status st)
+{
+    const char *at = c->file != NULL ? comparison_path(c->file) : NULL;
+    if (st == ST_OK) {
+        return comparison_close(&c->file, true);
+    }
+    if (at != NULL && text_ends(at, ".part")) {
+        st = FAIL(st, "%s; %s is as it was, the set-ups so far are in %s",
+                  status_text(), c->config->out, at);
+    } else if (at != NULL && st == ST_SIGNAL) {
+        st = FAIL(st, "%s; the set-ups so far are in %s", status_text(), at);
+    }
+    char why[STATUS_TEXT_MAX];
+    (void)snprintf(why, sizeof(why), "%s", status_text());
+    if (comparison_close(&c->file, false) != ST_OK) {
+        return status_set(st, why);
+    }
+    return st;
+}
+
 status compare_run(const compare_config *config)
 {
     comparing *c = NULL;
@@ -355,8 +375,7 @@ status compare_run(const compare_config *config)
     if (c->run_path[0] != '\0') {
         (void)unlink(c->run_path);
     }
-    status end = comparison_close(&c->file);
-    st = st == ST_OK ? end : st;
+    st = end(c, st);
     if (st == ST_OK && (c->failed > 0 || c->disagree > 0)) {
         st = FAIL(ST_INTERNAL,
                   "%d set-ups failed, %d disagree with the judge; see the "
@@ -367,6 +386,7 @@ status compare_run(const compare_config *config)
         print_end(c);
     }
     compare_forget_judge(c);
+    newfile_claim_drop(&c->claim);
     experiment_close(&c->e);
     mem_free(c->rows);
     mem_free(c);

@@ -4,12 +4,14 @@
 
 #include "benchmarks/compare.h"
 #include "benchmarks/setup.h"
+#include "runtime/io/newfile.h"
 #include "runtime/results/comparison.h"
 #include "runtime/results/runfile.h"
 
 typedef struct comparing {
     const compare_config *config;
     experiment e;
+    newfile_claim claim; /* of the output */
     comparison *file;
     int data_leaves, tensor_leaves;
     char run_path[4096]; /* a name that nobody else has; "": none yet      */

@@ -4,7 +4,9 @@
 #include "runtime/app/commands.h"
 #include "runtime/base/log.h"
 #include "runtime/base/opt.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
+#include "runtime/io/filelist.h"
 #include "runtime/results/convert.h"
 
 enum { TO_CKPT, TO_HF };
@@ -65,6 +67,17 @@ static void say(const convert_args *a, const convert_summary *said)
     }
 }
 
+static status check_apart(const char *from, const char *out)
+{
+    filelist l = {0};
+
+    filelist_output(&l, "--out", out);
+    filelist_folder(&l, "the input", from);
+    const status st = filelist_check(&l, "convert");
+    filelist_fini(&l);
+    return st;
+}
+
 static status convert(const opt_parsed *parsed, const convert_args *a)
 {
     const char *from = opt_arg(parsed, 0);
@@ -72,6 +85,8 @@ static status convert(const opt_parsed *parsed, const convert_args *a)
 
     REQUIRE(a->out != NULL, ST_USAGE, "convert: -o %s is missing",
             a->to == TO_HF ? "DIR" : "CKPT.h5");
+    TRY(check_apart(from, a->out));
+    stop_catch();
     if (a->to == TO_HF) {
         REQUIRE(!text_is_dir(from), ST_USAGE,
                 "%s: is a folder, --to hf takes a checkpoint; leave --to hf "

@@ -27,6 +27,18 @@ static void self_path(char *out, size_t size)
     out[n > 0 ? n : 0] = '\0';
 }
 
+void launch_fix_descriptors(void)
+{
+    /* Read-only for all three: what is written there fails, as it should. */
+    for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            int null = open("/dev/null", O_RDONLY);
+            ASSERT(null == fd); /* the lowest that is free */
+        }
+    }
+    (void)signal(SIGXFSZ, SIG_IGN);
+}
+
 void launch_fix_environment(char **argv)
 {
     /* The second start finds it set, so this cannot loop. */
@@ -106,7 +118,7 @@ static void on_signal(int sig)
     }
 }
 
-static const int handled[] = {SIGINT, SIGTERM, SIGUSR1, SIGALRM};
+static const int handled[] = {SIGINT, SIGTERM, SIGUSR1, SIGALRM, SIGHUP};
 enum { HANDLED = sizeof(handled) / sizeof(handled[0]) };
 
 typedef struct old_signals {
@@ -128,6 +140,9 @@ static void take_signals(old_signals *old)
     (void)sigprocmask(SIG_BLOCK, &all, &old->mask);
     for (int i = 0; i < HANDLED; i++) {
         (void)sigaction(handled[i], &sa, &old->action[i]);
+        if (handled[i] == SIGHUP && old->action[i].sa_handler == SIG_IGN) {
+            (void)sigaction(SIGHUP, &old->action[i], NULL); /* nohup */
+        }
     }
 }
 
@@ -147,7 +162,7 @@ static void give_back_signals(const old_signals *old)
 /* The child leaves the terminal's process group, so that Ctrl-C reaches it
  * only as the SIGUSR1 that we send; it does not read the terminal either. If
  * this process is killed, the job must not go on unseen. */
-static void become_job(char **args, bool quiet, const old_signals *old)
+static void become_job(char **args, int out, const old_signals *old)
 {
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -160,9 +175,7 @@ static void become_job(char **args, bool quiet, const old_signals *old)
     if (null >= 0) {
         (void)dup2(null, STDIN_FILENO);
     }
-    if (null >= 0 && quiet) {
-        (void)dup2(null, STDOUT_FILENO);
-    }
+    (void)dup2(out >= 0 ? out : null, STDOUT_FILENO);
     (void)execvp(args[0], args);
     (void)fprintf(stderr, "weft: cannot start %s: %s\n", args[0],
                   strerror(errno));
@@ -178,6 +191,29 @@ static status wait_for_job(const char *name, int *code)
     }
     *code = WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
     return ST_OK;
+}
+
+/*
+ * mpirun does not say that its standard output is full or closed, so it gets
+ * a pipe, and what comes out of that is written here. After a failure it is
+ * still read, so that the job ends as it would have. Returns errno, 0 if all
+ * could be written.
+ */
+static int pass_on(int from)
+{
+    char chunk[4096];
+    int why = 0;
+    for (;;) {
+        ssize_t n = read(from, chunk, sizeof(chunk));
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            return why;
+        }
+        for (ssize_t at = 0; at < n && why == 0;) {
+            ssize_t done = write(STDOUT_FILENO, chunk + at, (size_t)(n - at));
+            why = done < 0 && errno != EINTR ? errno : 0;
+            at += done > 0 ? done : 0;
+        }
+    }
 }
 
 /* A job that was ended by what we sent it has not said so itself. */
@@ -199,16 +235,26 @@ static void explain_stop(int *code)
 static status run_job(char **args, bool quiet, int *code)
 {
     old_signals old;
+    int out[2] = {-1, -1};
+    int unwritten = 0;
+    REQUIRE(quiet || pipe2(out, O_CLOEXEC) == 0, ST_SYSTEM,
+            "cannot make a pipe: %s", strerror(errno));
+    (void)fflush(stdout);
     stops_asked = 0;
     job_ended = 0;
     job_pid = 0;
     take_signals(&old);
     pid_t pid = fork();
     if (pid == 0) {
-        become_job(args, quiet, &old);
+        become_job(args, out[1], &old);
     }
     job_pid = pid;
     let_signals(&old);
+    if (!quiet) {
+        (void)close(out[1]);
+        unwritten = pid > 0 ? pass_on(out[0]) : 0;
+        (void)close(out[0]);
+    }
     status st =
         pid < 0 ? FAIL(ST_SYSTEM, "cannot start a process: %s", strerror(errno))
                 : wait_for_job(args[0], code);
@@ -217,6 +263,8 @@ static status run_job(char **args, bool quiet, int *code)
     if (st == ST_OK) {
         explain_stop(code);
     }
+    REQUIRE(st != ST_OK || *code != ST_OK || unwritten == 0, ST_IO,
+            "standard output cannot be written: %s", strerror(unwritten));
     return st;
 }
 

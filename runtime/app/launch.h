@@ -9,6 +9,11 @@
 
 #include "runtime/base/status.h"
 
+/* Descriptors 0 to 2 that are closed get /dev/null, or a file that is opened
+ * later would be taken for the standard output and written into. A file size
+ * over the limit (ulimit -f) becomes an error of the write, not a signal. */
+void launch_fix_descriptors(void);
+
 /* Sets what libraries read when they are loaded and starts the program over
  * if something was missing: idle OpenMP threads must sleep, not spin, or
  * they take the core from the thread that moves weights. */
@@ -32,11 +37,12 @@ const char *launch_variable(const char *name);
 
 /* Runs `weft args...` (NULL-terminated, without the program's name) as
  * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.
- * *code is its exit code. SIGINT, SIGTERM and SIGUSR1 of this process become
+ * *code is its exit code. SIGINT, SIGTERM, SIGHUP, SIGUSR1 of this one become
  * SIGUSR1 of the job: save at the next step and stop. A second SIGINT ends the
  * job within about a second and then this process (exit code 130); the death
  * of this process ends the job, too. quiet: its stdout goes nowhere.
- * Fails with ST_SYSTEM if it cannot be started. */
+ * Fails with ST_SYSTEM if it cannot be started, with ST_IO if it did what it
+ * should but its stdout could not be passed on. */
 MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
                            int *code);
 

@@ -18,6 +18,7 @@ static status dispatch(int argc, const char *const *argv)
 
 int main(int argc, char **argv)
 {
+    launch_fix_descriptors();
     if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0) {
         help_print_overview();

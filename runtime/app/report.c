@@ -5,6 +5,7 @@
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
 #include "runtime/base/opt.h"
+#include "runtime/io/filelist.h"
 #include "runtime/io/newfile.h"
 
 enum { FILES_MAX = 64 };
@@ -44,15 +45,21 @@ const opt_command report_command = {
     OPT_ROWS(rows),
 };
 
-/* An output must be new or a file, and none of the inputs. */
-static status check_output(const char *path, const char *const *files)
+/* Outputs must be new or files, and none of the inputs. */
+static status check_outputs(const char *out, const char *perfetto,
+                            const char *const *files)
 {
-    TRY(newfile_check(path));
+    filelist l = {0};
+    TRY(out != NULL ? newfile_check(out) : ST_OK);
+    TRY(perfetto != NULL ? newfile_check(perfetto) : ST_OK);
+    filelist_output(&l, "--out", out);
+    filelist_output(&l, "--perfetto", perfetto);
     for (int i = 0; files[i] != NULL; i++) {
-        REQUIRE(!text_path_same(path, files[i]), ST_USAGE,
-                "%s is an input; give the output another name", path);
+        filelist_input(&l, "the input", files[i]);
     }
-    return ST_OK;
+    status st = filelist_check(&l, "report");
+    filelist_fini(&l);
+    return st;
 }
 
 static status run(const opt_parsed *parsed, const report_args *a)
@@ -67,14 +74,7 @@ static status run(const opt_parsed *parsed, const report_args *a)
             "report starts gnuplot: run it without mpirun");
     REQUIRE(out != NULL || (a->keep == NULL && a->png == NULL), ST_USAGE,
             "--keep and --png are of the page's drawings: give -o, too");
-    if (out != NULL) {
-        TRY(check_output(out, files));
-    }
-    if (a->perfetto != NULL) {
-        TRY(check_output(a->perfetto, files));
-        REQUIRE(out == NULL || !text_path_same(out, a->perfetto), ST_USAGE,
-                "--perfetto %s is --out, too", a->perfetto);
-    }
+    TRY(check_outputs(out, a->perfetto, files));
     const report_config c = {.files = files,
                              .setup = a->setup,
                              .out = out,

@@ -8,7 +8,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/units.h"
+#include "runtime/io/filelist.h"
 #include "runtime/io/mapfile.h"
 #include "runtime/io/newfile.h"
 #include "runtime/io/tokens_write.h"
@@ -67,9 +69,27 @@ typedef struct job {
     tokenize_args a;
     opt_parsed *parsed;
     tokenizer *t;
+    newfile_claim out, saved;
     int64_t bytes; /* of all texts */
     double encode_s;
 } job;
+
+static status check_apart(const job *j)
+{
+    filelist l = {0};
+
+    filelist_output(&l, "--out", j->a.out);
+    filelist_output(&l, "--save-tokenizer", j->a.save);
+    for (int i = 0; i < opt_args_count(j->parsed); i++) {
+        filelist_input(&l, "the text", opt_arg(j->parsed, i));
+    }
+    if (j->a.tokenizer != NULL && text_path_exists(j->a.tokenizer)) {
+        filelist_folder(&l, "--tokenizer", j->a.tokenizer);
+    }
+    const status st = filelist_check(&l, "tokenize");
+    filelist_fini(&l);
+    return st;
+}
 
 static status check_options(const job *j)
 {
@@ -84,23 +104,16 @@ static status check_options(const job *j)
             "could read the tokens");
     REQUIRE(a->train > 0 || a->save == NULL, ST_USAGE,
             "tokenize: --save-tokenizer is for --train V");
-    for (int i = 0; i < opt_args_count(j->parsed); i++) {
-        const char *text = opt_arg(j->parsed, i);
-        REQUIRE(!text_path_same(a->out, text) &&
-                    (a->save == NULL || !text_path_same(a->save, text)),
-                ST_USAGE,
-                "tokenize: %s is a text and an output; give the "
-                "output another name",
-                text);
-    }
-    REQUIRE(a->save == NULL || !text_path_same(a->out, a->save), ST_USAGE,
-            "tokenize: --out and --save-tokenizer are one file; give another "
-            "name");
-    REQUIRE(a->tokenizer == NULL || !text_path_same(a->out, a->tokenizer),
-            ST_USAGE,
-            "tokenize: --out would overwrite the tokenizer; give another name");
-    TRY(newfile_check(a->out));
-    return a->save != NULL ? newfile_check(a->save) : ST_OK;
+    return check_apart(j);
+}
+
+/* Both outputs are tried out now and kept for this process: training a
+ * tokenizer takes minutes. */
+static status claim_outputs(job *j)
+{
+    TRY(newfile_claim_take(j->a.out, 0, &j->out));
+    return j->a.save != NULL ? newfile_claim_take(j->a.save, 0, &j->saved)
+                             : ST_OK;
 }
 
 /* ---- the tokenizer ------------------------------------------------------- */
@@ -237,6 +250,8 @@ static status run(job *j)
     char kind[32];
 
     TRY(check_options(j));
+    stop_catch();
+    TRY(claim_outputs(j));
     TRY(get_tokenizer(j));
     TRY(write_tokens(j, &count, kind));
     const int n = opt_args_count(j->parsed);
@@ -260,6 +275,8 @@ status command_tokenize(int argc, const char *const *argv)
         st = run(&j);
     }
     tokenizer_close(j.t);
+    newfile_claim_drop(&j.out);
+    newfile_claim_drop(&j.saved);
     opt_destroy(j.parsed);
     return st;
 }

@@ -10,12 +10,10 @@
 #include "runtime/app/binding.h"
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
+#include "runtime/app/run_files.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/io/newfile.h"
-#include "runtime/io/tokens.h"
-#include "runtime/results/checkpoint.h"
 #include "runtime/train/run.h"
 
 typedef struct run_of {
@@ -29,6 +27,7 @@ typedef struct run_of {
     strbuf cmdline, config;
     char *model_config;
     machine *machine; /* for predictions, or NULL                          */
+    run_files files;
     run_decision decisions[PLAN_DECISIONS_MAX];
 } run_of;
 
@@ -77,6 +76,11 @@ static status check_options(const run_of *r)
     REQUIRE(r->a.sums == 0 || !leaves || r->a.launched_at > 0, ST_USAGE,
             "train: --sums fast has no leaves; leave --data-leaves and "
             "--tensor-leaves out");
+    REQUIRE(r->a.plan != NULL || r->a.store != SETUP_STORE_NULL ||
+                r->a.save == NULL,
+            ST_USAGE,
+            "train: --store null keeps no weights, there is nothing to "
+            "--save; leave one of them out");
     REQUIRE(r->a.val_every == 0 || r->a.val_fraction > 0, ST_USAGE,
             "train: --val-every needs tokens to validate on; "
             "--val-fraction is 0");
@@ -97,58 +101,6 @@ static status parse(run_of *r, int argc, const char *const *argv)
     TRY(check_options(r));
     run_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
     join_words(argc, argv, &r->cmdline);
-    return ST_OK;
-}
-
-/* An output must not be one of the inputs, nor the other output. Going on
- * with a checkpoint and saving under its name is fine. */
-static status check_apart(const run_args *a)
-{
-    const struct {
-        const char *option, *output, *other_option, *other;
-    } pairs[] = {{"--save", a->save, "--data", a->data},
-                 {"--out", a->out, "--data", a->data},
-                 {"--out", a->out, "--save", a->save},
-                 {"--out", a->out, "--init", a->init},
-                 {"--out", a->out, "--resume", a->resume}};
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-        const char *output = pairs[i].output;
-        REQUIRE(output == NULL || pairs[i].other == NULL ||
-                    !text_path_same(output, pairs[i].other),
-                ST_USAGE,
-                "train: %s %s is %s too and would be lost; give "
-                "another name",
-                pairs[i].option, output, pairs[i].other_option);
-    }
-    return ST_OK;
-}
-
-/* Looks at every file before anything starts: a run must not end at its
- * first checkpoint because a folder is missing. */
-static status check_files(const run_of *r)
-{
-    const run_args *a = &r->a;
-    const char *from = a->resume != NULL ? a->resume : a->init;
-    tokens *data = NULL;
-    tokens_split split;
-    ckpt_info info;
-    TRY(check_apart(a));
-    TRY(tokens_open(a->data, &data));
-    status st =
-        tokens_split_make(tokens_count(data), a->seq, a->val_fraction, &split);
-    tokens_close(data);
-    if (st != ST_OK) {
-        return FAIL(st, "%s: %s", a->data, status_text());
-    }
-    if (from != NULL) {
-        TRY(ckpt_peek(from, &info));
-        ckpt_info_fini(&info);
-    }
-    /* Rank 0 alone writes; other nodes may not have the folder. */
-    if (job_rank(r) == 0) {
-        TRY(a->out != NULL ? newfile_check(a->out) : ST_OK);
-        TRY(a->save != NULL ? newfile_check(a->save) : ST_OK);
-    }
     return ST_OK;
 }
 
@@ -293,7 +245,10 @@ static status prepare(run_of *r)
     TRY(setup_open(&r->so, job_ranks(r), &r->s));
     int local = job_local_ranks(r);
     TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));
-    TRY(check_files(r));
+    TRY(run_files_check(&r->a, r->so.model));
+    if (job_rank(r) == 0) {
+        TRY(run_files_claim(&r->a, &r->s.ps, &r->files));
+    }
     TRY(open_machine(r));
     TRY(get_config(r));
     json_writer w;
@@ -307,7 +262,7 @@ static status prepare(run_of *r)
 }
 
 /* The same command once more, as ranks of a job. */
-static status start_job(const run_of *r, int argc, const char *const *argv)
+static status start_job(run_of *r, int argc, const char *const *argv)
 {
     const char *args[160];
     char at[32];
@@ -321,6 +276,7 @@ static status start_job(const run_of *r, int argc, const char *const *argv)
     args[n++] = "--launched-at";
     args[n++] = at;
     args[n] = NULL;
+    run_files_release(&r->files); /* its rank 0 claims them */
     TRY(launch_run(args, setup_ranks(&r->s), false, &code));
     status st = (status)code;
     if (strcmp(status_name(st), status_name((status)-1)) == 0) {
@@ -333,6 +289,7 @@ static status start_job(const run_of *r, int argc, const char *const *argv)
 
 static void finish(run_of *r)
 {
+    run_files_release(&r->files);
     if (r->store != NULL) {
         r->store->ops->destroy(r->store);
     }

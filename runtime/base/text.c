@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -229,19 +230,39 @@ static status sync_dir(const char *dir)
     return ST_OK;
 }
 
+status text_check_replace(const char *path)
+{
+    struct stat info;
+    REQUIRE(strcmp(path, "-") != 0, ST_USAGE,
+            "-: outputs are files, not standard output; give a name, ./- if "
+            "that is meant");
+    if (stat(path, &info) != 0) {
+        return ST_OK; /* what is wrong there shows when it is made */
+    }
+    REQUIRE(!S_ISDIR(info.st_mode), ST_CANTCREATE,
+            "%s: is a folder; give the name of a file in it", path);
+    /* A device or a pipe would be replaced by a file. */
+    REQUIRE(S_ISREG(info.st_mode), ST_CANTCREATE,
+            "%s: is there and is not a regular file; give another name", path);
+    REQUIRE((info.st_mode & 0222) != 0 && access(path, W_OK) == 0, ST_LOCKED,
+            "%s: is there and is read-only; allow writing (chmod u+w) or give "
+            "another name",
+            path);
+    return ST_OK;
+}
+
 status text_write_file(const char *path, const void *data, size_t len)
 {
     char *dir = NULL;
+    char *target = NULL;
     strbuf temp = {0};
     int fd = -1;
     status st = ST_OK;
-    struct stat info;
-    /* A device or a pipe would be replaced by a file. */
-    REQUIRE(stat(path, &info) != 0 || S_ISREG(info.st_mode), ST_CANTCREATE,
-            "%s: is there and is not a regular file; give another name", path);
-    TRY_GOTO(text_path_dir(path, &dir), done);
+    TRY(text_check_replace(path));
+    TRY(text_path_target(path, &target));
+    TRY_GOTO(text_path_dir(target, &dir), done);
     /* The process id keeps two writers of one name apart; the last wins. */
-    strbuf_printf(&temp, "%s.tmp.%ld", path, (long)getpid());
+    strbuf_printf(&temp, "%s.tmp.%ld", target, (long)getpid());
     TRY_GOTO(strbuf_check(&temp), done);
     fd = open(temp.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) {
@@ -250,7 +271,7 @@ status text_write_file(const char *path, const void *data, size_t len)
         goto done;
     }
     TRY_GOTO(write_all(fd, path, data, len), remove_temp);
-    if (rename(temp.text, path) != 0) {
+    if (rename(temp.text, target) != 0) {
         st = FAIL(ST_CANTCREATE, "%s: cannot be replaced: %s", path,
                   strerror(errno));
         goto remove_temp;
@@ -265,6 +286,7 @@ done:
     }
     strbuf_fini(&temp);
     mem_free(dir);
+    mem_free(target);
     return st;
 }
 
@@ -382,6 +404,41 @@ status text_path_dir(const char *path, char **out)
     size_t len = slash == path ? 1 : (size_t)(slash - path);
     strbuf_add_bytes(&b, path, len);
     return strbuf_take(&b, out);
+}
+
+/* One link's target, relative to where the link stands. */
+static status follow(const char *path, char **out)
+{
+    char to[PATH_MAX];
+    char *dir = NULL;
+    ssize_t n = readlink(path, to, sizeof(to) - 1);
+    to[n > 0 ? n : 0] = '\0';
+    TRY(text_path_dir(path, &dir));
+    status st = text_path_join(dir, to, out);
+    mem_free(dir);
+    return st;
+}
+
+status text_path_target(const char *path, char **out)
+{
+    enum { LINKS_MAX = 40 }; /* as the kernel has it */
+    struct stat info;
+    char *at = NULL;
+    TRY(mem_strdup(path, &at));
+    for (int i = 0; lstat(at, &info) == 0 && S_ISLNK(info.st_mode); i++) {
+        char *next = NULL;
+        status st = i < LINKS_MAX
+                        ? follow(at, &next)
+                        : FAIL(ST_CANTCREATE,
+                               "%s: symbolic links that lead in a circle; "
+                               "give another name",
+                               path);
+        mem_free(at);
+        TRY(st);
+        at = next;
+    }
+    *out = at;
+    return ST_OK;
 }
 
 status text_path_join(const char *dir, const char *name, char **out)

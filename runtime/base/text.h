@@ -55,7 +55,14 @@ MUST_USE status strbuf_take(strbuf *b, char **out);
 MUST_USE status text_read_file(const char *path, size_t max_bytes, char **buf,
                                size_t *len);
 
-/* Replaces or creates `path` atomically; mode 0644 less umask. Fails with
+/* ST_OK if a new file may take this place: nothing is there, or a regular file
+ * that may be written. Fails with ST_CANTCREATE (a folder, device or pipe),
+ * ST_LOCKED (a file without write permission; one that is read-only for all
+ * is meant to stay, also where root asks), ST_USAGE ("-"). */
+MUST_USE status text_check_replace(const char *path);
+
+/* Replaces or creates `path` atomically; mode 0644 less umask. Of a symbolic
+ * link the file it leads to is replaced. Fails as text_check_replace and with
  * ST_CANTCREATE (folder missing, no permission) or ST_IO (disk full). */
 MUST_USE status text_write_file(const char *path, const void *data, size_t len);
 
@@ -81,6 +88,10 @@ MUST_USE status text_path_join(const char *dir, const char *name, char **out);
 /* Behind the last slash. Lends: a part of `path`. */
 const char *text_path_base(const char *path);
 bool text_path_exists(const char *path);
+/* Where a file of this name lies: a symbolic link is followed, also one to a
+ * file that is yet to be made. Owns: caller, mem_free. Fails with
+ * ST_CANTCREATE (links in a circle). */
+MUST_USE status text_path_target(const char *path, char **out);
 bool text_is_dir(const char *path);
 /* True if both names lead to one file, or would where it is yet to be made. */
 bool text_path_same(const char *a, const char *b);

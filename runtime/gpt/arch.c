@@ -88,9 +88,11 @@ static status find_by_name(const char *model, char **out)
     return ST_OK;
 }
 
-/* Owns: *out, mem_free. */
-static status find_file(const char *model, char **out)
+status arch_config_path(const char *model, char **out)
 {
+    REQUIRE(model[0] != '\0', ST_NOINPUT,
+            "no model given; give the name of a file in %s or the path of a %s",
+            models_folder, config_file);
     bool bare = strchr(model, '/') == NULL && strcmp(model, ".") != 0 &&
                 strcmp(model, "..") != 0;
     if (text_is_dir(model)) {
@@ -119,12 +121,9 @@ static status find_file(const char *model, char **out)
 
 status arch_open(const char *model, arch *out)
 {
-    REQUIRE(model[0] != '\0', ST_NOINPUT,
-            "no model given; give the name of a file in %s or the path of a %s",
-            models_folder, config_file);
     char *path = NULL;
     arch a;
-    TRY(find_file(model, &path));
+    TRY(arch_config_path(model, &path));
     status st = ST_OK;
     TRY_GOTO(hf_read(path, &a), done);
     TRY_GOTO(name_of(path, a.name), done);
@@ -137,7 +136,7 @@ done:
 status arch_config_text(const char *model, char **out)
 {
     char *path = NULL;
-    TRY(find_file(model, &path));
+    TRY(arch_config_path(model, &path));
     status st = text_read_file(path, JSON_BYTES_MAX, out, NULL);
     mem_free(path);
     return st;

@@ -74,6 +74,10 @@ typedef struct arch {
  * ignored. Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
 MUST_USE status arch_open(const char *model, arch *out);
 
+/* Where the config.json lies that arch_open reads for `model`. Owns: *out,
+ * mem_free. Fails as arch_open. */
+MUST_USE status arch_config_path(const char *model, char **out);
+
 /* The config.json that arch_open reads for `model`, as it is. Owns: *out,
  * mem_free. */
 MUST_USE status arch_config_text(const char *model, char **out);

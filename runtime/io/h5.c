@@ -184,7 +184,7 @@ fail:
 
 static void file_free(h5_file **f)
 {
-    newfile_abandon(&(*f)->temp);
+    newfile_leave(&(*f)->temp);
     mem_free((*f)->path);
     mem_free(*f);
     *f = NULL;
@@ -246,16 +246,27 @@ fail:
 status h5_live_create(const char *path, h5_file **out)
 {
     h5_file *f;
-    status st = ST_OK;
 
-    TRY(newfile_check(path));
-    TRY(file_new(path, &f));
-    TRY_GOTO(file_make(f, path), fail);
+    TRY(h5_create(path, H5_PLAIN, &f));
+    f->live = true;
     *out = f;
     return ST_OK;
-fail:
-    file_free(&f);
-    return st;
+}
+
+status h5_live_show(h5_file *f)
+{
+    ASSERT(f->live);
+    TRY(h5_flush(f));
+    return newfile_show(&f->temp);
+}
+
+/* By errno: there is no such file, or it may not be opened. */
+static status fail_access(const h5_file *f)
+{
+    const bool denied = errno == EACCES || errno == EPERM || errno == EROFS;
+
+    return FAIL(denied ? ST_LOCKED : ST_NOINPUT, "%s: %s; check the %s",
+                f->path, strerror(errno), denied ? "permissions" : "name");
 }
 
 /* A file that is what we wrote is good, one that says so and is not is bad,
@@ -281,12 +292,16 @@ static status file_open(h5_file *f, bool writable)
 {
     struct stat info;
 
-    REQUIRE(stat(f->path, &info) == 0, ST_NOINPUT, "%s: %s; check the name",
-            f->path, strerror(errno));
+    if (stat(f->path, &info) != 0) {
+        return fail_access(f);
+    }
     REQUIRE(S_ISREG(info.st_mode), ST_BADFILE,
             "%s: is not a regular file; give an HDF5 file", f->path);
     REQUIRE(info.st_size > 0, ST_BADFILE,
             "%s: is empty; an HDF5 file was expected", f->path);
+    if (access(f->path, writable ? R_OK | W_OK : R_OK) != 0) {
+        return fail_access(f);
+    }
     const htri_t is = H5Fis_hdf5(f->path);
     if (is < 0) {
         return H5_FAIL(f, ST_NOINPUT, NULL, "cannot be read");
@@ -479,6 +494,7 @@ void h5_abandon(h5_file **f)
     check_handles(*f);
     divert(*f);
     H5Fclose((*f)->id);
+    newfile_abandon(&(*f)->temp);
     file_free(f);
 }
 
@@ -501,4 +517,9 @@ status h5_close(h5_file **f)
 const char *h5_path(const h5_file *f)
 {
     return f->path;
+}
+
+const char *h5_path_now(const h5_file *f)
+{
+    return f->temp.temp != NULL ? f->temp.temp : f->path;
 }

@@ -6,9 +6,11 @@
  *
  *   h5_create ... h5_commit    a checkpoint: filled as `<path>.tmp`, then
  *                              fsync and rename; whole or not there at all
- *   h5_live_create ... h5_close   results of a run: under its own name from
- *                              the start, h5_flush after each record, so
- *                              h5dump, h5py and pandas read it meanwhile
+ *   h5_live_create, h5_live_show ... h5_commit   results of a run: once the
+ *                              layout is there under its own name, or as
+ *                              `<path>.part` where an older file has that;
+ *                              h5_flush after each record, so h5dump, h5py
+ *                              and pandas read it meanwhile
  *
  * Objects are named by absolute paths ("/steps/loss"); groups on the way are
  * made when needed. Files keep to the 1.8 format, because newer ones cannot
@@ -22,6 +24,7 @@
  * for two different files (Debian builds HDF5 without locks): all calls of a
  * process come from one thread at a time. HDF5's own error printing is off;
  * every failure is one line with file and object: ST_NOINPUT (missing),
+ * ST_LOCKED (no permission, or another run writes it),
  * ST_BADFILE (not HDF5, truncated, wrong shape or type), ST_CORRUPT (a
  * checksum differs), ST_IO (write failed), ST_CANTCREATE, ST_INTERNAL (our
  * own misuse: made twice, rows outside).
@@ -121,14 +124,20 @@ typedef enum h5_mode { H5_PLAIN, H5_ALIGNED } h5_mode;
 
 /* A new file that appears at `path` on h5_commit. Owns: *out. */
 MUST_USE status h5_create(const char *path, h5_mode mode, h5_file **out);
-/* Makes it durable and names it. Frees *f, also on failure (then nothing
- * appears). Blocks on the disk. */
+/* Makes it durable and names it, in place of an older file. Frees *f, also on
+ * failure (then nothing appears, and a live file is left as by h5_close).
+ * Blocks on the disk. */
 MUST_USE status h5_commit(h5_file **f);
-/* Drops a file of h5_create. NULL is fine. */
+/* Drops a file of h5_create or h5_live_create. NULL is fine. */
 void h5_abandon(h5_file **f);
 
-/* A new file under its own name, replacing what was there; h5_close. */
+/* A new file that others may read from h5_live_show on. Owns: *out, h5_commit
+ * (it is whole), h5_close (it is not: it stays under the name it has),
+ * h5_abandon. */
 MUST_USE status h5_live_create(const char *path, h5_file **out);
+/* Writes all there is and gives the file its name, `<path>.part` where an
+ * older file is in the way. Once. */
+MUST_USE status h5_live_show(h5_file *f);
 /* An existing file of h5_live_create, to go on writing (resume). */
 MUST_USE status h5_live_open(const char *path, h5_file **out);
 /* Hands everything to the operating system: a reader sees it, and a crash of
@@ -142,6 +151,9 @@ MUST_USE status h5_open(const char *path, h5_file **out);
 MUST_USE status h5_close(h5_file **f);
 /* The path as given at opening. Lends until the file is closed. */
 const char *h5_path(const h5_file *f);
+/* The name that the file has now: for a live file of h5_live_show the one it
+ * was given. Lends as h5_path. */
+const char *h5_path_now(const h5_file *f);
 
 /* ---- writing ------------------------------------------------------------- */
 

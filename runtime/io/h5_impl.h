@@ -17,9 +17,10 @@
 struct h5_file {
     hid_t id;
     char *path;   /* as the caller named it; in every message      */
-    newfile temp; /* of h5_create; temp.temp is NULL for the others */
+    newfile temp; /* of a new one; temp.temp is NULL for the others */
     bool writable;
     bool aligned;
+    bool live; /* of h5_live_create */
     bool lost; /* the disk was full: what is written now goes nowhere */
 };
 

@@ -163,6 +163,17 @@ status ckpt_save(comm *world, const char *path, const arch *a, const params *ps,
     return st;
 }
 
+int64_t ckpt_bytes(const params *ps)
+{
+    /* Texts and the groups' indexes; header, checksum and name of each of a
+     * parameter's tensors, some 450 bytes of HDF5. */
+    enum { FIXED_BYTES = 128 * 1024, PARAM_BYTES = 2048 };
+
+    return CKPT_STATES * (ps->total * (int64_t)sizeof(float) +
+                          (int64_t)ps->n * PARAM_BYTES) +
+           FIXED_BYTES;
+}
+
 /* ---- loading ------------------------------------------------------------- */
 
 typedef struct loader {

@@ -81,6 +81,10 @@ MUST_USE status ckpt_save(comm *world, const char *path, const arch *a,
                           const params *ps, const ckpt_info *info,
                           const ckpt_source *source);
 
+/* Room that a checkpoint with optimizer state takes on the disk, a little more
+ * than needed. Pure. */
+int64_t ckpt_bytes(const params *ps);
+
 /* Attributes and texts without any tensor. Owns: *info, ckpt_info_fini.
  * Local. */
 MUST_USE status ckpt_peek(const char *path, ckpt_info *info);

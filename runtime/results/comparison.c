@@ -13,6 +13,7 @@ static const char format_name[] = "weft-comparison";
 struct comparison {
     h5_file *h5;
     bool has_default; /* a plot that viewers show first */
+    bool has_rows;
 };
 
 #define TEXT(member)  H5_FIELD(comparison_row, member, H5_TEXT)
@@ -84,7 +85,7 @@ static status write_attributes(h5_file *f, const char *cmdline,
     }
     TRY(h5_table_create(f, "/runs", &layout));
     TRY(h5_describe(f, "/runs", NULL, "one row a set-up"));
-    return h5_flush(f);
+    return h5_live_show(f);
 }
 
 status comparison_create(const char *path, const char *cmdline,
@@ -100,7 +101,7 @@ status comparison_create(const char *path, const char *cmdline,
     *out = c;
     return ST_OK;
 fail:;
-    const status closed = comparison_close(&c);
+    const status closed = comparison_close(&c, false);
     (void)closed; /* the first error is the one to report */
     return st;
 }
@@ -153,19 +154,33 @@ status comparison_add(comparison *c, comparison_row *row, const char *run_path)
     }
     TRY(format_table_append(c->h5, "/runs", &layout, 1, &said));
     TRY(h5_flush(c->h5));
+    c->has_rows = true;
     *row = said;
     return ST_OK;
 }
 
-status comparison_close(comparison **c)
+status comparison_close(comparison **c, bool whole)
 {
+    status st = ST_OK;
+
     if (*c == NULL) {
         return ST_OK;
     }
-    const status st = h5_close(&(*c)->h5);
+    if (whole) {
+        st = h5_commit(&(*c)->h5);
+    } else if ((*c)->has_rows) {
+        st = h5_close(&(*c)->h5);
+    } else {
+        h5_abandon(&(*c)->h5);
+    }
     mem_free(*c);
     *c = NULL;
     return st;
+}
+
+const char *comparison_path(const comparison *c)
+{
+    return c->has_rows ? h5_path_now(c->h5) : NULL;
 }
 
 /* ---- reading ------------------------------------------------------------- */

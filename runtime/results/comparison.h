@@ -62,8 +62,9 @@ void comparison_row_init(comparison_row *row);
 
 typedef struct comparison comparison;
 
-/* Replaces a file of that name. config, commit may be NULL. Owns: *out,
- * comparison_close. */
+/* A new file; an older one of that name stays until it is closed as whole, and
+ * this one is `<path>.part` until then. config, commit may be NULL. Owns:
+ * *out, comparison_close. */
 MUST_USE status comparison_create(const char *path, const char *cmdline,
                                   const char *commit, const char *config,
                                   comparison **out);
@@ -72,8 +73,13 @@ MUST_USE status comparison_create(const char *path, const char *cmdline,
  * is none. A pair of model and name may be added once. */
 MUST_USE status comparison_add(comparison *c, comparison_row *row,
                                const char *run_path);
-/* Frees *c, also on failure. A NULL *c is fine. */
-MUST_USE status comparison_close(comparison **c);
+/* `whole`: all set-ups have been through; it takes the place of an older file.
+ * Else the rows so far stay under the name they have, without any there is no
+ * file. Frees *c, also on failure. A NULL *c is fine. */
+MUST_USE status comparison_close(comparison **c, bool whole);
+/* The name under which its rows can be read now; NULL: there are none yet.
+ * Lends until it is closed. */
+const char *comparison_path(const comparison *c);
 
 /* All rows, in order. Owns: *rows, mem_free. */
 MUST_USE status comparison_read(const char *path, comparison_row **rows,

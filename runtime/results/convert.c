@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/params.h"
@@ -288,6 +289,7 @@ static status read_param(void *self, int par, store_state which, float *full)
     const int n = param_parts(&c->a, &c->ps, par, parts);
 
     ASSERT(which == STORE_WEIGHT);
+    TRY(stop_check());
     for (int k = 0; k < n; k++) {
         const safetensors_info *from = c->list[c->first[par] + k].from;
         TRY(safetensors_read_all(from, from->count, c->part));

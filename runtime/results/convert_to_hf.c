@@ -5,6 +5,8 @@
  * settled first, then the checkpoint is read once, in the order of the files.
  * The folder is filled under another name, DIR.tmp, and renamed when all of
  * it is on the disk; an empty folder of the name DIR is replaced by that.
+ * While it is filled it is locked and holds a mark: one with a mark that
+ * nobody has locked is what a killed run left, and is taken over.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,11 +14,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/params.h"
@@ -25,6 +29,8 @@
 #include "runtime/results/convert.h"
 
 enum { FILE_NAME_SIZE = 48 };
+
+static const char mark_name[] = "weft-unfinished";
 
 /* A tensor to be written. */
 typedef struct tensor {
@@ -45,7 +51,7 @@ typedef struct exporter {
     float *part;    /* room for the largest tensor                          */
     char *dir;      /* without slashes at the end                           */
     char *temp;     /* dir.tmp                                              */
-    bool made;      /* temp is ours                                         */
+    int lock;       /* temp, opened and locked; -1: it is not ours          */
     int open;       /* shard being written, -1: none yet                    */
     safetensors_writer *w;
 } exporter;
@@ -131,6 +137,8 @@ static status name_folder(exporter *x, const char *dir)
     }
     REQUIRE(n > 0, ST_CANTCREATE,
             "the output folder has an empty name; give it a name with -o");
+    REQUIRE(strcmp(dir, "-") != 0, ST_USAGE,
+            "-: the output is a folder, not standard output; give a name");
     strbuf_add_bytes(&b, dir, n);
     TRY(strbuf_take(&b, &x->dir));
     strbuf_printf(&b, "%s.tmp", x->dir);
@@ -161,26 +169,19 @@ static status check_free(const char *path)
     return ST_OK;
 }
 
-/* mkdir alone tells a run that makes the folder from one that is late. */
-static status make_folder(exporter *x, const char *dir)
-{
-    TRY(name_folder(x, dir));
-    TRY(check_free(x->dir));
-    if (mkdir(x->temp, 0777) != 0) {
-        REQUIRE(errno != EEXIST, ST_LOCKED,
-                "%s: is there: another run is writing it or was stopped; if "
-                "none is, remove it",
-                x->temp);
-        return FAIL(ST_CANTCREATE, "%s: cannot create: %s", x->temp,
-                    strerror(errno));
-    }
-    x->made = true;
-    return ST_OK;
-}
-
 static status path_in(const exporter *x, const char *name, char **out)
 {
     return text_path_join(x->temp, name, out);
+}
+
+static void unlink_in(const exporter *x, const char *name)
+{
+    char *path = NULL;
+
+    if (path_in(x, name, &path) == ST_OK) {
+        unlink(path);
+    }
+    mem_free(path);
 }
 
 static status write_text(const exporter *x, const char *name, const char *text)
@@ -191,6 +192,121 @@ static status write_text(const exporter *x, const char *name, const char *text)
     const status st = text_write_file(path, text, strlen(text));
     mem_free(path);
     return st;
+}
+
+/* True if export_all may have written it: a name of ours, or one of its
+ * temporaries (.tmp, .tmp.1234). */
+static bool is_ours(const char *name)
+{
+    static const char *const fixed[] = {
+        mark_name, "config.json", "model.safetensors",
+        "model.safetensors.index.json"};
+    const char *tmp = strstr(name, ".tmp");
+    const size_t n = tmp != NULL ? (size_t)(tmp - name) : strlen(name);
+    int shard = 0, shards = 0, end = 0;
+
+    for (int i = 0; i < 4; i++) {
+        if (strlen(fixed[i]) == n && strncmp(name, fixed[i], n) == 0) {
+            return true;
+        }
+    }
+    return sscanf(name, "model-%5d-of-%5d.safetensors%n", &shard, &shards,
+                  &end) == 2 &&
+           end > 0 && (size_t)end == n;
+}
+
+/* Calls `act` for each file in the folder. */
+static status walk_folder(const exporter *x,
+                          status (*act)(const exporter *x, const char *name))
+{
+    status st = ST_OK;
+    const struct dirent *e = NULL;
+    DIR *d = opendir(x->temp);
+
+    REQUIRE(d != NULL, ST_CANTCREATE, "%s: %s", x->temp, strerror(errno));
+    while (st == ST_OK && (e = readdir(d)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            st = act(x, e->d_name);
+        }
+    }
+    closedir(d);
+    return st;
+}
+
+static status fail_foreign(const exporter *x, const char *name)
+{
+    return FAIL(ST_CANTCREATE,
+                "%s: is there and holds %.80s, it is no left-over of a "
+                "conversion; move it away or give another name",
+                x->temp, name);
+}
+
+static status check_ours(const exporter *x, const char *name)
+{
+    return is_ours(name) ? ST_OK : fail_foreign(x, name);
+}
+
+/* All but the mark, which goes last. */
+static status remove_file(const exporter *x, const char *name)
+{
+    if (strcmp(name, mark_name) != 0) {
+        unlink_in(x, name);
+    }
+    return ST_OK;
+}
+
+/* What is in a locked folder that was there: nothing, or what a killed run
+ * left. A folder without the mark is somebody's, whatever it holds. */
+static status clear_left_over(const exporter *x)
+{
+    char *mark = NULL;
+
+    TRY(path_in(x, mark_name, &mark));
+    const bool marked = text_path_exists(mark);
+    mem_free(mark);
+    TRY(walk_folder(x, marked ? check_ours : fail_foreign));
+    return walk_folder(x, remove_file);
+}
+
+static status lock_folder(exporter *x)
+{
+    const int fd =
+        open(x->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+    REQUIRE(fd >= 0, ST_CANTCREATE, "%s: cannot create: %s", x->temp,
+            strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        return FAIL(ST_LOCKED,
+                    "%s: another run is writing it; wait for it or choose "
+                    "another name",
+                    x->temp);
+    }
+    x->lock = fd;
+    return ST_OK;
+}
+
+static void unlock_folder(exporter *x)
+{
+    if (x->lock >= 0) {
+        close(x->lock);
+    }
+    x->lock = -1;
+}
+
+static status make_folder(exporter *x, const char *dir)
+{
+    TRY(name_folder(x, dir));
+    TRY(check_free(x->dir));
+    REQUIRE(mkdir(x->temp, 0777) == 0 || errno == EEXIST, ST_CANTCREATE,
+            "%s: cannot create: %s", x->temp, strerror(errno));
+    TRY(lock_folder(x));
+    status st = clear_left_over(x);
+    if (st != ST_OK) {
+        unlock_folder(x); /* it is not ours to remove */
+        return st;
+    }
+    return write_text(x, mark_name, "unfinished\n");
 }
 
 /* ---- tensors ------------------------------------------------------------- */
@@ -227,6 +343,7 @@ static status put_param(void *self, int par, store_state which,
     const int n = param_parts(&x->a, &x->ps, par, parts);
 
     ASSERT(which == STORE_WEIGHT);
+    TRY(stop_check());
     for (int k = 0; k < n; k++) {
         const tensor *t = &x->list[x->first[par] + k];
         if (t->shard != x->open) {
@@ -309,27 +426,19 @@ static status fill_folder(exporter *x, const char *ckpt_path)
     if (x->shards > 1) {
         TRY(write_index(x));
     }
+    TRY(stop_check());
+    unlink_in(x, mark_name);
     REQUIRE(rename(x->temp, x->dir) == 0, ST_CANTCREATE,
             "%s: cannot rename %s to it: %s", x->dir, x->temp, strerror(errno));
-    x->made = false;
+    unlock_folder(x);
     return sync_parent(x->dir);
 }
 
-static void unlink_in(const exporter *x, const char *name)
-{
-    char *path = NULL;
-
-    if (path_in(x, name, &path) == ST_OK) {
-        unlink(path);
-    }
-    mem_free(path);
-}
-
-/* What a failure left; only names that this file may have written. */
+/* What a failure left. */
 static void drop_folder(exporter *x)
 {
     safetensors_abandon(&x->w);
-    if (!x->made) {
+    if (x->lock < 0) {
         return;
     }
     for (int i = 0; i < x->shards; i++) {
@@ -339,7 +448,9 @@ static void drop_folder(exporter *x)
     }
     unlink_in(x, "config.json");
     unlink_in(x, "model.safetensors.index.json");
+    unlink_in(x, mark_name);
     rmdir(x->temp);
+    unlock_folder(x);
 }
 
 static status export_all(exporter *x, const char *ckpt_path, const char *dir,
@@ -355,7 +466,7 @@ static status export_all(exporter *x, const char *ckpt_path, const char *dir,
 status convert_to_hf(const char *ckpt_path, const char *dir,
                      int64_t shard_bytes, convert_summary *said)
 {
-    exporter x = {.open = -1};
+    exporter x = {.open = -1, .lock = -1};
     const status st = export_all(&x, ckpt_path, dir, shard_bytes);
 
     if (st == ST_OK && said != NULL) {

@@ -25,6 +25,8 @@ enum { WAIT_STEPS = 256 };
 struct runfile {
     h5_file *h5;
     int64_t last_step;  /* recorded, -1: none yet     */
+    bool is_new;        /* of runfile_create          */
+    bool has_steps;     /* that a reader can see      */
     bool has_trace;     /* this object wrote to it    */
     int64_t written_ns; /* when steps were, last      */
     bool broken;        /* columns may differ in length */
@@ -236,17 +238,14 @@ static status create_all(runfile *f, const run_info *info)
                        run_step_columns, RUN_STEP_COLUMNS));
     TRY(columns_create(f->h5, "/validation", "steps done before",
                        &run_validation_column, 1));
-    return h5_flush(f->h5);
+    return h5_live_show(f->h5);
 }
 
-/* Gives up after an error that is already recorded. */
-static void drop(runfile *f)
+static void release(runfile **f)
 {
-    const status ignored = h5_close(&f->h5);
-
-    (void)ignored;
-    mem_free(f->ledgers);
-    mem_free(f);
+    mem_free((*f)->ledgers);
+    mem_free(*f);
+    *f = NULL;
 }
 
 status runfile_create(const char *path, const run_info *info, runfile **out)
@@ -257,11 +256,12 @@ status runfile_create(const char *path, const run_info *info, runfile **out)
     TRY(MEM_NEW(&f, 1, "runfile"));
     f->last_step = -1;
     TRY_GOTO(h5_live_create(path, &f->h5), fail);
+    f->is_new = true;
     TRY_GOTO(create_all(f, info), fail);
     *out = f;
     return ST_OK;
 fail:
-    drop(f);
+    runfile_give_up(&f);
     return st;
 }
 
@@ -296,7 +296,7 @@ status runfile_resume(const char *path, int64_t step, runfile **out)
     *out = f;
     return ST_OK;
 fail:
-    drop(f);
+    runfile_give_up(&f);
     return st;
 }
 
@@ -311,11 +311,36 @@ status runfile_close(runfile **f, bool complete)
     if (st == ST_OK && complete) {
         st = h5_attr_set_i64((*f)->h5, "/", "complete", 1);
     }
-    const status closed = h5_close(&(*f)->h5);
-    mem_free((*f)->ledgers);
-    mem_free(*f);
-    *f = NULL;
+    const status closed = st == ST_OK && (*f)->is_new ? h5_commit(&(*f)->h5)
+                                                      : h5_close(&(*f)->h5);
+    release(f);
     return st != ST_OK ? st : closed;
+}
+
+void runfile_give_up(runfile **f)
+{
+    if (*f == NULL) {
+        return;
+    }
+    /* The error that led here is the one to report. */
+    char why[STATUS_TEXT_MAX];
+    snprintf(why, sizeof(why), "%s", status_text());
+    status st = runfile_flush(*f);
+    if ((*f)->is_new && !(*f)->has_steps) {
+        h5_abandon(&(*f)->h5); /* it says nothing */
+    } else {
+        const status closed = h5_close(&(*f)->h5);
+        st = st == ST_OK ? closed : st;
+    }
+    if (st != ST_OK) {
+        status_set(st, why);
+    }
+    release(f);
+}
+
+const char *runfile_path(const runfile *f)
+{
+    return f->has_steps || !f->is_new ? h5_path_now(f->h5) : NULL;
 }
 
 /* ---- records ------------------------------------------------------------- */
@@ -378,7 +403,9 @@ status runfile_flush(runfile *f)
                        run_step_columns, RUN_STEP_COLUMNS));
     f->broken = false;
     f->written_ns = clock_wall_ns();
-    return h5_flush(f->h5);
+    TRY(h5_flush(f->h5));
+    f->has_steps = true;
+    return ST_OK;
 }
 
 status runfile_validation(runfile *f, int64_t step, double loss)

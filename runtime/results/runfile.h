@@ -220,16 +220,24 @@ typedef struct run_prediction {
 
 typedef struct runfile runfile;
 
-/* Replaces a file of that name. Owns: *out, runfile_close. */
+/* A new file; an older one of that name stays until runfile_close, and this
+ * one is `<path>.part` until then. Owns: *out, runfile_close. */
 MUST_USE status runfile_create(const char *path, const run_info *info,
                                runfile **out);
 /* Goes on with an existing run file from `step`: records of that step and
  * later ones are dropped; ranks, set-up, host and trace may be written again.
  * Fails with ST_BADFILE if the file has no record of the step before. */
 MUST_USE status runfile_resume(const char *path, int64_t step, runfile **out);
-/* `complete`: the run did what it was asked to. Frees *f, also on failure. A
- * NULL *f is fine. */
+/* The run has ended in order; `complete`: it did what it was asked to. Takes
+ * the place of an older file. Frees *f, also on failure. A NULL *f is fine. */
 MUST_USE status runfile_close(runfile **f, bool complete);
+/* The run has failed: an older file stays, and so do the records so far under
+ * the name they have (runfile_path); a new file without a step is removed. A
+ * NULL *f is fine. */
+void runfile_give_up(runfile **f);
+/* The name under which its steps can be read now; NULL: there are none yet.
+ * Lends until it is closed. */
+const char *runfile_path(const runfile *f);
 
 /* One step. ledgers: one a rank, from which mean and max are made and which
  * are recorded too; NULL: s has them already. The first ledgers make /ledger,

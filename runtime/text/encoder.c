@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/text/merge.h"
 #include "runtime/text/nfc.h"
 #include "runtime/text/split.h"
@@ -179,6 +180,7 @@ static status encode_pieces(encoder *e, const uint8_t *text, int64_t len)
     int64_t end = 0;
 
     for (int64_t from = 0; from < len; from = end) {
+        TRY(stop_check());
         TRY(split_next(e->split, text, len, from, &end));
         TRY(encode_piece(e, text + from, end - from, len - from));
     }

@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/text/bytemap.h"
 #include "runtime/text/grow.h"
@@ -104,6 +105,7 @@ status bpe_trainer_add(bpe_trainer *t, const char *name, const uint8_t *text,
             "LATIN1 -t UTF-8)",
             name, (long long)wrong, text[wrong]);
     for (int64_t from = 0; from < len; from = end) {
+        TRY(stop_check());
         TRY(split_next(t->split, text, len, from, &end));
         TRY(wordmap_add(&t->words, text + from, end - from, &number, &is_new));
         TRY(GROW(&t->counts, &t->counts_room, t->words.n, "train"));
@@ -311,6 +313,7 @@ static status merge_entry(bpe_trainer *t, const where_list *at, spec *s)
 static status merge_all(bpe_trainer *t, int64_t vocab, spec *s)
 {
     while (s->names.n < vocab && t->nheap > 0) {
+        TRY(stop_check());
         entry top = pop(t);
         const int64_t count =
             pairmap_find(&t->pairs, top.at.left, top.at.right, 0);

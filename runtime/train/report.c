@@ -64,9 +64,15 @@ static status begin_file(train *t)
     if (t->first > 0 && text_path_exists(t->job->out)) {
         return runfile_resume(t->job->out, t->first, &t->file);
     }
+    const bool older = text_path_exists(t->job->out);
     run_info info = describe(t);
     run_host host;
     TRY(runfile_create(t->job->out, &info, &t->file));
+    if (older && !t->job->quiet) {
+        log_out("results are in %s.part until the run has ended, the older "
+                "%s stays until then\n",
+                t->job->out, t->job->out);
+    }
     host_describe(&host);
     return runfile_host(t->file, &host);
 }
@@ -344,10 +350,28 @@ static void print_summary(const train *t)
             j->oversubscribed ? " (ranks share cores)" : "");
 }
 
-status report_end(train *t, bool complete)
+/* Says of a run that has failed where its steps are: an older file of the
+ * name is still there. */
+static status give_up_file(train *t, status why)
 {
+    const char *at = t->file != NULL ? runfile_path(t->file) : NULL;
+    status st = why;
+    if (at != NULL && text_ends(at, ".part")) {
+        st = FAIL(why, "%s; %s is as it was, the steps so far are in %s",
+                  status_text(), t->job->out, at);
+    }
+    runfile_give_up(&t->file);
+    return st;
+}
+
+status report_end(train *t, status ended)
+{
+    const bool complete = ended == ST_OK;
     status st = ST_OK;
     predicted pr = {0};
+    if (!complete && ended != ST_SIGNAL) {
+        return give_up_file(t, ended);
+    }
     if (complete) {
         if (root(t) && !t->job->quiet) {
             print_summary(t);
@@ -356,6 +380,8 @@ status report_end(train *t, bool complete)
         st = st == ST_OK ? write_end(t, &pr) : st;
         predict_fini(&pr);
     }
-    status end = runfile_close(&t->file, complete && st == ST_OK);
-    return st == ST_OK ? end : st;
+    if (st != ST_OK) {
+        return give_up_file(t, st);
+    }
+    return runfile_close(&t->file, complete);
 }

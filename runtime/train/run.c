@@ -105,7 +105,7 @@ static status stopped(const train *t, int64_t done)
                 signal ? "by a signal" : "as --stop-after says",
                 (long long)done,
                 j->save != NULL ? "; go on with --resume "
-                                : "; nothing was saved (no --save)",
+                                : "; no checkpoint was asked for",
                 j->save != NULL ? j->save : "");
 }
 
@@ -154,8 +154,8 @@ status train_run(train_job *job)
 {
     train t = {.job = job};
     status st = run_all(&t);
-    status end = report_end(&t, st == ST_OK);
-    st = st == ST_OK ? end : st;
+    status end = report_end(&t, st);
+    st = end != ST_OK ? end : st;
     exec_destroy(t.e);
     train_data_close(&t.data);
     mem_free(t.ledgers);

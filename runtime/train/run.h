@@ -2,7 +2,7 @@
  * A training run: steps, schedule, progress, validation, checkpoints and the
  * results file, for programs, a store and ranks that are handed in.
  *
- * Rank 0 speaks. A signal (SIGINT, SIGTERM, SIGUSR1) asks the run to stop: at
+ * Rank 0 speaks. A signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1) asks it to stop: at
  * the next step boundary all ranks agree, a checkpoint is saved where one was
  * asked for, and the run ends with ST_SIGNAL.
  *
@@ -80,8 +80,9 @@ double train_rate(const train_recipe *r, int64_t step);
 /* Runs the job. Fails like its parts; ST_SIGNAL after a stop that saved. */
 MUST_USE status train_run(train_job *job);
 
-/* Takes over SIGINT, SIGTERM and SIGUSR1 of this process: the first asks for
- * a stop, a second SIGINT ends the process at once. */
+/* Takes over SIGINT, SIGTERM, SIGUSR1 and, unless it is ignored (nohup),
+ * SIGHUP of this process: the first asks for a stop, a second SIGINT ends the
+ * process at once. */
 void train_catch_signals(void);
 bool train_stop_asked(void);
 

@@ -32,7 +32,9 @@ MUST_USE status report_begin(train *t);
 MUST_USE status report_step(train *t, int64_t step, const exec_result *r);
 MUST_USE status report_validation(train *t, int64_t step, double loss);
 MUST_USE status report_first_step(train *t, double seconds);
-MUST_USE status report_end(train *t, bool complete);
+/* `ended`: how the steps did. Fails with that unless they were stopped in
+ * order, or with what fails now. */
+MUST_USE status report_end(train *t, status ended);
 
 /* predict.c: what the virtual clock says of the run. Collective; rank 0 gets
  * *out, the others zeros. Owns: *out, predict_fini. */

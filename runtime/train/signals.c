@@ -25,6 +25,11 @@ void train_catch_signals(void)
     (void)sigaction(SIGINT, &sa, NULL);
     (void)sigaction(SIGTERM, &sa, NULL);
     (void)sigaction(SIGUSR1, &sa, NULL);
+    /* A terminal that is closed; nohup has asked to ignore that. */
+    struct sigaction old;
+    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN) {
+        (void)sigaction(SIGHUP, &sa, NULL);
+    }
 }
 
 bool train_stop_asked(void)

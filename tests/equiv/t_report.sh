@@ -100,7 +100,7 @@ check 'and no other' sh -c "! grep -q never '$work/one.html'"
 
 check_code 64 'an input is no output' "$WEFT" report "$work/c.h5" \
     -o "$work/c.h5"
-check_says 'and is named' 'c.h5 is an input' "$work/code.out"
+check_says 'and is named' 'c.h5 is the input' "$work/code.out"
 check_code 73 'no such folder' "$WEFT" report "$work/c.h5" -o "$work/no/x.html"
 check_code 65 'a text is no result' "$WEFT" report "$data" -o "$work/x.html"
 check_code 78 'no such set-up' "$WEFT" report "$work/c.h5" --setup tp9 \

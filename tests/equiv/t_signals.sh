@@ -109,7 +109,7 @@ pid=$!
 started unsaved 2
 kill -INT "$pid"
 ended unsaved 85 20
-check_says 'unsaved: says so' 'nothing was saved (no --save)' \
+check_says 'unsaved: says so' 'no checkpoint was asked for' \
     "$work/unsaved.log"
 
 # The link makes steps last for minutes: only the second signal can end it.

@@ -20,13 +20,14 @@ refused $USAGE '--train|256|257' \
     tokenize text.txt -o a.bin --train 256 --save-tokenizer a.json
 refused $USAGE '--eot|first|before' tokenize text.txt -o a.bin --eot first
 refused $USAGE '--format|h5' tokenize text.txt -o a.bin --format h5
-refused $USAGE 'text.txt is a text and an output' tokenize text.txt -o text.txt
-refused $USAGE 'text.txt is a text and an output' \
+refused $USAGE '--out text.txt is the text text.txt|would be lost' \
+    tokenize text.txt -o text.txt
+refused $USAGE '--save-tokenizer ./text.txt is the text text.txt' \
     tokenize text.txt -o a.bin --train 300 --save-tokenizer ./text.txt
-refused $USAGE '--out and --save-tokenizer are one file' \
+refused $USAGE '--out a.bin is --save-tokenizer too' \
     tokenize text.txt -o a.bin --train 300 --save-tokenizer a.bin
 cp "$tok" mine.json
-refused $USAGE 'would overwrite the tokenizer' \
+refused $USAGE '--out mine.json is --tokenizer too|would be lost' \
     tokenize text.txt -o mine.json --tokenizer mine.json
 refused $CANTCREATE 'none/a.bin|no folder' tokenize text.txt -o none/a.bin
 refused $CONFIG 'a.ids|must end in .bin|--format llmc' \

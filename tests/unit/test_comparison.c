@@ -88,8 +88,8 @@ static void test_comparison(void **state)
     assert_int_equal(comparison_add(c, &row, path_of("run.h5")), ST_INTERNAL);
     snprintf(row.name, sizeof(row.name), "other");
     assert_int_equal(comparison_add(c, &row, path_of("none.h5")), ST_NOINPUT);
-    OK(comparison_close(&c));
-    OK(comparison_close(&c));
+    OK(comparison_close(&c, true));
+    OK(comparison_close(&c, true));
     check_comparison(path_of("cmp.h5"));
 }
 

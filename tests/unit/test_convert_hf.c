@@ -5,6 +5,8 @@
  * a failure leaves nothing. Run from the top of the repository.
  */
 #define _GNU_SOURCE /* memmem */
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "runtime/base/json.h"
@@ -304,12 +306,40 @@ static void test_refused(void **state)
     expect(ST_CANTCREATE, "a.h5", "hf", WHOLE, "is not empty");
     assert_true(is_there("hf/mine"));
     OK(text_make_dirs(path_of("new.tmp")));
-    expect(ST_LOCKED, "a.h5", "new", WHOLE, "remove it");
-    assert_true(is_there("new.tmp"));
+    OK(text_write_file(path_of("new.tmp/config.json"), "x", 1));
+    expect(ST_CANTCREATE, "a.h5", "new", WHOLE, "holds config.json");
+    assert_true(is_there("new.tmp/config.json"));
+    expect(ST_USAGE, "a.h5", "-", WHOLE, "-: the output is a folder");
     OK(text_write_file(path_of("x.h5"), "not HDF5", 8));
     expect(ST_BADFILE, "x.h5", "other", WHOLE, "x.h5");
     assert_false(is_there("other"));
     assert_false(is_there("other.tmp"));
+    drop_all();
+}
+
+/* What a killed run left is taken over, what another one is filling is not,
+ * nor is what has files of others. */
+static void test_left_over(void **state)
+{
+    (void)state;
+    OK(convert_from_hf(goldens[0], path_of("a.h5"), NULL));
+    OK(text_make_dirs(path_of("hf.tmp")));
+    OK(text_write_file(path_of("hf.tmp/weft-unfinished"), "x", 1));
+    OK(text_write_file(path_of("hf.tmp/model.safetensors"), "x", 1));
+    OK(text_write_file(path_of("hf.tmp/model-00001-of-00002.safetensors.tmp"),
+                       "x", 1));
+    const int fd = open(path_of("hf.tmp"), O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    expect(ST_LOCKED, "a.h5", "hf", WHOLE, "another run is writing it");
+    assert_int_equal(close(fd), 0);
+    OK(text_write_file(path_of("hf.tmp/mine"), "x", 1));
+    expect(ST_CANTCREATE, "a.h5", "hf", WHOLE, "holds mine");
+    assert_true(is_there("hf.tmp/model.safetensors"));
+    assert_int_equal(unlink(path_of("hf.tmp/mine")), 0);
+    OK(convert_to_hf(path_of("a.h5"), path_of("hf"), WHOLE, NULL));
+    same_folders(goldens[0], path_of("hf"));
+    assert_false(is_there("hf/weft-unfinished"));
+    assert_false(is_there("hf.tmp"));
     drop_all();
 }
 
@@ -455,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_published_head),
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_empty_folder),
         cmocka_unit_test(test_broken_checksum),
         cmocka_unit_test(test_memory),

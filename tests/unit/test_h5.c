@@ -1,5 +1,6 @@
 /* HDF5 helper: round trips, live files, commits, checksums, wrong files. */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -362,6 +363,9 @@ static void test_live(void **state)
                      ST_OK);
     assert_int_equal(h5_column_create(f, "/steps/mem", H5_F32, 1, &ranks),
                      ST_OK);
+    assert_int_equal(access(path_of("live.h5"), F_OK), -1);
+    assert_int_equal(h5_live_show(f), ST_OK);
+    assert_int_equal(access(path_of("live.h5.tmp"), F_OK), -1);
     for (int i = 0; i < 10; i++) {
         const double value = i * 0.25;
         const float row_of[3] = {(float)i, (float)i + 1, (float)i + 2};
@@ -394,6 +398,65 @@ static void test_live(void **state)
     assert_int_equal(h5_close(&g), ST_OK);
 }
 
+static int64_t number_in(const char *name)
+{
+    int64_t n = -1;
+    h5_file *f = reopen(name);
+
+    assert_int_equal(h5_attr_need_i64(f, "/", "n", &n), ST_OK);
+    assert_int_equal(h5_close(&f), ST_OK);
+    return n;
+}
+
+static h5_file *live_with(const char *name, int64_t n)
+{
+    h5_file *f = NULL;
+
+    assert_int_equal(h5_live_create(path_of(name), &f), ST_OK);
+    assert_int_equal(h5_attr_set_i64(f, "/", "n", n), ST_OK);
+    return f;
+}
+
+/* An older file stays until a live one is whole, whatever ends that. */
+static void test_live_older(void **state)
+{
+    h5_file *f = live_with("old.h5", 1);
+    char part[PATH_MAX];
+    (void)state;
+
+    snprintf(part, sizeof(part), "%s", path_of("old.h5.part"));
+    assert_int_equal(h5_live_show(f), ST_OK);
+    assert_string_equal(h5_path_now(f), path_of("old.h5"));
+    assert_int_equal(h5_commit(&f), ST_OK);
+
+    f = live_with("old.h5", 2); /* given up before it had a name */
+    assert_int_equal(number_in("old.h5"), 1);
+    assert_int_equal(h5_close(&f), ST_OK);
+    assert_int_equal(access(path_of("old.h5.tmp"), F_OK), -1);
+    assert_int_equal(number_in("old.h5"), 1);
+
+    f = live_with("old.h5", 3); /* ended early: both are there */
+    assert_int_equal(h5_live_show(f), ST_OK);
+    assert_string_equal(h5_path_now(f), part);
+    assert_int_equal(number_in("old.h5"), 1);
+    assert_int_equal(number_in("old.h5.part"), 3);
+    assert_int_equal(h5_close(&f), ST_OK);
+    assert_int_equal(number_in("old.h5"), 1);
+    assert_int_equal(number_in("old.h5.part"), 3);
+
+    f = live_with("old.h5", 4); /* dropped */
+    assert_int_equal(h5_live_show(f), ST_OK);
+    h5_abandon(&f);
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(number_in("old.h5"), 1);
+
+    f = live_with("old.h5", 5); /* whole */
+    assert_int_equal(h5_live_show(f), ST_OK);
+    assert_int_equal(h5_commit(&f), ST_OK);
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(number_in("old.h5"), 5);
+}
+
 /* Another process reads while this one writes, and what was flushed survives
  * the writer being killed. */
 static void test_live_reader_and_kill(void **state)
@@ -409,7 +472,8 @@ static void test_live_reader_and_kill(void **state)
     assert_true(child >= 0);
     if (child == 0) {
         bool fine = h5_live_create(path_of("kill.h5"), &f) == ST_OK &&
-                    h5_column_create(f, "/loss", H5_F64, 0, NULL) == ST_OK;
+                    h5_column_create(f, "/loss", H5_F64, 0, NULL) == ST_OK &&
+                    h5_live_show(f) == ST_OK;
         for (int i = 0; i < 100 && fine; i++) {
             const double value = i;
             fine = h5_column_append(f, "/loss", H5_F64, 1, &value) == ST_OK &&
@@ -594,6 +658,7 @@ static void test_broken_disk(void **state)
 
     /* A live file. */
     assert_int_equal(h5_live_create(path_of("broken.h5"), &f), ST_OK);
+    assert_int_equal(h5_live_show(f), ST_OK);
     assert_int_equal(h5_attr_set_i64(f, "/", "n", 1), ST_OK);
     break_writes("broken.h5");
     assert_int_equal(h5_flush(f), ST_IO);
@@ -769,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_other_writers),
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_live),
+        cmocka_unit_test(test_live_older),
         cmocka_unit_test(test_live_reader_and_kill),
         cmocka_unit_test(test_scales),
         cmocka_unit_test(test_commit),

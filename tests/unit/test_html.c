@@ -15,6 +15,8 @@
 #include "benchmarks/plot.h"
 #include "runtime/base/mem.h"
 
+static char home[4096]; /* drawings; removed at the end */
+
 static void is_text(strbuf *have, const char *want)
 {
     assert_string_equal(strbuf_view(have), want);
@@ -216,14 +218,12 @@ static void test_number(void **state)
 /* A name that would be a command if it was not quoted. */
 static void test_draw(void **state)
 {
-    char keep[] = "/tmp/weft-html-XXXXXX";
-    char path[64];
+    char path[4200];
     plotter *p = NULL;
     strbuf page = {0};
     plot_figure f = {.name = "m1-x", .width = 200, .height = 100};
     (void)state;
-    assert_non_null(mkdtemp(keep));
-    assert_int_equal(plot_open(keep, NULL, "", &p), ST_OK);
+    assert_int_equal(plot_open(home, NULL, "", &p), ST_OK);
     strbuf_add(&f.script, "set label ");
     plot_quote(&f.script, "' ; !touch bad `touch bad` <b>", 99);
     strbuf_add(&f.script, " at 0,0\nplot data using 1:2 with lines lc rgb "
@@ -236,10 +236,8 @@ static void test_draw(void **state)
     has(&page, "’ ; !touch bad `touch bad` &lt;b>", true);
     has(&page, "var(--c1)", true);
     plot_close(p);
-    snprintf(path, sizeof(path), "%s/bad", keep);
+    snprintf(path, sizeof(path), "%s/bad", home);
     assert_int_equal(access(path, F_OK), -1);
-    snprintf(path, sizeof(path), "rm -r %s", keep);
-    assert_int_equal(system(path), 0);
     plot_figure_fini(&f);
     strbuf_fini(&page);
 }
@@ -251,7 +249,9 @@ static void test_draw_fails(void **state)
     strbuf page = {0};
     plot_figure f = {.name = "m1-x", .width = 200, .height = 100};
     (void)state;
-    assert_int_equal(plot_open(NULL, NULL, "/tmp/x", &p), ST_OK);
+    char beside[4200];
+    snprintf(beside, sizeof(beside), "%s/x", home);
+    assert_int_equal(plot_open(NULL, NULL, beside, &p), ST_OK);
     strbuf_add(&f.script, "nonsense\n");
     assert_int_equal(plot_draw(p, &f, &page), ST_SYSTEM);
     assert_non_null(strstr(status_text(), "nonsense"));
@@ -271,6 +271,24 @@ static void test_no_gnuplot(void **state)
     setenv("PATH", path, 1);
     assert_int_equal(st, ST_NOINPUT);
     assert_non_null(strstr(status_text(), "gnuplot-nox"));
+}
+
+static int enter(void **state)
+{
+    const char *tmp = getenv("TMPDIR");
+    (void)state;
+    snprintf(home, sizeof(home), "%s/weft-html-XXXXXX",
+             tmp != NULL ? tmp : "/tmp");
+    return mkdtemp(home) != NULL ? 0 : -1;
+}
+
+/* After a failure, too. */
+static int leave(void **state)
+{
+    char command[4200];
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf '%s'", home);
+    return system(command) == 0 ? 0 : -1;
 }
 
 static int no_leak(void **state)
@@ -296,5 +314,5 @@ int main(void)
         cmocka_unit_test_teardown(test_draw_fails, no_leak),
         cmocka_unit_test_teardown(test_no_gnuplot, no_leak),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+    return cmocka_run_group_tests(tests, enter, leave) != 0;
 }

@@ -60,7 +60,7 @@ static void make_files(void)
     add_row(c, HOSTILE, "ok", "", "run.h5");
     add_row(c, "too big", "refused", REASON, NULL);
     add_row(c, "broken", "failed", "", NULL);
-    OK(comparison_close(&c));
+    OK(comparison_close(&c, true));
 }
 
 static status report(const char *file, const char *more, const char *out,
@@ -266,7 +266,7 @@ static void test_refuses(void **state)
     (void)state;
     assert_int_equal(report("none.h5", NULL, "again.html", NULL), ST_NOINPUT);
     OK(comparison_create(path_of("old.h5"), "x", NULL, NULL, &c));
-    OK(comparison_close(&c));
+    OK(comparison_close(&c, true));
     unlink(path_of("again.html"));
     assert_int_equal(report("old.h5", NULL, "again.html", NULL), ST_CONFIG);
     has_text("no set-up has ended yet");
