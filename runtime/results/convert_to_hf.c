@@ -298,10 +298,11 @@ static status make_folder(exporter *x, const char *dir)
 {
     TRY(name_folder(x, dir));
     TRY(check_free(x->dir));
-    REQUIRE(mkdir(x->temp, 0777) == 0 || errno == EEXIST, ST_CANTCREATE,
-            "%s: cannot create: %s", x->temp, strerror(errno));
+    const bool made = mkdir(x->temp, 0777) == 0;
+    REQUIRE(made || errno == EEXIST, ST_CANTCREATE, "%s: cannot create: %s",
+            x->temp, strerror(errno));
     TRY(lock_folder(x));
-    status st = clear_left_over(x);
+    status st = made ? ST_OK : clear_left_over(x);
     if (st != ST_OK) {
         unlock_folder(x); /* it is not ours to remove */
         return st;

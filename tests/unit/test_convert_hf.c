@@ -309,7 +309,8 @@ static void test_refused(void **state)
     OK(text_write_file(path_of("new.tmp/config.json"), "x", 1));
     expect(ST_CANTCREATE, "a.h5", "new", WHOLE, "holds config.json");
     assert_true(is_there("new.tmp/config.json"));
-    expect(ST_USAGE, "a.h5", "-", WHOLE, "-: the output is a folder");
+    assert_int_equal(convert_to_hf(path_of("a.h5"), "-", WHOLE, NULL),
+                     ST_USAGE);
     OK(text_write_file(path_of("x.h5"), "not HDF5", 8));
     expect(ST_BADFILE, "x.h5", "other", WHOLE, "x.h5");
     assert_false(is_there("other"));
