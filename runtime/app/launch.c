@@ -193,6 +193,20 @@ static status wait_for_job(const char *name, int *code)
     return ST_OK;
 }
 
+/* Returns errno, 0 if all is written. */
+static int write_out(const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(STDOUT_FILENO, bytes, n);
+        if (done < 0 && errno != EINTR) {
+            return errno;
+        }
+        bytes += done > 0 ? done : 0;
+        n -= done > 0 ? (size_t)done : 0;
+    }
+    return 0;
+}
+
 /*
  * mpirun does not say that its standard output is full or closed, so it gets
  * a pipe, and what comes out of that is written here. After a failure it is
@@ -208,11 +222,7 @@ static int pass_on(int from)
         if (n == 0 || (n < 0 && errno != EINTR)) {
             return why;
         }
-        for (ssize_t at = 0; at < n && why == 0;) {
-            ssize_t done = write(STDOUT_FILENO, chunk + at, (size_t)(n - at));
-            why = done < 0 && errno != EINTR ? errno : 0;
-            at += done > 0 ? done : 0;
-        }
+        why = n > 0 && why == 0 ? write_out(chunk, (size_t)n) : why;
     }
 }
 
