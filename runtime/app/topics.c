@@ -127,7 +127,7 @@ static const char *what_to_do(int code)
     case ST_PEER:
         return "; start again, with --resume";
     case ST_SIGNAL:
-        return " after saving; go on with --resume";
+        return "; train has saved: go on with --resume";
     case ST_INTERNAL:
         return "; a fault of Weft, please report it";
     case ST_SYSTEM:

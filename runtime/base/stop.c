@@ -25,8 +25,8 @@ void stop_catch(void)
     sa.sa_handler = on_signal;
     sa.sa_flags = SA_RESTART;
     for (int i = 0; i < 3; i++) {
-        const bool ignored = sigaction(signals[i], NULL, &old) == 0 &&
-                             old.sa_handler == SIG_IGN;
+        const bool ignored =
+            sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN;
         if (signals[i] != SIGHUP || !ignored) {
             (void)sigaction(signals[i], &sa, NULL);
         }

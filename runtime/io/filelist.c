@@ -105,8 +105,8 @@ static status check_name(const filelist *l, const char *command, int output,
     for (int i = 0; i < l->count; i++) {
         const filelist_entry *e = &l->list[i];
         const bool meant =
-            i == output || (e->may_replace != NULL &&
-                            strcmp(e->may_replace, mine->what) == 0);
+            i == output ||
+            (e->may_replace != NULL && strcmp(e->may_replace, mine->what) == 0);
         if (meant || !text_path_same(path, e->path)) {
             continue;
         }

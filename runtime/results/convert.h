@@ -46,7 +46,8 @@ MUST_USE status convert_from_hf(const char *dir, const char *out_path,
  * as few files of at most shard_bytes as their order allows; one that is
  * larger has a file of its own. said may be NULL. Fails as ckpt_load, and with
  * ST_CANTCREATE (folder not empty, no room for it), ST_LOCKED (another run is
- * writing it), ST_SIGNAL (base/stop.h), ST_IO, ST_CONFIG (more than SAFETENSORS_SHARDS_MAX files). */
+ * writing it), ST_SIGNAL (base/stop.h), ST_IO, ST_CONFIG (more than
+ * SAFETENSORS_SHARDS_MAX files). */
 MUST_USE status convert_to_hf(const char *ckpt_path, const char *dir,
                               int64_t shard_bytes, convert_summary *said);
 

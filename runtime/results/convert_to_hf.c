@@ -198,9 +198,9 @@ static status write_text(const exporter *x, const char *name, const char *text)
  * temporaries (.tmp, .tmp.1234). */
 static bool is_ours(const char *name)
 {
-    static const char *const fixed[] = {
-        mark_name, "config.json", "model.safetensors",
-        "model.safetensors.index.json"};
+    static const char *const fixed[] = {mark_name, "config.json",
+                                        "model.safetensors",
+                                        "model.safetensors.index.json"};
     const char *tmp = strstr(name, ".tmp");
     const size_t n = tmp != NULL ? (size_t)(tmp - name) : strlen(name);
     int shard = 0, shards = 0, end = 0;

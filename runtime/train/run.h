@@ -2,9 +2,9 @@
  * A training run: steps, schedule, progress, validation, checkpoints and the
  * results file, for programs, a store and ranks that are handed in.
  *
- * Rank 0 speaks. A signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1) asks it to stop: at
- * the next step boundary all ranks agree, a checkpoint is saved where one was
- * asked for, and the run ends with ST_SIGNAL.
+ * Rank 0 speaks. A signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1) asks it to stop:
+ * at the next step boundary all ranks agree, a checkpoint is saved where one
+ * was asked for, and the run ends with ST_SIGNAL.
  *
  * Collective over the job's world. One thread.
  */

@@ -6,10 +6,13 @@
  */
 #define _GNU_SOURCE /* memmem */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "runtime/base/json.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/params.h"
@@ -344,6 +347,34 @@ static void test_left_over(void **state)
     drop_all();
 }
 
+/* A signal ends both conversions in order; in a process of its own, which
+ * stays stopped. */
+static void test_stopped(void **state)
+{
+    int code = 0;
+    (void)state;
+    OK(convert_from_hf(goldens[0], path_of("a.h5"), NULL));
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        stop_catch();
+        raise(SIGTERM);
+        const bool right =
+            convert_to_hf(path_of("a.h5"), path_of("hf"), WHOLE, NULL) ==
+                ST_SIGNAL &&
+            convert_from_hf(goldens[0], path_of("b.h5"), NULL) == ST_SIGNAL &&
+            strstr(status_text(), "stopped by a signal (Terminated)") != NULL;
+        _exit(right ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_int_equal(code, 0);
+    assert_false(is_there("hf"));
+    assert_false(is_there("hf.tmp"));
+    assert_false(is_there("b.h5"));
+    assert_false(is_there("b.h5.tmp"));
+    drop_all();
+}
+
 /* An empty folder is filled, also where the name ends in a slash. */
 static void test_empty_folder(void **state)
 {
@@ -487,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_left_over),
+        cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_empty_folder),
         cmocka_unit_test(test_broken_checksum),
         cmocka_unit_test(test_memory),
