@@ -41,10 +41,10 @@ MUST_USE status figures_run(const figures_config *c, figures_which which,
                             strbuf *out);
 
 /* Two ranks of one thread against one rank of two, by comparing the set-ups
- * of the experiment at `path` `rounds` times: "one" is the base; where a name
- * begins with "pp" the pipeline's bubble is taken out. Needs no MPI in this
- * process. */
-MUST_USE status figures_ranks(const char *path, int64_t rounds,
+ * of the experiment at `path` `rounds` times: "one" is the base; where the plan
+ * has a pipeline its bubble is taken out. Comparisons lie for the time being
+ * in the folder dir. Needs no MPI in this process. */
+MUST_USE status figures_ranks(const char *path, int64_t rounds, const char *dir,
                               compare_launch launch, strbuf *out);
 
 #endif

@@ -108,12 +108,10 @@ static double goal_of(const tally *t)
 }
 
 /* An empty file for the comparison. Owns: *out, and the file. */
-static status temporary_file(char **out)
+static status temporary_file(const char *dir, char **out)
 {
-    const char *dir = getenv("TMPDIR");
     strbuf path = {0};
-    strbuf_printf(&path, "%s/weft-bench-XXXXXX",
-                  dir != NULL && dir[0] != '\0' ? dir : "/tmp");
+    strbuf_printf(&path, "%s/weft-bench-XXXXXX", dir);
     TRY(strbuf_take(&path, out));
     int fd = mkstemp(*out);
     if (fd < 0) {
@@ -129,15 +127,15 @@ static status temporary_file(char **out)
     return ST_OK;
 }
 
-status figures_ranks(const char *path, int64_t rounds, compare_launch launch,
-                     strbuf *out)
+status figures_ranks(const char *path, int64_t rounds, const char *dir,
+                     compare_launch launch, strbuf *out)
 {
     tally all[SETUPS_MAX];
     int64_t n = 0;
     char *file = NULL;
     memset(all, 0, sizeof(all));
     TRY(list_setups(path, all, &n));
-    TRY(temporary_file(&file));
+    TRY(temporary_file(dir, &file));
     status st = ST_OK;
     for (int64_t i = 0; st == ST_OK && i < rounds; i++) {
         st = one_round(path, file, launch, all, n);

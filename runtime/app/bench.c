@@ -82,7 +82,9 @@ static status measure(const opt_parsed *parsed, const bench_args *a)
 static status measure_ranks(const bench_args *a)
 {
     strbuf out = {0};
+    const char *dir = launch_variable("TMPDIR");
     status st = figures_ranks("configs/experiments/ranks.json", a->rounds,
+                              dir != NULL && dir[0] != '\0' ? dir : "/tmp",
                               launch_job, &out);
     log_out("\n%s", strbuf_view(&out));
     strbuf_fini(&out);
