@@ -168,8 +168,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
         emit_step(&s, &set, choice->recompute, layers);
         gpt_emit_work(&b);
         prefetch(p, config, choice);
-        add_next_step_waits(p);
-        st = prog_finish(p);
+        st = prog_arrange(p);
     }
     mem_free(mbs);
     mem_free(layers);
@@ -189,11 +188,12 @@ typedef struct ws_search {
 
 enum { HEAD_LEAST = 4 << 20 };
 
-/* Compiles; *fits says whether the program keeps the budget. */
+/* Compiles but for the waits; *fits says whether the program keeps the budget.
+ */
 static status try_choice(ws_search *s, const ws_choice *choice, bool *fits)
 {
     int64_t budget = s->config->budget_bytes;
-    prog_fini(s->p);
+    prog_clear(s->p);
     TRY(compile_with(s->a, s->ps, s->sh, s->config, choice, s->p));
     if (s->least == 0 || s->p->peak_bytes < s->least) {
         s->least = s->p->peak_bytes;
@@ -301,6 +301,10 @@ status ws_compile(const arch *a, const params *ps, gpt_shape sh,
                        .config = config,
                        .p = &out->classes[0]};
         st = search(&s, choice);
+    }
+    if (st == ST_OK) {
+        add_next_step_waits(&out->classes[0]);
+        st = prog_finish(&out->classes[0]);
     }
     if (st != ST_OK) {
         program_set_fini(out);

@@ -45,7 +45,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
         emit(&s, &set);
         prog_prefetch(p, 2.0 * (double)choice->panel_bytes,
                       2.0 * (double)choice->head_panel_bytes);
-        st = prog_finish(p);
+        st = prog_arrange(p);
     }
     ws_source_fini(&s);
     return st;
@@ -59,10 +59,10 @@ static status search(const arch *a, const params *ps, const gpt_shape *sh,
 {
     for (int64_t panel = WS_PANEL_MOST; panel >= WS_PANEL_LEAST; panel /= 2) {
         *choice = (ws_choice){.panel_bytes = panel, .head_panel_bytes = panel};
-        prog_fini(p);
+        prog_clear(p);
         TRY(compile_with(a, ps, sh, context, choice, p));
         if (budget == 0 || p->peak_bytes <= budget) {
-            return ST_OK;
+            return prog_finish(p);
         }
     }
     return FAIL(ST_BUDGET,

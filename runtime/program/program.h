@@ -280,8 +280,8 @@ void prog_prefetch(program *p, double layer_bytes, double outer_bytes);
  * with ST_SYSTEM only. */
 MUST_USE status prog_most_live(program *p, int64_t *bytes);
 /* Derives live ranges and offsets: enough to compare peak_bytes with a budget,
- * which the plan may exceed. Nothing is added after it. Fails with ST_SYSTEM
- * only. */
+ * which the plan may exceed. Nothing but waits is added after it. Fails with
+ * ST_SYSTEM only. */
 MUST_USE status prog_arrange(program *p);
 /* Does so unless it is done, and derives the waits. Fails with ST_SYSTEM
  * only. */
