@@ -18,6 +18,9 @@ mb_rows build_mb(const gpt_build *b, const gpt_set *set, int i);
 /* Adds an operation for a micro-batch (or a part of one). */
 prog_op *build_op(gpt_build *b, op_kind kind, int layer, mb_rows m);
 
+/* Flops and bytes of a product of n tokens with rows x cols. */
+void build_matmul_cost(prog_op *o, double n, double rows, double cols);
+
 /* The rows of v that belong to m. */
 prog_view build_rows(prog_view v, mb_rows m);
 
@@ -31,6 +34,13 @@ int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
 /* The largest token <= tok + limit where a sum over tokens may be cut
  * without changing bits; at least one step or block further than tok. */
 int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end, int64_t limit);
+
+/* This rank's rows of a parameter. */
+param_shard build_shard(const gpt_build *b, int par);
+
+/* Most rows of a panel: whole blocks of k; of the vocabulary also whole
+ * blocks of the softmax. */
+int64_t build_panel_most(const gpt_build *b, int par);
 
 /* Leaf segments of rows [row0, row0 + rows) of this rank's shard of par. */
 int build_row_segs(const gpt_build *b, int par, int64_t row0, int64_t rows,
