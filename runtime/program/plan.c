@@ -2,9 +2,9 @@
  * prog_finish: the memory plan (place.c), and the waits between streams.
  *
  * Two operations of one stream are ordered already. An operation of another
- * stream must be waited for if both touch the same bytes and one of
- * them writes. Either they name the same buffer, or the later buffer lies
- * where the earlier one was. Each operation gets at most one wait per other
+ * stream must be waited for if both touch the same bytes and one of them
+ * writes. Either they name the same buffer, or the later buffer lies where the
+ * earlier one was (reuse.h). Each operation gets at most one wait per other
  * stream (the newest operation there), and none for what its stream is known
  * to have waited for, directly or through others (a vector clock). Validation
  * leaves out all but the forward part, and may then need a second wait: for
@@ -20,17 +20,14 @@
  *                \       \    /              it waits for C0, which read it;
  *     compute     C0 ---- C1 /               C1 waits for L1
  */
-#define _GNU_SOURCE
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
 #include "runtime/program/program.h"
+#include "runtime/program/reuse.h"
 
-/* A step, or its forward part alone: what is left out there cannot pass on
- * what it waited for, so each run has clocks, and waits, of its own. */
-enum { RUNS = 2 };
-
+/* What a run leaves out cannot pass on what it waited for, so each has clocks,
+ * and waits, of its own. */
 typedef struct run {
     bool forward;
     int32_t (*clock)[STREAM_COUNT]; /* per op: newest op known done        */
@@ -47,8 +44,7 @@ typedef struct follower {
 
 typedef struct planner {
     program *p;
-    int32_t *placed; /* buffers by offset                                 */
-    int32_t nplaced;
+    reuse *bytes; /* of buffers that are through                          */
     run runs[RUNS];
     follower next;
     int32_t *touch_head; /* per buffer: newest touch                       */
@@ -78,34 +74,43 @@ static void clock_join(int32_t *into, const int32_t *from)
     }
 }
 
+/* Up to here a stream's newest is known to be done, or noted: the least over
+ * the other streams that have touched buffer b. */
+static int32_t floor_of(const planner *pl, int32_t b, int self,
+                        const int32_t *now, const int32_t *newest)
+{
+    int32_t least = INT32_MAX;
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        int32_t known = now[s] > newest[s] ? now[s] : newest[s];
+        bool counts = s != self && (pl->touch_streams[b] & (1u << s)) != 0;
+        least = counts && known < least ? known : least;
+    }
+    return least;
+}
+
 /* Notes in newest[] the latest operation per stream, later than `after`, that
  * conflicts with bytes [lo, hi) of buffer b touched in `mode` by stream `self`.
- */
+ * Those that are known to be done (now) may be left out. */
 static void newest_conflicts(const planner *pl, const run *r, int32_t b,
                              int self, int64_t lo, int64_t hi, int mode,
-                             int32_t after, int32_t *newest)
+                             int32_t after, const int32_t *now, int32_t *newest)
 {
-    if ((pl->touch_streams[b] & ~(1u << self)) == 0) {
-        return;
-    }
+    int32_t least = floor_of(pl, b, self, now, newest);
+    least = least > after ? least : after;
     for (int32_t t = pl->touch_head[b]; t >= 0; t = pl->touches[t].next) {
         const struct touch *x = &pl->touches[t];
         int s = pl->p->ops[x->op].stream;
         bool clash = ((mode | x->mode) & VIEW_W) != 0;
-        if (x->op <= after) {
+        if (x->op <= least) {
             break;
         }
         if (s != self && clash && x->lo < hi && lo < x->hi &&
             x->op > newest[s] && takes(pl, r, x->op)) {
             newest[s] = x->op;
+            int32_t more = floor_of(pl, b, self, now, newest);
+            least = more > least ? more : least;
         }
     }
-}
-
-static bool share_bytes(const prog_buf *a, const prog_buf *b)
-{
-    return a->offset < b->offset + prog_buf_bytes(b) &&
-           b->offset < a->offset + prog_buf_bytes(a);
 }
 
 /* First touch of buffer b by this stream: whoever had these bytes before
@@ -113,18 +118,29 @@ static bool share_bytes(const prog_buf *a, const prog_buf *b)
 static void reuse_conflicts(const planner *pl, const run *r, int32_t b,
                             int self, int32_t *newest)
 {
-    const prog_buf *mine = &pl->p->bufs[b];
-    for (int32_t i = 0; i < pl->nplaced; i++) {
-        int32_t other = pl->placed[i];
-        const prog_buf *o = &pl->p->bufs[other];
-        if (o->offset >= mine->offset + prog_buf_bytes(mine)) {
-            break;
-        }
-        if (other != b && o->last < mine->first && share_bytes(o, mine)) {
-            newest_conflicts(pl, r, other, self, INT64_MIN, INT64_MAX, VIEW_W,
-                             -1, newest);
+    reuse_ops had;
+    reuse_find(pl->bytes, &pl->p->bufs[b], &had);
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        int32_t op = had.newest[r - pl->runs][s];
+        newest[s] = s != self && op > newest[s] ? op : newest[s];
+    }
+}
+
+/* Buffer b is through: its bytes may be another's. */
+static void retire(planner *pl, int32_t b)
+{
+    reuse_ops ops;
+    memset(&ops, -1, sizeof(ops));
+    for (int32_t t = pl->touch_head[b]; t >= 0; t = pl->touches[t].next) {
+        int32_t op = pl->touches[t].op;
+        int s = pl->p->ops[op].stream;
+        for (int k = 0; k < RUNS; k++) {
+            if (op > ops.newest[k][s] && takes(pl, &pl->runs[k], op)) {
+                ops.newest[k][s] = op;
+            }
         }
     }
+    reuse_note(pl->bytes, &pl->p->bufs[b], &ops);
 }
 
 /* End of view v of an operation; the last views are its stacks', and cover
@@ -164,7 +180,7 @@ static void find_newest(const planner *pl, const run *r, int32_t i,
     for (int32_t v = 0; v < o->views; v++) {
         const prog_view *w = &p->view[o->view0 + v];
         newest_conflicts(pl, r, w->buf, self, w->off, view_end(p, o, v),
-                         w->mode, -1, newest);
+                         w->mode, -1, r->now[self], newest);
         if ((pl->touch_streams[w->buf] & (1u << self)) == 0 &&
             !p->bufs[w->buf].persistent) {
             reuse_conflicts(pl, r, w->buf, self, newest);
@@ -239,24 +255,27 @@ static void derive_waits(planner *pl, int32_t i)
         const prog_view *w = &p->view[o->view0 + v];
         note_touch(pl, i, w, w->off, view_end(p, o, v));
     }
+    for (int32_t v = 0; v < o->views; v++) {
+        int32_t b = p->view[o->view0 + v].buf;
+        if (p->bufs[b].last == i && !p->bufs[b].persistent) {
+            retire(pl, b);
+        }
+    }
 }
 
 /* --- waits on the step before --------------------------------------------- */
 
 /* Whoever will have these bytes later in a step, had them in the one before. */
-static void reuse_before(const planner *pl, int32_t b, int self, int32_t after,
+static void reuse_before(const planner *pl, int32_t b, int self,
                          int32_t *newest)
 {
     const prog_buf *mine = &pl->p->bufs[b];
-    for (int32_t i = 0; i < pl->nplaced; i++) {
-        int32_t other = pl->placed[i];
-        const prog_buf *o = &pl->p->bufs[other];
-        if (o->offset >= mine->offset + prog_buf_bytes(mine)) {
-            break;
-        }
-        if (o->first > mine->last && share_bytes(o, mine)) {
-            newest_conflicts(pl, &pl->runs[0], other, self, INT64_MIN,
-                             INT64_MAX, VIEW_W, after, newest);
+    reuse_ops had;
+    reuse_find(pl->bytes, mine, &had);
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        int32_t op = had.newest[0][s];
+        if (s != self && op > mine->last && op > newest[s]) {
+            newest[s] = op;
         }
     }
 }
@@ -270,9 +289,11 @@ static void find_before(planner *pl, int32_t i, int32_t newest[STREAM_COUNT])
     for (int32_t v = 0; v < o->views; v++) {
         const prog_view *w = &p->view[o->view0 + v];
         newest_conflicts(pl, &pl->runs[0], w->buf, self, w->off,
-                         view_end(p, o, v), w->mode, i, newest);
-        if ((pl->next.streams[w->buf] & (1u << self)) == 0) {
-            reuse_before(pl, w->buf, self, i, newest);
+                         view_end(p, o, v), w->mode, i, pl->next.now[self],
+                         newest);
+        if ((pl->next.streams[w->buf] & (1u << self)) == 0 &&
+            !p->bufs[w->buf].persistent) {
+            reuse_before(pl, w->buf, self, newest);
         }
     }
 }
@@ -378,28 +399,6 @@ static status derive_all_waits(planner *pl)
     return derive_before(pl);
 }
 
-static int by_offset(const void *a, const void *b, void *arg)
-{
-    const prog_buf *bufs = arg;
-    int64_t x = bufs[*(const int32_t *)a].offset;
-    int64_t y = bufs[*(const int32_t *)b].offset;
-    return x < y ? -1 : x > y;
-}
-
-static status sort_placed(planner *pl)
-{
-    program *p = pl->p;
-    TRY(MEM_NEW(&pl->placed, p->nbufs + 1, "plan"));
-    for (int32_t i = 0; i < p->nbufs; i++) {
-        if (p->bufs[i].first >= 0) {
-            pl->placed[pl->nplaced++] = i;
-        }
-    }
-    qsort_r(pl->placed, (size_t)pl->nplaced, sizeof(*pl->placed), by_offset,
-            p->bufs);
-    return ST_OK;
-}
-
 static status planner_init(planner *pl, program *p)
 {
     memset(pl, 0, sizeof(*pl));
@@ -409,7 +408,7 @@ static status planner_init(planner *pl, program *p)
     p->dep = NULL;
     p->ndeps = 0;
     size_t nb = (size_t)p->nbufs + 1;
-    TRY(sort_placed(pl));
+    TRY(reuse_create(p, &pl->bytes));
     TRY(MEM_NEW(&pl->touch_head, nb, "plan"));
     TRY(MEM_NEW(&pl->touch_streams, nb, "plan"));
     TRY(MEM_NEW(&pl->touches, p->nviews + 1, "plan"));
@@ -436,7 +435,7 @@ static status planner_init(planner *pl, program *p)
 
 static void planner_fini(planner *pl)
 {
-    mem_free(pl->placed);
+    reuse_destroy(pl->bytes);
     mem_free(pl->touch_head);
     mem_free(pl->touch_streams);
     mem_free(pl->touches);
