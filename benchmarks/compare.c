@@ -31,21 +31,21 @@ static void options_of(const comparing *c, int index, const char *model,
         s->args.tensor_leaves > 0 ? s->args.tensor_leaves : c->tensor_leaves;
 }
 
-/* Device memory of "state/n" for this model. */
-static status resolve_memory(const comparing *c, int index, const char *model,
-                             setup_options *o)
+/* Leaves of all set-ups of the model. A depth that it has not is a refusal of
+ * each of them, with reasons. */
+static status choose_leaves(comparing *c, int model)
 {
-    int64_t part = c->e.setups[index].state_part;
-    if (part > 0) {
-        arch a;
-        params ps;
-        TRY(arch_open(model, &a));
-        TRY(arch_fit(&a, o->layers, o->vocab));
-        TRY(params_init(&a, &ps));
-        int64_t bytes = 16 * ps.total / part;
-        o->device_memory = bytes > 0 ? bytes : 1; /* 0 would be: no limit */
-        params_fini(&ps);
+    const run_args *common = &c->e.setups[c->e.judge].args;
+    c->data_leaves = 0;
+    c->tensor_leaves = 0;
+    TRY(arch_open(c->e.models[model], &c->a));
+    if (arch_fit(&c->a, common->layers, common->vocab) != ST_OK) {
+        return ST_OK;
     }
+    TRY(experiment_leaves(&c->e, &c->a, c->config->ranks_max, &c->data_leaves,
+                          &c->tensor_leaves));
+    log_out("%s: sums in %d data and %d tensor leaves\n", c->e.models[model],
+            c->data_leaves, c->tensor_leaves);
     return ST_OK;
 }
 
@@ -55,7 +55,7 @@ static status admit(comparing *c, int index, const char *model,
 {
     setup s;
     options_of(c, index, model, o);
-    TRY(resolve_memory(c, index, model, o));
+    TRY(experiment_memory(&c->e.setups[index], &c->a, &o->device_memory));
     int most = c->config->ranks_max;
     status st = setup_open(o, 0, &s);
     if (st == ST_OK) {
@@ -185,6 +185,7 @@ static status run_one(comparing *c, int model, int index)
 static status run_model(comparing *c, int model)
 {
     compare_forget_judge(c);
+    TRY(choose_leaves(c, model));
     TRY(run_one(c, model, c->e.judge));
     for (int i = 0; i < c->e.nsetups; i++) {
         if (i != c->e.judge) {
@@ -229,16 +230,36 @@ static status check_apart(const comparing *c)
     return st;
 }
 
+/* In the words of the experiment, which has the wrong name. */
+static status check_model(const comparing *c, int i)
+{
+    arch a;
+    json_val v;
+    status st = arch_open(c->e.models[i], &a);
+    if (st == ST_OK) {
+        return ST_OK;
+    }
+    TRY(json_get_arr(json_root(c->e.doc), "models", &v));
+    return json_fail(json_at(v, (size_t)i), st, "%s", status_text());
+}
+
+static status check_plan(const comparing *c, int i)
+{
+    plan p;
+    const char *text = c->e.setups[i].args.plan;
+    status st = text != NULL ? plan_open(text, &p) : ST_OK;
+    return st == ST_OK ? st
+                       : json_fail(experiment_plan_at(&c->e, i), st, "%s",
+                                   status_text());
+}
+
 static status check_configs(const comparing *c)
 {
     for (int i = 0; i < c->e.nmodels; i++) {
-        arch a;
-        TRY(arch_open(c->e.models[i], &a));
+        TRY(check_model(c, i));
     }
     for (int i = 0; i < c->e.nsetups; i++) {
-        plan p;
-        const char *text = c->e.setups[i].args.plan;
-        TRY(text != NULL ? plan_open(text, &p) : ST_OK);
+        TRY(check_plan(c, i));
     }
     return ST_OK;
 }
@@ -306,7 +327,6 @@ static status begin(comparing *c)
     TRY(check_machine(c));
     TRY(newfile_claim_take(c->config->out, 0, &c->claim));
     const bool older = text_path_exists(c->config->out);
-    experiment_leaves(&c->e, &c->data_leaves, &c->tensor_leaves);
     TRY(choose_run_path(c));
     TRY(comparison_create(c->config->out, c->config->cmdline, host_commit(),
                           c->e.text, &c->file));
@@ -318,10 +338,8 @@ static status begin(comparing *c)
     /* One rate for all rows: the machine's best just now. */
     c->cores = threads_usable();
     c->matmul_rate = host_matmul_rate(c->cores, 2048, 5);
-    log_out("%s on %s; sums in %d data and %d tensor leaves; host: %d cores, "
-            "matmul %.1f GF/s\n",
-            c->config->experiment, c->e.data, c->data_leaves, c->tensor_leaves,
-            c->cores, c->matmul_rate * 1e-9);
+    log_out("%s on %s; host: %d cores, matmul %.1f GF/s\n",
+            c->config->experiment, c->e.data, c->cores, c->matmul_rate * 1e-9);
     if (c->config->ranks_max > 0) {
         log_out("set-ups run on the first ranks of this job of %d; their "
                 "first step counts no launch\n",

@@ -13,7 +13,8 @@ typedef struct comparing {
     experiment e;
     newfile_claim claim; /* of the output */
     comparison *file;
-    int data_leaves, tensor_leaves;
+    arch a;                         /* the model at hand                   */
+    int data_leaves, tensor_leaves; /* of it                               */
     char run_path[4096]; /* a name that nobody else has; "": none yet      */
     int64_t judge_steps;
     double *judge_loss; /* of the model at hand */

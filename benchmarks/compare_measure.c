@@ -203,11 +203,15 @@ static status command_text(const comparing *c, int index, const char *model,
     }
     TRY(arch_open(model, &a));
     TRY(arch_fit(&a, s->args.layers, s->args.vocab));
+    int leaves[2] = {0};
+    TRY(experiment_leaves(&c->e, &a, c->config->ranks_max, &leaves[0],
+                          &leaves[1]));
     plan_job job = {.a = &a,
                     .N = s->args.batch,
                     .T = s->args.seq,
-                    .D = c->data_leaves,
-                    .S = c->tensor_leaves,
+                    .D = leaves[0],
+                    .S = leaves[1],
+                    .fast_sums = experiment_is_fast(s),
                     .device_memory = s->args.device_memory};
     strbuf why = {0};
     if (plan_check(&p, &job, &why) > 0 && plan_nearest(&p, &job, &near)) {

@@ -155,73 +155,15 @@ static status read_state_part(json_val obj, int64_t *part)
     return ST_OK;
 }
 
-/* The options of obj without what no option can read (name, state/n), at the
- * same place of a document of its own, so that errors say where. */
-static void rewrite(json_val obj, int index, bool has_part, json_writer *w)
-{
-    json_iter it = {0};
-    const char *key;
-    json_val v;
-    json_write_obj(w, NULL);
-    if (index >= 0) {
-        json_write_arr(w, "setups");
-        for (int i = 0; i < index; i++) {
-            json_write_null(w, NULL);
-        }
-    }
-    json_write_obj(w, index >= 0 ? NULL : "common");
-    while (json_next(obj, &it, &key, &v)) {
-        if (strcmp(key, "name") != 0 &&
-            !(has_part && strcmp(key, "device_memory") == 0)) {
-            json_write_val(w, key, v);
-        }
-    }
-    json_write_end(w);
-    if (index >= 0) {
-        json_write_end(w);
-    }
-    json_write_end(w);
-}
-
-static status read_rewritten(const json_doc *doc, int index, run_args *args)
-{
-    json_val v;
-    json_val root = json_root(doc);
-    if (index < 0) {
-        TRY(json_get_obj(root, "common", &v));
-    } else {
-        TRY(json_get_arr(root, "setups", &v));
-        v = json_at(v, (size_t)index);
-    }
-    return opt_read_json(&train_command, v, NULL, args);
-}
-
 /* index -1: obj is "common". */
 static status read_options(json_val obj, int index, experiment_setup *s)
 {
-    json_writer w;
-    char *text = NULL;
-    json_doc *doc = NULL;
-    const char *plan_text = s->args.plan;
     TRY(check_keys(obj, index < 0 ? common_keys : setup_keys));
-    TRY(json_get_str_opt(obj, "plan", &plan_text));
     TRY(read_state_part(obj, &s->state_part));
-    json_writer_init(&w);
-    rewrite(obj, index, s->state_part > 0, &w);
-    status st = json_writer_take(&w, &text);
-    json_writer_fini(&w);
-    if (st == ST_OK) {
-        st = json_parse(text, strlen(text), json_name(obj.doc), &doc);
-    }
-    if (st == ST_OK) {
-        st = read_rewritten(doc, index, &s->args);
-    }
-    /* Strings of args are lent by the document that was parsed: the one that
-     * stays has the plan, the only one, too. */
-    s->args.plan = plan_text;
-    json_close(doc);
-    mem_free(text);
-    return st;
+    /* What no option can read. */
+    const char *const skip[] = {
+        "name", s->state_part > 0 ? "device_memory" : NULL, NULL};
+    return opt_read_json(&train_command, obj, skip, NULL, &s->args);
 }
 
 bool experiment_is_fast(const experiment_setup *s)
@@ -372,42 +314,136 @@ void experiment_close(experiment *e)
     memset(e, 0, sizeof(*e));
 }
 
+json_val experiment_plan_at(const experiment *e, int index)
+{
+    json_val v = {0};
+    const experiment_setup *s = &e->setups[index];
+    const json_val objects[] = {s->keys, e->common};
+    for (int i = 0; i < 2 && json_kind(v) == JSON_KIND_NONE; i++) {
+        if (json_kind(objects[i]) == JSON_KIND_OBJ &&
+            json_has(objects[i], "plan")) {
+            (void)!json_get(objects[i], "plan", &v);
+        }
+    }
+    return v;
+}
+
+status experiment_memory(const experiment_setup *s, const arch *a,
+                         int64_t *bytes)
+{
+    params ps;
+    *bytes = s->args.device_memory;
+    if (s->state_part > 0) {
+        TRY(params_init(a, &ps));
+        int64_t part = 16 * ps.total / s->state_part;
+        *bytes = part > 0 ? part : 1; /* 0 would be: no limit */
+        params_fini(&ps);
+    }
+    return ST_OK;
+}
+
+/* --- leaves --------------------------------------------------------------- */
+
+enum { LEAVES_MOST = 8 }; /* eight leaves cost a tenth of the time */
+
+/* The plans that count, and what they are checked against. */
+typedef struct leaf_choice {
+    plan *plans;
+    plan_job job;
+    int n;
+} leaf_choice;
+
+static bool passes(const plan *p, const plan_job *job)
+{
+    strbuf why = {0};
+    bool ok = plan_check(p, job, &why) == 0;
+    strbuf_fini(&why);
+    return ok && (job->device_memory == 0 ||
+                  plan_least_bytes(p, job) <= job->device_memory);
+}
+
+/* Adds the plan of a set-up, unless it is refused whatever the leaves are,
+ * or has leaves of its own. */
+static status add_plan(leaf_choice *c, const experiment_setup *s,
+                       int ranks_most)
+{
+    plan *p = &c->plans[c->n];
+    plan_job job = c->job;
+    if (s->args.plan == NULL || experiment_is_fast(s) ||
+        plan_open(s->args.plan, p) != ST_OK) {
+        return ST_OK;
+    }
+    TRY(experiment_memory(s, job.a, &job.device_memory));
+    job.D = (int32_t)s->args.data_leaves;
+    job.S = (int32_t)s->args.tensor_leaves;
+    p->micro_batch = p->micro_batch > 0 ? p->micro_batch : s->args.micro_batch;
+    p->recompute |= s->args.recompute == SETUP_RECOMPUTE_FULL;
+    bool room = ranks_most == 0 || plan_ranks(p) <= ranks_most;
+    room = room &&
+           (s->args.micro_batch == 0 || s->args.micro_batch == p->micro_batch);
+    c->n += room && passes(p, &job) ? 1 : 0;
+    return ST_OK;
+}
+
 static int gcd(int a, int b)
 {
     return b == 0 ? a : gcd(b, a % b);
 }
 
-static int join_leaves(int lcm, int most)
+/* How many of the plans work with so many leaves of one kind. */
+static int count_served(const leaf_choice *c, bool data, int leaves)
 {
-    int n = lcm <= 8 ? lcm : most;
-    int leaves = n;
-    while (leaves < 4) {
-        leaves += n;
+    int n = 0;
+    plan_job job = c->job;
+    *(data ? &job.D : &job.S) = leaves;
+    for (int i = 0; i < c->n; i++) {
+        n += passes(&c->plans[i], &job) ? 1 : 0;
     }
-    return leaves;
+    return n;
 }
 
-void experiment_leaves(const experiment *e, int *data, int *tensor)
+/* Candidates from good to bad; the first that serves most plans. Multiples
+ * of all degrees give every rank as many leaves. */
+static int choose_leaves(const leaf_choice *c, bool data, int units)
 {
-    int lcm[2] = {1, 1};
-    int most[2] = {1, 1};
-    for (int i = 0; i < e->nsetups; i++) {
-        plan p;
-        const char *text = e->setups[i].args.plan;
-        if (text == NULL || plan_open(text, &p) != ST_OK) {
-            continue;
-        }
-        int degree[2] = {p.data, p.tensor};
-        for (int k = 0; k < 2; k++) {
-            /* What is too much for leaves is refused later, with reasons. */
-            if (degree[k] <= 8) {
-                lcm[k] = lcm[k] / gcd(lcm[k], degree[k]) * degree[k];
-                most[k] = degree[k] > most[k] ? degree[k] : most[k];
-            }
+    int lcm = 1;
+    int served = -1; /* of a choice that was not made                      */
+    int best = 1;
+    for (int i = 0; i < c->n; i++) {
+        int degree = data ? c->plans[i].data : c->plans[i].tensor;
+        /* What is too much for leaves is refused later, with reasons. */
+        lcm = degree <= LEAVES_MOST ? lcm / gcd(lcm, degree) * degree : lcm;
+    }
+    for (int i = 0; i < 3 * LEAVES_MOST; i++) {
+        int pass = i / LEAVES_MOST;
+        int n = i % LEAVES_MOST + 1;
+        n = pass == 2 ? LEAVES_MOST + 1 - n : n;
+        bool now = pass == 0 ? n >= 4 && n % lcm == 0 : pass == 2 || n >= 4;
+        if (now && n <= units && served < c->n &&
+            count_served(c, data, n) > served) {
+            served = count_served(c, data, n);
+            best = n;
         }
     }
-    *data = join_leaves(lcm[0], most[0]);
-    *tensor = join_leaves(lcm[1], most[1]);
+    return best;
+}
+
+status experiment_leaves(const experiment *e, const arch *a, int ranks_most,
+                         int *data, int *tensor)
+{
+    leaf_choice c = {.n = 0};
+    const run_args *args = &e->setups[0].args;
+    status st = MEM_NEW(&c.plans, e->nsetups, "experiment");
+    c.job = (plan_job){.a = a, .N = args->batch, .T = args->seq};
+    for (int i = 0; st == ST_OK && i < e->nsetups; i++) {
+        st = add_plan(&c, &e->setups[i], ranks_most);
+    }
+    if (st == ST_OK) {
+        *data = choose_leaves(&c, true, LEAVES_MOST);
+        *tensor = choose_leaves(&c, false, a->H);
+    }
+    mem_free(c.plans);
+    return st;
 }
 
 /* --- as words of a command line ------------------------------------------- */

@@ -71,9 +71,19 @@ void experiment_close(experiment *e);
 /* Its sums are fast: it need not agree with the judge. */
 bool experiment_is_fast(const experiment_setup *s);
 
-/* Leaves that serve every plan of the experiment: the least common multiple
- * of the degrees where that is at most 8, else the largest; at least 4. */
-void experiment_leaves(const experiment *e, int *data, int *tensor);
+/* Where the file has the plan of a set-up; no value for one that Weft adds. */
+json_val experiment_plan_at(const experiment *e, int index);
+
+/* Device memory of a set-up of this model, bytes; 0: no limit. */
+MUST_USE status experiment_memory(const experiment_setup *s, const arch *a,
+                                  int64_t *bytes);
+
+/* Leaves that serve every plan of the experiment that can run with this model
+ * and on ranks_most ranks (0: any number), as far as rules and the bound on
+ * memory tell: from 4 to 8, a multiple of the degrees where there is one, and
+ * no more tensor leaves than heads. What is refused does not count. */
+MUST_USE status experiment_leaves(const experiment *e, const arch *a,
+                                  int ranks_most, int *data, int *tensor);
 
 /* The arguments of `weft train` for a set-up of a model, as one word each;
  * appended to `words`, separated by NUL; returns how many. */

@@ -28,10 +28,11 @@ static const opt_row rows[] = {
                .help = "exact: the same bits under every plan"),
     OPT_I64(A, data_leaves, "data-leaves", .value = "N", .def = "0", .min = 0,
             .max = 64,
-            .help = "parts of a sum over the batch; 0: 4, or the plan's"),
+            .help = "parts of a sum over the batch; 0: the checkpoint's, "
+                    "the plan's, or 4"),
     OPT_I64(A, tensor_leaves, "tensor-leaves", .value = "N", .def = "0",
             .min = 0, .max = 64,
-            .help = "parts of a sum over heads, columns; 0: 4, or the plan's"),
+            .help = "parts of a sum over heads, columns; 0: the same"),
     OPT_I64(A, threads, "threads", .value = "N", .def = "0", .min = 0,
             .max = 1024,
             .help = "compute threads of a rank; 0: cores / local ranks"),

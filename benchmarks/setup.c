@@ -20,29 +20,18 @@ static int thread_count(const setup_options *o, int ranks)
     return each > 0 ? each : 1;
 }
 
-/* Leaves: what was asked for, or 4, or as many as the plan has ranks. Fast
- * sums have none beyond the plan's own shares. */
-static int leaves(int64_t asked, int degree, bool fast)
-{
-    if (fast) {
-        return degree;
-    }
-    int least = asked > 0 ? (int)asked : 4;
-    return asked > 0 || least >= degree ? least : degree;
-}
-
 static gpt_shape make_shape(const setup *s, const setup_options *o)
 {
     int ranks = s->streamed ? 1 : plan_ranks(&s->plan);
+    int data = s->streamed ? 1 : s->plan.data;
+    int tensor = s->streamed ? 1 : s->plan.tensor;
     return (gpt_shape){
         .N = o->batch,
         .T = o->seq,
-        .D = leaves(o->data_leaves, s->streamed ? 1 : s->plan.data,
-                    o->fast_sums),
-        .S = leaves(o->tensor_leaves, s->streamed ? 1 : s->plan.tensor,
-                    o->fast_sums),
-        .dp = s->streamed ? 1 : s->plan.data,
-        .tp = s->streamed ? 1 : s->plan.tensor,
+        .D = plan_leaves(o->data_leaves, data, o->batch, o->fast_sums),
+        .S = plan_leaves(o->tensor_leaves, tensor, s->a.H, o->fast_sums),
+        .dp = data,
+        .tp = tensor,
         .kblock = matmul_kblock(),
         .threads = thread_count(o, ranks),
     };
@@ -159,7 +148,7 @@ static status refuse_plan(const setup *s, const partition_need *need,
     strbuf_printf(&why,
                   "plan %s: device_memory: %s is too little, the ranks of "
                   "stage %d need at least %s, %s more",
-                  s->plan.name, units_bytes((double)job->device_memory).s,
+                  s->plan.given, units_bytes((double)job->device_memory).s,
                   need->stage, units_bytes((double)need->bytes).s,
                   units_bytes((double)(need->bytes - job->device_memory)).s);
     plan_way_out(&s->plan, job, &why);
@@ -186,17 +175,34 @@ static status compile_plan(setup *s, const plan_job *job, program *scratch)
                              &s->set);
 }
 
+/* What plan and options both say must be the same. */
+static status join_plan(setup *s, const setup_options *o)
+{
+    int64_t planned = s->plan.micro_batch;
+    REQUIRE(o->micro_batch == 0 || planned == 0 || planned == o->micro_batch,
+            ST_CONFIG,
+            "plan %s has micro-batches of %lld, --micro-batch is %lld; leave "
+            "one of them out",
+            s->plan.given, (long long)planned, (long long)o->micro_batch);
+    REQUIRE(o->recompute != SETUP_RECOMPUTE_NONE || !s->plan.recompute,
+            ST_CONFIG,
+            "plan %s recomputes, --recompute is none; leave one of them out",
+            s->plan.given);
+    s->plan.micro_batch = planned > 0 ? planned : o->micro_batch;
+    s->plan.recompute |= o->recompute == SETUP_RECOMPUTE_FULL;
+    return ST_OK;
+}
+
 static status open_partitioned(setup *s, const setup_options *o, int ranks)
 {
-    if (o->micro_batch > 0) {
-        s->plan.micro_batch = o->micro_batch;
-    }
-    if (o->recompute == SETUP_RECOMPUTE_FULL) {
-        s->plan.recompute = true;
-    }
+    TRY(join_plan(s, o));
     trial t = {.s = s, .o = o};
     prog_init(&t.scratch);
     plan_job job = job_of(s, o->device_memory);
+    job.D = (int32_t)o->data_leaves; /* 0: of each plan its own */
+    job.S = (int32_t)o->tensor_leaves;
+    job.fast_sums = o->fast_sums;
+    job.leaves_of = o->leaves_of;
     job.ranks = ranks;
     job.peak = trial_peak;
     job.self = &t;

@@ -42,9 +42,10 @@ typedef struct setup_options {
     setup_store store;
     int64_t device_memory;
     int64_t batch, seq;
-    int64_t micro_batch; /* 0: chosen */
-    int64_t data_leaves, tensor_leaves;
-    bool fast_sums; /* leaves of the plan alone */
+    int64_t micro_batch;                /* 0: chosen */
+    int64_t data_leaves, tensor_leaves; /* 0: of the plan (plan_leaves)      */
+    const char *leaves_of; /* checkpoint that gives them, or NULL            */
+    bool fast_sums;        /* leaves of the plan alone */
     setup_recompute recompute;
     int threads;    /* 0: usable cores, shared by the ranks of the node */
     bool reference; /* plain kernels */

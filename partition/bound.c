@@ -45,13 +45,14 @@ void bound_cut_shards(const plan_job *job, const params *one, int tensor,
                       bool recompute, shards *out)
 {
     const arch *a = job->a;
+    int S = rules_tensor_leaves(job, tensor);
     out->n = tensor;
     for (int t = 0; t < tensor; t++) {
         shard s = {0};
         for (int i = 0; i < one->n; i++) {
-            param_shard r = param_rows(a, &one->list[i], job->S,
-                                       leaf_of_rank(job->S, tensor, t),
-                                       leaf_of_rank(job->S, tensor, t + 1));
+            param_shard r =
+                param_rows(a, &one->list[i], S, leaf_of_rank(S, tensor, t),
+                           leaf_of_rank(S, tensor, t + 1));
             add_param(a, &one->list[i], r.rows, &s);
         }
         /* The block's input, and the middle of a sequential one. */
@@ -132,8 +133,8 @@ int64_t plan_least_bytes(const plan *p, const plan_job *job)
     }
     /* Degrees that the rules refuse are cut to what could be. */
     plan q = *p;
-    q.data = clamp(p->data, job->D);
-    q.tensor = clamp(p->tensor, job->S);
+    q.data = clamp(p->data, rules_most_data(job));
+    q.tensor = clamp(p->tensor, rules_most_tensor(job));
     q.pipe = clamp(p->pipe, job->a->L);
     if (plan_stage_start(&q, job->a->L, q.pipe) != job->a->L) {
         q.nstages = 0;

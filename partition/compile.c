@@ -111,7 +111,7 @@ static status add_program(set_build *sb, const gpt_shape *sh, int stage)
     REQUIRE(sb->budget == 0 || p->peak_bytes <= sb->budget, ST_BUDGET,
             "plan %s needs %s of device memory on the ranks of stage %d, "
             "there is %s",
-            sb->plan->name, units_bytes((double)p->peak_bytes).s, stage,
+            sb->plan->given, units_bytes((double)p->peak_bytes).s, stage,
             units_bytes((double)sb->budget).s);
     return ST_OK;
 }

@@ -84,7 +84,7 @@ static void consider_tensor(search *s, const params *one,
     const plan_job *job = s->job;
     shards sh;
     bound_cut_shards(job, one, tensor, recompute, &sh);
-    for (int data = 1; data <= job->D; data++) {
+    for (int data = 1; data <= rules_most_data(job); data++) {
         for (int pipe = 1; shares[data].least > 0 && pipe <= job->a->L;
              pipe++) {
             plan p = {.data = data,
@@ -127,12 +127,12 @@ static void search_all(search *s)
         return;
     }
     data_share shares[TREE_LEAVES_MAX + 1] = {{0, 0}};
-    for (int data = 1; data <= job->D; data++) {
+    for (int data = 1; data <= rules_most_data(job); data++) {
         if (rules_share_data(job, data, &shares[data]) != ST_OK) {
             shares[data].least = 0;
         }
     }
-    for (int tensor = 1; tensor <= job->S; tensor++) {
+    for (int tensor = 1; tensor <= rules_most_tensor(job); tensor++) {
         if (rules_legal_tensor(job, tensor)) {
             consider_modes(s, &one, shares, tensor);
         }
@@ -263,7 +263,7 @@ status plan_admit(const plan *p, const plan_job *job)
         status memory = strbuf_check(&why);
         st = memory != ST_OK
                  ? memory
-                 : FAIL(st, "plan %s: %s", p->name, strbuf_view(&why));
+                 : FAIL(st, "plan %s: %s", p->given, strbuf_view(&why));
     }
     strbuf_fini(&why);
     return st;

@@ -176,6 +176,7 @@ status plan_parse(const char *shorthand, plan *out)
     p.micro_batch = values[PART_MICRO];
     p.schedule = schedule > 0 ? (plan_schedule)schedule : SCHEDULE_GPIPE;
     plan_shorthand(&p, p.name, PLAN_NAME_MAX);
+    snprintf(p.given, sizeof(p.given), "%s", p.name);
     *out = p;
     return ST_OK;
 }
@@ -268,6 +269,15 @@ static void name_after(const char *path, char name[PLAN_NAME_MAX])
     name[len] = '\0';
 }
 
+/* The end of a long path says more than its beginning. */
+static void cut_path(const char *path, char given[PLAN_GIVEN_MAX])
+{
+    size_t len = strlen(path);
+    bool fits = len < PLAN_GIVEN_MAX;
+    snprintf(given, PLAN_GIVEN_MAX, "%s%s", fits ? "" : "...",
+             fits ? path : path + len - (PLAN_GIVEN_MAX - 4));
+}
+
 static status open_file(const char *path, plan *out)
 {
     json_doc *doc = NULL;
@@ -277,6 +287,7 @@ static status open_file(const char *path, plan *out)
     json_close(doc);
     if (st == ST_OK) {
         name_after(path, p.name);
+        cut_path(path, p.given);
         *out = p;
     }
     return st;

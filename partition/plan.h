@@ -25,7 +25,7 @@
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/build.h"
 
-enum { PLAN_NAME_MAX = 96, PLAN_DEGREE_MAX = 1 << 20 };
+enum { PLAN_NAME_MAX = 96, PLAN_GIVEN_MAX = 256, PLAN_DEGREE_MAX = 1 << 20 };
 
 /* Order of a stage's micro-batches: all forward, then all backward; or one
  * backward after each forward as soon as there is one, which keeps at most
@@ -33,7 +33,8 @@ enum { PLAN_NAME_MAX = 96, PLAN_DEGREE_MAX = 1 << 20 };
 typedef enum plan_schedule { SCHEDULE_GPIPE, SCHEDULE_1F1B } plan_schedule;
 
 typedef struct plan {
-    char name[PLAN_NAME_MAX]; /* shorthand, or the file's name            */
+    char name[PLAN_NAME_MAX];   /* shorthand, or the file's name            */
+    char given[PLAN_GIVEN_MAX]; /* shorthand, or the file's path, for errors */
     int32_t data, pipe, tensor;
     int32_t nstages; /* 0: even stages; else pipe                         */
     int32_t stages[ARCH_LAYERS_MAX]; /* layers of each                     */
@@ -46,11 +47,20 @@ typedef struct plan {
 /* Keys of a plan's file, NULL-terminated. */
 extern const char *const plan_keys[];
 
+/* Leaves of a sum that `degree` ranks share: those given; or 4, or the degree
+ * where it is more and there are as many units (sequences, heads). Fast sums
+ * have none beyond the ranks' own shares. */
+int plan_leaves(int64_t given, int degree, int64_t units, bool fast);
+
 /* What a plan is checked against. */
 typedef struct plan_job {
     const arch *a;
     int64_t N, T; /* global batch in sequences, tokens in a sequence       */
-    int32_t D, S; /* leaves                                                */
+    /* Leaves that are given; 0: each plan's own (plan_leaves), so that a
+     * degree is judged by the leaves that it would run with. */
+    int32_t D, S;
+    bool fast_sums;
+    const char *leaves_of; /* checkpoint that gives D and S, or NULL        */
     int64_t device_memory; /* bytes; 0: no limit                           */
     int32_t ranks;         /* ranks there are; 0: any                      */
     /* Compiles a plan that is within the rules: bytes of its fullest rank.

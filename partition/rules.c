@@ -5,15 +5,57 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "partition/rules_impl.h"
+
+/* --- leaves ------------------------------------------------------------ */
+
+int plan_leaves(int64_t given, int degree, int64_t units, bool fast)
+{
+    enum { STANDARD = 4 };
+    bool possible = degree >= 1 && degree <= units && degree <= TREE_LEAVES_MAX;
+    if (given > 0 && !fast) {
+        return (int)given;
+    }
+    if (fast) {
+        return possible ? degree : 1;
+    }
+    return possible && degree > STANDARD ? degree : STANDARD;
+}
+
+int rules_data_leaves(const plan_job *job, int data)
+{
+    return plan_leaves(job->D, data, job->N, job->fast_sums);
+}
+
+int rules_tensor_leaves(const plan_job *job, int tensor)
+{
+    return plan_leaves(job->S, tensor, job->a->H, job->fast_sums);
+}
+
+static int most_leaves(const plan_job *job, int32_t given, int64_t units)
+{
+    int64_t open = max64(1, min64(units, TREE_LEAVES_MAX));
+    return given > 0 && !job->fast_sums ? given : (int)open;
+}
+
+int rules_most_data(const plan_job *job)
+{
+    return most_leaves(job, job->D, job->N);
+}
+
+int rules_most_tensor(const plan_job *job)
+{
+    return most_leaves(job, job->S, job->a->H);
+}
 
 /* --- shares ------------------------------------------------------------ */
 
 bool rules_job_has_leaves(const plan_job *job)
 {
-    return job->N >= 1 && job->T >= 1 && job->D >= 1 &&
-           job->D <= TREE_LEAVES_MAX && job->S >= 1 &&
+    return job->N >= 1 && job->T >= 1 && job->D >= 0 &&
+           job->D <= TREE_LEAVES_MAX && job->S >= 0 &&
            job->S <= TREE_LEAVES_MAX;
 }
 
@@ -23,8 +65,8 @@ status rules_share_data(const plan_job *job, int data, data_share *out)
     for (int d = 0; d < data; d++) {
         gpt_shape sh = {.N = job->N,
                         .T = job->T,
-                        .D = job->D,
-                        .S = job->S,
+                        .D = rules_data_leaves(job, data),
+                        .S = rules_tensor_leaves(job, 1),
                         .dp = data,
                         .tp = 1};
         TRY(gpt_shape_share(&sh, d, 0));
@@ -38,7 +80,8 @@ status rules_share_data(const plan_job *job, int data, data_share *out)
 static bool legal_data(const plan_job *job, int data)
 {
     data_share s;
-    return data <= job->D && rules_share_data(job, data, &s) == ST_OK;
+    return data <= rules_most_data(job) &&
+           rules_share_data(job, data, &s) == ST_OK;
 }
 
 bool rules_legal_pipe(const plan_job *job, int pipe)
@@ -47,7 +90,7 @@ bool rules_legal_pipe(const plan_job *job, int pipe)
 }
 
 /* What the first rank that would be left empty lacks, or NULL if all own a
- * part of everything. Needs tensor <= S. */
+ * part of everything. Needs tensor <= rules_most_tensor. */
 static const char *tensor_gap(const plan_job *job, int tensor, int *rank)
 {
     const arch *a = job->a;
@@ -57,11 +100,12 @@ static const char *tensor_gap(const plan_job *job, int tensor, int *rank)
         {.axis = AXIS_VOCAB, .rows = a->V, .unit_rows = 1},
     };
     static const char *const units[] = {"head", "ffn column", "vocabulary row"};
+    int S = rules_tensor_leaves(job, tensor);
     for (int t = 0; t < tensor; t++) {
-        int lo = leaf_of_rank(job->S, tensor, t);
-        int hi = leaf_of_rank(job->S, tensor, t + 1);
+        int lo = leaf_of_rank(S, tensor, t);
+        int hi = leaf_of_rank(S, tensor, t + 1);
         for (int i = 0; i < 3; i++) {
-            if (param_rows(a, &axes[i], job->S, lo, hi).valid < 1) {
+            if (param_rows(a, &axes[i], S, lo, hi).valid < 1) {
                 *rank = t;
                 return units[i];
             }
@@ -73,7 +117,8 @@ static const char *tensor_gap(const plan_job *job, int tensor, int *rank)
 bool rules_legal_tensor(const plan_job *job, int tensor)
 {
     int rank = 0;
-    return tensor <= job->S && tensor_gap(job, tensor, &rank) == NULL;
+    return tensor <= rules_most_tensor(job) &&
+           tensor_gap(job, tensor, &rank) == NULL;
 }
 
 /* --- rules ------------------------------------------------------------- */
@@ -156,7 +201,7 @@ static bool check_job(const plan_job *job, findings *f)
                  (long long)job->T, job->a->positions, job->a->name);
     }
     for (int i = 0; i < 2; i++) {
-        if (leaves[i] < 1 || leaves[i] > TREE_LEAVES_MAX) {
+        if (leaves[i] < 0 || leaves[i] > TREE_LEAVES_MAX) {
             VIOLATED(f, "%s: %d is out of range, allowed is 1 to %d", names[i],
                      leaves[i], TREE_LEAVES_MAX);
         }
@@ -164,50 +209,106 @@ static bool check_job(const plan_job *job, findings *f)
     return rules_job_has_leaves(job);
 }
 
-/* ": start a new run with --data-leaves 8", where that would help. */
-static void add_leaves_hint(strbuf *b, const char *option, int degree,
-                            int64_t units)
+static bool leaves_are_given(const plan_job *job, const char *what)
 {
-    if (degree <= TREE_LEAVES_MAX && degree <= units) {
-        strbuf_printf(b, "; a new run may have more: %s %d", option, degree);
+    return !job->fast_sums && (strcmp(what, "data") == 0 ? job->D : job->S) > 0;
+}
+
+/* What the leaves in the way are: "this run's 4 data leaves". */
+static void add_leaves(strbuf *b, const plan_job *job, const char *what,
+                       int leaves)
+{
+    if (!leaves_are_given(job, what)) {
+        strbuf_printf(b, "the %d %s leaves that a run may have", leaves, what);
+    } else if (job->leaves_of != NULL) {
+        strbuf_printf(b, "the %d %s leaves of %s", leaves, what,
+                      job->leaves_of);
+    } else {
+        strbuf_printf(b, "this run's %d %s leaves", leaves, what);
     }
+}
+
+/* The option that makes a degree work where only leaves are in its way. */
+static void add_leaves_hint(strbuf *b, const plan_job *job, const char *what,
+                            int degree, legal_fn legal)
+{
+    bool data = strcmp(what, "data") == 0;
+    plan_job other = *job;
+    *(data ? &other.D : &other.S) = degree;
+    if (job->fast_sums || degree > TREE_LEAVES_MAX || !legal(&other, degree)) {
+        return;
+    }
+    if (job->leaves_of != NULL) {
+        strbuf_printf(b,
+                      "; a new run from its weights may: --init %s "
+                      "--%s-leaves %d",
+                      job->leaves_of, what, degree);
+    } else if (leaves_are_given(job, what)) {
+        strbuf_printf(b, "; a new run may: --%s-leaves %d", what, degree);
+    } else {
+        strbuf_printf(b, "; --%s-leaves %d makes it work", what, degree);
+    }
+}
+
+/* degree > most: more than the leaves that are given, or than any. */
+static void too_few_leaves(findings *f, const plan_job *job, const char *what,
+                           int degree, int most, legal_fn legal)
+{
+    strbuf b = {0};
+    degrees_text ok = legal_degrees(job, legal, most);
+    strbuf_printf(&b, "%s: %d is more than ", what, degree);
+    add_leaves(&b, job, what, most);
+    strbuf_printf(&b, ", allowed is %s%s", ok.s,
+                  leaves_are_given(job, what)
+                      ? ", because leaves belong to a run like its seed"
+                      : "");
+    add_leaves_hint(&b, job, what, degree, legal);
+    VIOLATED(f, "%s", strbuf_view(&b));
+    strbuf_fini(&b);
+}
+
+/* degree leaves a rank without its part, by the leaves it would run with. */
+static void uneven_leaves(findings *f, const plan_job *job, const char *what,
+                          int degree, const char *why, legal_fn legal)
+{
+    strbuf b = {0};
+    bool data = strcmp(what, "data") == 0;
+    degrees_text ok = legal_degrees(
+        job, legal, data ? rules_most_data(job) : rules_most_tensor(job));
+    strbuf_printf(&b, "%s: %d is not possible, allowed is %s, because %s", what,
+                  degree, ok.s, why);
+    add_leaves_hint(&b, job, what, degree, legal);
+    VIOLATED(f, "%s", strbuf_view(&b));
+    strbuf_fini(&b);
 }
 
 static void check_data(const plan *p, const plan_job *job, findings *f)
 {
-    degrees_text ok = legal_degrees(job, legal_data, job->D);
+    int most = rules_most_data(job);
+    degrees_text ok = legal_degrees(job, legal_data, most);
+    data_share s;
     if (p->data < 1) {
         VIOLATED(f, "data: %d is out of range, allowed is %s", p->data, ok.s);
-        return;
-    }
-    if (p->data > job->N) {
+    } else if (p->data > job->N) {
         VIOLATED(f,
                  "data: %d is more than the batch has sequences (%lld), "
                  "allowed is %s, because every rank needs a whole sequence; "
                  "raise --batch",
                  p->data, (long long)job->N, ok.s);
-    }
-    if (p->data > job->D) {
-        strbuf hint = {0};
-        add_leaves_hint(&hint, "--data-leaves", p->data, job->N);
-        VIOLATED(f,
-                 "data: %d is more than this run's %d data leaves, allowed "
-                 "is %s, because leaves belong to a run like its seed%s",
-                 p->data, job->D, ok.s, strbuf_view(&hint));
-        strbuf_fini(&hint);
-        return;
-    }
-    data_share s;
-    if (p->data <= job->N && rules_share_data(job, p->data, &s) != ST_OK) {
-        VIOLATED(f, "data: %d is not possible, allowed is %s, because %s",
-                 p->data, ok.s, status_text());
+    } else if (p->data > most) {
+        too_few_leaves(f, job, "data", p->data, most, legal_data);
+    } else if (rules_share_data(job, p->data, &s) != ST_OK) {
+        char why[STATUS_TEXT_MAX];
+        snprintf(why, sizeof(why), "%s", status_text());
+        uneven_leaves(f, job, "data", p->data, why, legal_data);
     }
 }
 
 static void check_tensor(const plan *p, const plan_job *job, findings *f)
 {
     const arch *a = job->a;
-    degrees_text ok = legal_degrees(job, rules_legal_tensor, job->S);
+    int most = rules_most_tensor(job);
+    degrees_text ok = legal_degrees(job, rules_legal_tensor, most);
     if (p->tensor < 1) {
         VIOLATED(f, "tensor: %d is out of range, allowed is %s", p->tensor,
                  ok.s);
@@ -218,25 +319,20 @@ static void check_tensor(const plan *p, const plan_job *job, findings *f)
                  "tensor: %d is more than the model has heads (%d), allowed "
                  "is %s, because a head is never cut",
                  p->tensor, a->H, ok.s);
+        return;
     }
-    if (p->tensor > job->S) {
-        strbuf hint = {0};
-        add_leaves_hint(&hint, "--tensor-leaves", p->tensor, a->H);
-        VIOLATED(f,
-                 "tensor: %d is more than this run's %d tensor leaves, "
-                 "allowed is %s, because leaves belong to a run like its "
-                 "seed%s",
-                 p->tensor, job->S, ok.s, strbuf_view(&hint));
-        strbuf_fini(&hint);
+    if (p->tensor > most) {
+        too_few_leaves(f, job, "tensor", p->tensor, most, rules_legal_tensor);
         return;
     }
     int rank = 0;
     const char *gap = tensor_gap(job, p->tensor, &rank);
-    if (p->tensor <= a->H && gap != NULL) {
-        VIOLATED(f,
-                 "tensor: %d is not possible, allowed is %s, because with %d "
-                 "tensor leaves rank %d would own no %s",
-                 p->tensor, ok.s, job->S, rank, gap);
+    if (gap != NULL) {
+        char why[128];
+        snprintf(why, sizeof(why),
+                 "with %d tensor leaves rank %d would own no %s",
+                 rules_tensor_leaves(job, p->tensor), rank, gap);
+        uneven_leaves(f, job, "tensor", p->tensor, why, rules_legal_tensor);
     }
 }
 
@@ -271,7 +367,7 @@ static void check_pipe(const plan *p, const plan_job *job, findings *f)
 static void check_micro_batch(const plan *p, const plan_job *job, findings *f)
 {
     data_share s = {job->N, job->N};
-    bool cut = p->data > 1 && p->data <= job->D &&
+    bool cut = p->data > 1 && p->data <= rules_most_data(job) &&
                rules_share_data(job, p->data, &s) == ST_OK;
     /* 0 is left open: plan_micro_batch chooses. */
     if (p->micro_batch < 0 || p->micro_batch > s.least) {

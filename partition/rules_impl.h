@@ -24,13 +24,21 @@ static inline int64_t max64(int64_t a, int64_t b)
 /* True if batch, tokens and leaves are numbers that can be shared out. */
 bool rules_job_has_leaves(const plan_job *job);
 
+/* Leaves that a plan of this degree runs with, and the largest degree that
+ * they could ever serve. */
+int rules_data_leaves(const plan_job *job, int data);
+int rules_tensor_leaves(const plan_job *job, int tensor);
+int rules_most_data(const plan_job *job);
+int rules_most_tensor(const plan_job *job);
+
 /* Sequences of the smallest and the largest share. */
 typedef struct data_share {
     int64_t least;
     int64_t most;
 } data_share;
 
-/* Needs data <= D. Fails with ST_CONFIG where a share would be empty. */
+/* Needs data <= rules_most_data. Fails with ST_CONFIG where a share would be
+ * empty. */
 MUST_USE status rules_share_data(const plan_job *job, int data,
                                  data_share *out);
 

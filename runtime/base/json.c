@@ -4,7 +4,8 @@
  *
  * Where a value stands is not stored. A cursor knows its parent, and the
  * parent's path is found by searching the document, which only an error pays
- * for. (The parent and not the value, because jansson shares one `true`.)
+ * for. (The parent and not the value, because jansson shares one `true`.) The
+ * line follows from the path: the text of a file is kept and scanned again.
  */
 #include <jansson.h>
 #include <math.h>
@@ -19,6 +20,8 @@
 struct json_doc {
     json_t *root;
     char *name;
+    char *text; /* of a file, for lines in errors; else NULL */
+    size_t len;
 };
 
 /* Whole numbers beyond this are not exact when written as 1e16. */
@@ -115,8 +118,13 @@ status json_open(const char *path, json_doc **doc)
     size_t len = 0;
     TRY(text_read_file(path, JSON_BYTES_MAX, &text, &len));
     status st = json_parse(text, len, path, doc);
-    mem_free(text);
-    return st;
+    if (st != ST_OK) {
+        mem_free(text);
+        return st;
+    }
+    (*doc)->text = text;
+    (*doc)->len = len;
+    return ST_OK;
 }
 
 void json_close(json_doc *doc)
@@ -124,6 +132,7 @@ void json_close(json_doc *doc)
     if (doc != NULL) {
         json_decref(doc->root);
         mem_free(doc->name);
+        mem_free(doc->text);
         mem_free(doc);
     }
 }
@@ -165,72 +174,127 @@ json_kinds json_kind(json_val v)
     return JSON_KIND_NULL;
 }
 
-static void add_step(strbuf *b, const char *key, size_t index)
+/* The way from the root to a value, as text and by counting. */
+typedef struct place {
+    strbuf path;
+    size_t steps[JSON_DEPTH_MAX + 1];
+    int nsteps;
+} place;
+
+static void add_step(place *at, const char *key, size_t index)
 {
+    strbuf *b = &at->path;
     if (key == NULL) {
         strbuf_printf(b, "[%zu]", index);
     } else {
         strbuf_printf(b, "%s%s", b->len > 0 ? "." : "", key);
     }
+    ASSERT(at->nsteps <= JSON_DEPTH_MAX);
+    at->steps[at->nsteps++] = index;
 }
 
-/* Appends the path of `target` below `node`, or nothing; true if found. */
-static bool find_path(json_t *node, const void *target, strbuf *b)
+static bool find_place(json_t *node, const void *target, place *at);
+
+/* One step to `child`, and on from there; undone if the target is not there. */
+static bool find_below(json_t *child, const char *key, size_t index,
+                       const void *target, place *at)
 {
-    if (node == target) {
+    size_t len = at->path.len;
+    int nsteps = at->nsteps;
+    /* Values that hold nothing cannot be the parent that is looked for. */
+    if (!json_is_object(child) && !json_is_array(child)) {
+        return false;
+    }
+    add_step(at, key, index);
+    if (find_place(child, target, at)) {
         return true;
     }
-    size_t len = b->len;
+    strbuf_cut(&at->path, len);
+    at->nsteps = nsteps;
+    return false;
+}
+
+/* Appends the way to `target` below `node`, or nothing; true if found. */
+static bool find_place(json_t *node, const void *target, place *at)
+{
     const char *key = NULL;
     size_t index = 0;
     json_t *child = NULL;
+    if (node == target) {
+        return true;
+    }
     if (json_is_object(node)) {
         json_object_foreach(node, key, child)
         {
-            add_step(b, key, 0);
-            if (find_path(child, target, b)) {
+            if (find_below(child, key, index++, target, at)) {
                 return true;
             }
-            strbuf_cut(b, len);
         }
     } else if (json_is_array(node)) {
         json_array_foreach(node, index, child)
         {
-            add_step(b, NULL, index);
-            if (find_path(child, target, b)) {
+            if (find_below(child, NULL, index, target, at)) {
                 return true;
             }
-            strbuf_cut(b, len);
         }
     }
     return false;
 }
 
-void json_path(json_val v, strbuf *b)
+/* Members are in the order of the file. */
+static size_t member_index(json_t *object, const char *key)
+{
+    const char *other = NULL;
+    json_t *child = NULL;
+    size_t index = 0;
+    json_object_foreach(object, other, child)
+    {
+        if (strcmp(key, other) == 0) {
+            break;
+        }
+        index++;
+    }
+    return index;
+}
+
+/* A key that is missing has no place: its line is the object's. */
+static void find_value(json_val v, place *at)
 {
     if (v.doc == NULL || v.parent == NULL) {
         return;
     }
-    strbuf own = {0};
-    find_path(v.doc->root, v.parent, &own);
-    add_step(&own, v.key, v.index);
-    strbuf_add(b, strbuf_view(&own));
-    strbuf_fini(&own);
+    find_place(v.doc->root, v.parent, at);
+    add_step(at, v.key,
+             v.key != NULL ? member_index(v.parent, v.key) : v.index);
+    at->nsteps -= v.node == NULL ? 1 : 0;
+}
+
+void json_path(json_val v, strbuf *b)
+{
+    place at = {.nsteps = 0};
+    find_value(v, &at);
+    strbuf_add(b, strbuf_view(&at.path));
+    strbuf_fini(&at.path);
 }
 
 status json_fail(json_val v, status code, const char *fmt, ...)
 {
     char text[STATUS_TEXT_MAX];
+    char line[16] = "";
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    strbuf path = {0};
-    json_path(v, &path);
+    place at = {.nsteps = 0};
+    find_value(v, &at);
+    if (at.path.len > 0 && v.doc->text != NULL) {
+        snprintf(line, sizeof(line), ":%d",
+                 json_line_of(v.doc->text, v.doc->len, at.steps, at.nsteps));
+    }
     const char *name = v.doc != NULL ? v.doc->name : "(no file)";
-    status st = FAIL(code, "%s: %s%s%s", name, strbuf_view(&path),
-                     path.len > 0 ? ": " : "", text);
-    strbuf_fini(&path);
+    status st = FAIL(code, "%s%s: %s%s%s", name, line, strbuf_view(&at.path),
+                     at.path.len > 0 ? ": " : "", text);
+    strbuf_fini(&at.path);
     return st;
 }
 

@@ -6,9 +6,12 @@
  * value; it knows where it is, so that every error names file, key path, the
  * value found and what is allowed:
  *
- *   plan.json: stages[2].layers: 0 is out of range, allowed is 1 to 48
- *   plan.json: micro_batchs: unknown key, did you mean "micro_batches"?
+ *   plan.json:4: stages[2]: 0 is out of range, allowed is 1 to 48
+ *   plan.json:2: micro_batchs: unknown key, did you mean "micro_batch"?
  *   plan.json:7:12: '}' expected near end of file
+ *
+ * The line is that of the key; of a key that is missing, its object's. Text
+ * in memory has no lines.
  *
  * Refused: duplicate keys, nesting deeper than 64, files over 16 MiB,
  * integers beyond 64 bits, NUL characters, anything after the value. An
@@ -72,7 +75,8 @@ json_val json_root(const json_doc *doc);
 json_kinds json_kind(json_val v);
 /* "stages[2].layers" appended to b; nothing for the root. */
 void json_path(json_val v, strbuf *b);
-/* Records "FILE: PATH: " and your text: for rules beyond types and ranges.
+/* Records "FILE:LINE: PATH: " and your text: for rules beyond types and
+ * ranges. Without a path (the whole document): "FILE: " and the text.
  * Returns `code`. */
 status json_fail(json_val v, status code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -146,10 +146,12 @@ void opt_add_details(strbuf *b, const opt_row *row);
  * Settings from a file: each member of obj is an option by its name, with '_'
  * for '-', its value as a number, string, or true / false. The command line
  * wins: what p says was given is checked but left alone (p may be NULL).
+ * Members in the NULL-terminated list `skip` (may be NULL) are the caller's.
  * Unknown keys are errors. Strings in fields are lent until json_close.
  */
 MUST_USE status opt_read_json(const opt_command *cmd, json_val obj,
-                              const opt_parsed *p, void *fields);
+                              const char *const *skip, const opt_parsed *p,
+                              void *fields);
 
 /* The effective value of every option as members of the open object: numbers
  * in base units, choices by name, absent strings as null, '_' for '-' in the

@@ -78,16 +78,33 @@ static status read_member(const opt_row *row, json_val v, bool given,
     return st == ST_OK ? ST_OK : json_fail(v, st, "%s", status_text());
 }
 
-static status check_keys(const opt_command *cmd, json_val obj)
+/* NULL-terminated lists; NULL is an empty one. */
+static bool in_list(const char *const *list, const char *key)
+{
+    while (list != NULL && *list != NULL && strcmp(*list, key) != 0) {
+        list++;
+    }
+    return list != NULL && *list != NULL;
+}
+
+static status check_keys(const opt_command *cmd, json_val obj,
+                         const char *const *skip)
 {
     char(*keys)[KEY_MAX] = NULL;
     const char **list = NULL;
     status st = ST_OK;
+    size_t n = cmd->nrows;
+    for (const char *const *s = skip; s != NULL && *s != NULL; s++) {
+        n++;
+    }
     TRY_GOTO(MEM_NEW(&keys, cmd->nrows + 1, "option keys"), done);
-    TRY_GOTO(MEM_NEW(&list, cmd->nrows + 1, "option keys"), done);
-    for (size_t i = 0; i < cmd->nrows; i++) {
-        key_of(&cmd->rows[i], keys[i]);
-        list[i] = keys[i];
+    TRY_GOTO(MEM_NEW(&list, n + 1, "option keys"), done);
+    for (size_t i = 0; i < n; i++) {
+        bool row = i < cmd->nrows;
+        if (row) {
+            key_of(&cmd->rows[i], keys[i]);
+        }
+        list[i] = row ? keys[i] : skip[i - cmd->nrows];
     }
     st = json_done(obj, list);
 done:
@@ -111,16 +128,16 @@ static const opt_row *row_of(const opt_command *cmd, const char *name)
 
 /* The file's members and not the table's rows lead, so that errors name a key
  * as the file has it. */
-status opt_read_json(const opt_command *cmd, json_val obj, const opt_parsed *p,
-                     void *fields)
+status opt_read_json(const opt_command *cmd, json_val obj,
+                     const char *const *skip, const opt_parsed *p, void *fields)
 {
     json_iter it = {0};
     const char *key = NULL;
     json_val v;
-    TRY(check_keys(cmd, obj));
+    TRY(check_keys(cmd, obj, skip));
     while (json_next(obj, &it, &key, &v)) {
         const opt_row *row = row_of(cmd, key);
-        if (row != NULL) {
+        if (row != NULL && !in_list(skip, key)) {
             bool given = p != NULL && p->given[row - cmd->rows];
             TRY(read_member(row, v, given, fields));
         }

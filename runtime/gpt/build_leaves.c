@@ -36,8 +36,8 @@ status gpt_shape_share(gpt_shape *sh, int d, int t)
             "data share %d or tensor share %d would be empty", d, t);
     REQUIRE(tok0 % sh->T == 0 && tok1 % sh->T == 0, ST_CONFIG,
             "data share %d of %d would cut a sequence: %lld sequences in %d "
-            "data leaves; use a batch that is a multiple of %d",
-            d, sh->dp, (long long)sh->N, sh->D, sh->dp);
+            "data leaves; raise --batch to %d",
+            d, sh->dp, (long long)sh->N, sh->D, sh->D);
     sh->seq_first = tok0 / sh->T;
     sh->seqs = (tok1 - tok0) / sh->T;
     REQUIRE(sh->seqs + sh->D < SEGS_MAX, ST_CONFIG,

@@ -9,13 +9,15 @@ FUZZ_TARGET(experiment)
     const char *path = fuzz_file("experiment.json", data, size);
     const status st = experiment_open(path, &e);
     int leaves[2] = {0};
+    arch a;
 
     if (st != ST_OK) {
         fuzz_check_refusal(st);
         return;
     }
-    experiment_leaves(&e, &leaves[0], &leaves[1]);
-    ASSERT(leaves[0] >= 1 && leaves[1] >= 1);
+    ASSERT(arch_open("configs/models/gpt-neo-tiny.json", &a) == ST_OK);
+    ASSERT(experiment_leaves(&e, &a, 0, &leaves[0], &leaves[1]) == ST_OK);
+    ASSERT(leaves[0] >= 1 && leaves[1] >= 1 && leaves[1] <= a.H);
     ASSERT(e.judge >= 0 && e.judge < e.nsetups);
     for (int i = 0; i < e.nsetups; i++) {
         strbuf words = {0};

@@ -207,7 +207,7 @@ static void test_file(void **state)
                        "\"sums\": \"fast\"}";
     json_doc *doc = NULL;
     assert_int_equal(json_parse(text, strlen(text), "f.json", &doc), ST_OK);
-    assert_int_equal(opt_read_json(&cmd, json_root(doc), p, &a), ST_OK);
+    assert_int_equal(opt_read_json(&cmd, json_root(doc), NULL, p, &a), ST_OK);
     assert_int_equal(a.steps, 5); /* the command line wins */
     assert_int_equal(a.memory, 1 << 20);
     assert_true(a.resume);
@@ -235,7 +235,8 @@ static void refuse_file(const char *text, const char *want)
     args a = {0};
     json_doc *doc = NULL;
     assert_int_equal(json_parse(text, strlen(text), "f.json", &doc), ST_OK);
-    assert_int_equal(opt_read_json(&cmd, json_root(doc), NULL, &a), ST_CONFIG);
+    assert_int_equal(opt_read_json(&cmd, json_root(doc), NULL, NULL, &a),
+                     ST_CONFIG);
     assert_string_equal(status_text(), want);
     json_close(doc);
 }

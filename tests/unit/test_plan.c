@@ -299,6 +299,8 @@ static void test_json(void **state)
                         "\"recompute\": \"full\"}");
     assert_int_equal(plan_open(put(strbuf_view(&b)), &q), ST_OK);
     strcpy(p.name, "my");
+    assert_non_null(strstr(q.given, "my.json"));
+    strcpy(p.given, q.given);
     assert_memory_equal(&p, &q, sizeof(p));
     strbuf_fini(&b);
 }

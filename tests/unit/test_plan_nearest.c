@@ -41,6 +41,23 @@ static void test_nearest(void **state)
     expect_nearest("dp2", job, NULL);
 }
 
+/* Leaves that nobody gave: each plan has its own. */
+static void test_nearest_own_leaves(void **state)
+{
+    plan_job job = job_of(4, 0);
+    (void)state;
+
+    job.D = 0;
+    job.S = 0;
+    expect_nearest("dp5", job, "dp4");
+    expect_nearest("tp5", job, "tp4");
+    expect_nearest("dp5.pp3.tp7.mb9", job, "dp4.tp4.pp4.mb1");
+    job.N = 12;
+    expect_nearest("dp6.tp5", job, "dp10.tp3");
+    job.fast_sums = true;
+    expect_nearest("dp6.tp5", job, "dp10.tp3");
+}
+
 static void test_nearest_memory(void **state)
 {
     plan_job job = job_of(64, 0);
@@ -117,12 +134,12 @@ static int brute_distance(const plan *p, const plan_job *job)
 {
     int best = INT_MAX;
     int want = job->ranks > 0 ? job->ranks : plan_ranks(p);
-    for (int i = 0; i < 8 * 8 * 8 * 2; i++) {
-        plan q = {.data = i % 8 + 1,
-                  .pipe = i / 8 % 8 + 1,
-                  .tensor = i / 64 % 8 + 1,
+    for (int i = 0; i < 12 * 4 * 8 * 2; i++) {
+        plan q = {.data = i % 12 + 1,
+                  .pipe = i / 12 % 4 + 1,
+                  .tensor = i / 48 % 8 + 1,
                   .micro_batch = p->micro_batch > 0,
-                  .recompute = i / 512};
+                  .recompute = i / 384};
         int d = abs(plan_ranks(&q) - want);
         if (d < best && works(&q, job)) {
             best = d;
@@ -145,8 +162,8 @@ static void test_nearest_random(void **state)
     for (uint64_t i = 0; i < 60; i++) {
         plan_job job = job_of(pick(i, 0, 1, 12), 0);
         job.T = 1 << pick(i, 1, 2, 8);
-        job.D = pick(i, 2, 1, 8);
-        job.S = pick(i, 3, 1, 6);
+        job.D = pick(i, 2, 0, 8);
+        job.S = pick(i, 3, 0, 6);
         job.ranks = pick(i, 4, 0, 1) * pick(i, 5, 1, 9);
         job.device_memory = pick(i, 6, 0, 1) * (int64_t)pick(i, 7, 1, 1 << 25);
         plan p = {.data = pick(i, 8, 1, 9),
@@ -263,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_nearest_own_leaves),
         cmocka_unit_test(test_nearest_memory),
         cmocka_unit_test(test_nearest_confirmed),
         cmocka_unit_test(test_nearest_random),

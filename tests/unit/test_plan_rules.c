@@ -5,6 +5,9 @@
 
 /* --- rules ------------------------------------------------------------- */
 
+/* Leaves of a row that are the plan's own. */
+enum { OPEN = -1 };
+
 /* What a row changes of: 8 sequences of 64 tokens, 4 and 4 leaves. */
 typedef struct rule_case {
     const char *plan;
@@ -12,7 +15,14 @@ typedef struct rule_case {
     const char *part, *part2;
     int64_t N, T;
     int D, S, ranks;
+    bool fast;
+    const char *leaves_of;
 } rule_case;
+
+static int leaves_of_row(int n)
+{
+    return n == OPEN ? 0 : n > 0 ? n : 4;
+}
 
 static void check_case(const rule_case *c)
 {
@@ -20,8 +30,10 @@ static void check_case(const rule_case *c)
     plan_job job = job_of(c->N ? c->N : 8, c->ranks);
     strbuf why = {0};
     job.T = c->T ? c->T : 64;
-    job.D = c->D ? c->D : 4;
-    job.S = c->S ? c->S : 4;
+    job.D = leaves_of_row(c->D);
+    job.S = leaves_of_row(c->S);
+    job.fast_sums = c->fast;
+    job.leaves_of = c->leaves_of;
     int n = plan_check(&p, &job, &why);
     int lines = 0;
     for (size_t i = 0; i < why.len; i++) {
@@ -51,9 +63,8 @@ static void test_rules(void **state)
          .part2 = "got 3; try `mpirun -np 4`",
          .ranks = 3},
         {.plan = "tp5",
-         .n = 2,
-         .part = "more than the model has heads (4), allowed is 1 to 4",
-         .part2 = "more than this run's 4 tensor leaves, allowed is 1 to 4"},
+         .n = 1,
+         .part = "more than the model has heads (4), allowed is 1 to 4"},
         {.plan = "tp3",
          .n = 1,
          .part = "3 is more than this run's 2 tensor leaves, allowed is "
@@ -66,9 +77,56 @@ static void test_rules(void **state)
          .part = "data: 5 is more than this run's 4 data leaves",
          .part2 = "--data-leaves 5"},
         {.plan = "dp9",
-         .n = 2,
+         .n = 1,
          .part = "data: 9 is more than the batch has sequences (8)",
-         .part2 = "this run's 4 data leaves"},
+         .part2 = "allowed is 1 to 4,"},
+        /* Leaves of the plan's own: judged by those it would run with. */
+        {.plan = "dp8.tp4", .D = OPEN, .S = OPEN},
+        {.plan = "dp9",
+         .n = 1,
+         .part = "more than the batch has sequences (8), allowed is 1 to 8,",
+         .D = OPEN},
+        {.plan = "dp3", .N = 4, .D = OPEN},
+        {.plan = "dp5",
+         .n = 1,
+         .part = "more than the batch has sequences (4), allowed is 1 to 4,",
+         .N = 4,
+         .D = OPEN},
+        {.plan = "tp5",
+         .n = 1,
+         .part = "more than the model has heads (4), allowed is 1 to 4,",
+         .S = OPEN},
+        {.plan = "dp65",
+         .n = 1,
+         .part = "65 is more than the 64 data leaves that a run may have, "
+                 "allowed is 1 to 64",
+         .N = 100,
+         .D = OPEN},
+        {.plan = "dp3",
+         .n = 1,
+         .part = "allowed is 1, because data share 0 of 3 would cut a "
+                 "sequence",
+         .part2 = "raise --batch to 4; --data-leaves 3 makes it work",
+         .N = 3,
+         .D = OPEN},
+        {.plan = "dp6.tp3", .D = OPEN, .S = OPEN, .fast = true},
+        {.plan = "dp9",
+         .n = 1,
+         .part = "allowed is 1 to 8,",
+         .D = OPEN,
+         .fast = true},
+        {.plan = "dp5",
+         .n = 1,
+         .part = "5 is more than the 4 data leaves of a.h5, allowed is 1 to 4",
+         .part2 = "a new run from its weights may: --init a.h5 "
+                  "--data-leaves 5",
+         .leaves_of = "a.h5"},
+        {.plan = "dp4",
+         .n = 1,
+         .part = "cut a sequence: 4 sequences in 7 data leaves; raise --batch "
+                 "to 7; a new run may: --data-leaves 4",
+         .N = 4,
+         .D = 7},
         {.plan = "dp3",
          .n = 1,
          .part = "data: 3 is more than the batch has sequences (2)",
@@ -120,7 +178,7 @@ static void test_rules(void **state)
          .D = 65},
         {.plan = "dp1", .n = 1, .part = "tensor_leaves: 100 is", .S = 100},
         {.plan = "dp9.tp9.pp3.mb9",
-         .n = 8,
+         .n = 6,
          .part = "ranks: plan dp9.tp9.pp3.mb9 needs 243",
          .part2 = "seq: 999",
          .T = 999,
@@ -162,6 +220,15 @@ static void test_rules_vocabulary(void **state)
     tiny.H = 2;
     check_case(&(rule_case){
         .plan = "tp3", .n = 1, .part = "has heads (2), allowed is 1, 2,"});
+    tiny = old;
+    tiny.H = 3;
+    check_case(&(rule_case){
+        .plan = "tp3",
+        .n = 1,
+        .part = "not possible, allowed is 1, 2, because with 4 tensor leaves "
+                "rank 0 would own no head; --tensor-leaves 3 makes it work",
+        .S = OPEN});
+    check_case(&(rule_case){.plan = "tp3", .S = 3});
     tiny = old;
 }
 
