@@ -41,7 +41,6 @@ static status check_apart(const run_args *a, const char *model)
 
 status run_files_check(const run_args *a, const char *model)
 {
-    const char *from = a->resume != NULL ? a->resume : a->init;
     tokens *data = NULL;
     tokens_split split;
     ckpt_info info;
@@ -53,8 +52,8 @@ status run_files_check(const run_args *a, const char *model)
     if (st != ST_OK) {
         return FAIL(st, "%s: %s", a->data, status_text());
     }
-    if (from != NULL) {
-        TRY(ckpt_peek(from, &info));
+    if (a->init != NULL) { /* a --resume is looked at when it is prepared */
+        TRY(ckpt_peek(a->init, &info));
         ckpt_info_fini(&info);
     }
     return ST_OK;

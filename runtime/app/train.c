@@ -14,6 +14,9 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/io/tokens.h"
+#include "runtime/results/checkpoint.h"
+#include "runtime/train/resume.h"
 #include "runtime/train/run.h"
 
 typedef struct run_of {
@@ -29,6 +32,7 @@ typedef struct run_of {
     machine *machine; /* for predictions, or NULL                          */
     run_files files;
     run_decision decisions[PLAN_DECISIONS_MAX];
+    ckpt_info from; /* what --resume names, else zeros                     */
 } run_of;
 
 /* Ranks of this job: how many, which is this, how many on its node. Before MPI
@@ -237,8 +241,49 @@ static status open_machine(run_of *r)
     return machine_open(r->a.machine, r->machine);
 }
 
+static status hash_data(const char *path, uint64_t *out)
+{
+    tokens *data = NULL;
+    TRY(tokens_open(path, &data));
+    *out = tokens_hash(data);
+    tokens_close(data);
+    return ST_OK;
+}
+
+/* A run that goes on keeps its leaves, unless somebody says others, and is
+ * refused. Fast sums have none. */
+static status prepare_resume(run_of *r)
+{
+    arch a;
+    const run_args *args = &r->a;
+    bool exact = args->sums == 0;
+    resume_run now = {.a = &a,
+                      .steps = args->steps,
+                      .seed = (uint64_t)args->seed,
+                      .batch = args->batch,
+                      .seq = args->seq,
+                      .data = args->data,
+                      .data_leaves = exact ? args->data_leaves : 0,
+                      .tensor_leaves = exact ? args->tensor_leaves : 0};
+    if (args->resume == NULL) {
+        return ST_OK;
+    }
+    TRY(ckpt_peek(args->resume, &r->from));
+    TRY(arch_open(r->so.model, &a));
+    TRY(arch_fit(&a, r->so.layers, r->so.vocab));
+    TRY(hash_data(args->data, &now.data_hash));
+    TRY(resume_check(args->resume, &r->from, &now));
+    if (exact && r->from.exact_sums) {
+        r->so.data_leaves = r->from.data_leaves;
+        r->so.tensor_leaves = r->from.tensor_leaves;
+        r->so.leaves_of = args->resume;
+    }
+    return ST_OK;
+}
+
 static status prepare(run_of *r)
 {
+    TRY(prepare_resume(r));
     if (r->so.threads == 0) {
         r->so.threads = launch_threads(job_local_ranks(r));
     }
@@ -297,6 +342,7 @@ static void finish(run_of *r)
     opt_destroy(r->parsed);
     strbuf_fini(&r->cmdline);
     strbuf_fini(&r->config);
+    ckpt_info_fini(&r->from);
     mem_free(r->model_config);
     mem_free(r->machine);
 }

@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #include "runtime/base/status.h"
+#include "runtime/base/text.h"
 #include "runtime/comm/comm.h"
 #include "runtime/device/store.h"
 #include "runtime/gpt/arch.h"
@@ -93,6 +94,11 @@ void ckpt_info_fini(ckpt_info *info);
 
 /* The model in a checkpoint, as its /config and `layers` say. Local. */
 MUST_USE status ckpt_arch(const char *path, arch *out);
+
+/* Appends how the model of a checkpoint, as ckpt_peek read it, is another one
+ * than `a` ("holds gpt-neo-tiny with 4 layers, not gpt-j-tiny: ..."); nothing
+ * if it is the same. Pure but for memory. Local. */
+void ckpt_model_differs(const ckpt_info *info, const arch *a, strbuf *out);
 
 /* Hands every parameter of the model to the sink, weights first, then (for
  * CKPT_ALL) both moments. Everything but the values is checked before the

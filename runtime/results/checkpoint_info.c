@@ -239,19 +239,19 @@ static status config_open(int fd, const char *text, arch *out)
     return arch_open(name, out);
 }
 
-static status arch_of(const h5_file *f, const ckpt_info *info, arch *out)
+static status arch_of(const char *path, const ckpt_info *info, arch *out)
 {
     arch a;
 
     REQUIRE(info->config[0] != '\0', ST_BADFILE,
-            "%s: has no /config; name the model it was made with", h5_path(f));
+            "%s: has no /config; name the model it was made with", path);
     const int fd = memfd_create("config.json", MFD_CLOEXEC);
     REQUIRE(fd >= 0, ST_SYSTEM, "no memory for a config.json: %s",
             strerror(errno));
     const status st = config_open(fd, info->config, &a);
     close(fd);
     if (st != ST_OK) {
-        return FAIL(st, "%s: /config: %s", h5_path(f), status_text());
+        return FAIL(st, "%s: /config: %s", path, status_text());
     }
     TRY(arch_cut(&a, info->layers));
     snprintf(a.name, sizeof(a.name), "%s", info->model);
@@ -267,7 +267,7 @@ status ckpt_arch(const char *path, arch *out)
     TRY(h5_open(path, &f));
     status st = ckpt_info_read(f, &info);
     if (st == ST_OK) {
-        st = arch_of(f, &info, out);
+        st = arch_of(path, &info, out);
     }
     ckpt_info_fini(&info);
     const status closed = h5_close(&f);
@@ -315,23 +315,35 @@ static void add_differences(strbuf *b, const arch *file, const arch *a)
                    a->window[layer]);
 }
 
-status ckpt_check_model(const h5_file *f, const ckpt_info *info, const arch *a)
+void ckpt_model_differs(const ckpt_info *info, const arch *a, strbuf *out)
 {
     arch file;
     strbuf b = {0};
 
     if (info->arch_hash == arch_hash(a)) {
-        return ST_OK;
+        return;
     }
-    if (arch_of(f, info, &file) == ST_OK) {
+    if (arch_of("", info, &file) == ST_OK) {
         add_differences(&b, &file, a);
     }
+    strbuf_printf(out, "holds %s with %d layers, not %s: %s", info->model,
+                  (int)info->layers, a->name,
+                  b.len > 0 ? strbuf_view(&b) : "it is another model");
+    strbuf_fini(&b);
+}
+
+status ckpt_check_model(const h5_file *f, const ckpt_info *info, const arch *a)
+{
+    strbuf b = {0};
+
+    ckpt_model_differs(info, a, &b);
+    if (b.len == 0) {
+        return strbuf_check(&b);
+    }
     const status st = FAIL(ST_CONFIG,
-                           "%s: holds %s with %d layers, not %s: %s; name "
-                           "the model it was made with, and its --layers and "
-                           "--vocab",
-                           h5_path(f), info->model, (int)info->layers, a->name,
-                           b.len > 0 ? strbuf_view(&b) : "it is another model");
+                           "%s: %s; name the model it was made with, and its "
+                           "--layers and --vocab",
+                           h5_path(f), strbuf_view(&b));
     strbuf_fini(&b);
     return st;
 }

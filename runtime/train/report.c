@@ -344,10 +344,14 @@ static void print_summary(const train *t)
         return;
     }
     double each = t->wall_done / (double)t->timed;
-    log_out("%lld steps after the first: %s a step, %s tokens/s%s\n",
-            (long long)t->timed, units_seconds(each).s,
+    bool alone = comm_size(j->world) == 1;
+    log_out("%lld step%s after the first: %s a step, %s tokens/s%s\n",
+            (long long)t->timed, t->timed == 1 ? "" : "s",
+            units_seconds(each).s,
             units_count((double)(j->sh.N * j->sh.T) / each).s,
-            j->oversubscribed ? " (ranks share cores)" : "");
+            !j->oversubscribed ? ""
+            : alone            ? " (threads share cores)"
+                               : " (ranks share cores)");
 }
 
 /* Says of a run that has failed where its steps are: an older file of the

@@ -2,8 +2,12 @@
  * Where weights come from and go to. Every rank reads the whole checkpoint
  * and keeps its shard; rank 0 writes, one parameter at a time.
  */
+#include "runtime/train/resume.h"
+
+#include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/json.h"
 #include "runtime/base/log.h"
 #include "runtime/train/run_impl.h"
 
@@ -24,48 +28,155 @@ static status load(train *t, const char *path, ckpt_states states)
     return ckpt_load(path, t->job->a, t->job->ps, states, &sink);
 }
 
-/* A run keeps its seed, leaves and batch: with others it would be another
- * run, and its losses would not be those of the uninterrupted one. */
-static status check_same_run(const train *t, const char *path,
-                             const ckpt_info *info)
+/* --- the same run --------------------------------------------------------- */
+
+/* Another item of the list, set apart from the one before. */
+static void next_item(strbuf *b)
 {
-    const train_job *j = t->job;
-    REQUIRE(!info->weights_only, ST_CONFIG,
+    strbuf_add(b, b->len > 0 ? "; " : "");
+}
+
+static void add_numbers(strbuf *b, const ckpt_info *was, const resume_run *now)
+{
+    if (was->seed != now->seed) {
+        next_item(b);
+        strbuf_printf(b, "--seed %llu, not %llu", (unsigned long long)was->seed,
+                      (unsigned long long)now->seed);
+    }
+    if (was->batch != now->batch || was->seq != now->seq) {
+        next_item(b);
+        strbuf_printf(b, "--batch %lld --seq %lld, not %lld and %lld",
+                      (long long)was->batch, (long long)was->seq,
+                      (long long)now->batch, (long long)now->seq);
+    }
+}
+
+static void add_data(strbuf *b, const ckpt_info *was, const resume_run *now)
+{
+    if (was->data_hash != now->data_hash) {
+        next_item(b);
+        strbuf_printf(b, "other data (%s) than %s", was->data_path, now->data);
+    }
+}
+
+/* Only exact sums have leaves. */
+static void add_leaves(strbuf *b, const ckpt_info *was, const resume_run *now)
+{
+    const int64_t is[] = {now->data_leaves, now->tensor_leaves};
+    const int64_t has[] = {was->data_leaves, was->tensor_leaves};
+    static const char *const names[] = {"data", "tensor"};
+    for (int i = 0; i < 2; i++) {
+        if (is[i] > 0 && is[i] != has[i] && was->exact_sums) {
+            next_item(b);
+            strbuf_printf(b, "--%s-leaves %lld, not %lld", names[i],
+                          (long long)has[i], (long long)is[i]);
+        }
+    }
+}
+
+status resume_check(const char *path, const ckpt_info *was,
+                    const resume_run *now)
+{
+    strbuf b = {0};
+    REQUIRE(!was->weights_only, ST_CONFIG,
             "%s has weights only: start a new run with --init %s", path, path);
-    REQUIRE(info->seed == j->recipe.seed, ST_CONFIG,
-            "%s was made with --seed %llu, not %llu", path,
-            (unsigned long long)info->seed, (unsigned long long)j->recipe.seed);
-    REQUIRE(info->batch == j->sh.N && info->seq == j->sh.T, ST_CONFIG,
-            "%s was made with --batch %lld --seq %lld, not %lld and %lld", path,
-            (long long)info->batch, (long long)info->seq, (long long)j->sh.N,
-            (long long)j->sh.T);
-    REQUIRE(info->data_leaves == j->sh.D && info->tensor_leaves == j->sh.S,
-            ST_CONFIG,
-            "%s was made with --data-leaves %d --tensor-leaves %d, not %d "
-            "and %d; leaves belong to a run: use those, or start a new run "
-            "from its weights with --init %s",
-            path, info->data_leaves, info->tensor_leaves, j->sh.D, j->sh.S,
-            path);
-    REQUIRE(info->data_hash == tokens_hash(t->data.file), ST_CONFIG,
-            "%s was made with other data (%s) than %s", path, info->data_path,
-            j->data);
+    ckpt_model_differs(was, now->a, &b);
+    bool other_model = b.len > 0;
+    add_numbers(&b, was, now);
+    add_data(&b, was, now);
+    add_leaves(&b, was, now);
+    status st = strbuf_check(&b);
+    if (st == ST_OK && b.len > 0) {
+        st = FAIL(ST_CONFIG,
+                  "%s is of another run: %s; resume with what it has%s%s", path,
+                  strbuf_view(&b),
+                  other_model ? ""
+                              : ", or start a new run from its weights: "
+                                "--init ",
+                  other_model ? "" : path);
+    }
+    strbuf_fini(&b);
+    TRY(st);
+    REQUIRE(was->step < now->steps, ST_CONFIG,
+            "%s has done %lld steps already: --steps %lld has nothing to do",
+            path, (long long)was->step, (long long)now->steps);
     return ST_OK;
 }
+
+/* --- what changes its course ---------------------------------------------- */
+
+/* "lr 5 (was 0.001)": a value of both configurations that is not the same. */
+static void add_change(strbuf *b, const char *key, json_val now, json_val was)
+{
+    const char *text[2] = {"", ""};
+    double number[2] = {0, 0};
+    const json_val of[] = {now, was};
+    char room[2][32];
+    for (int i = 0; i < 2; i++) {
+        json_val v;
+        bool on = false;
+        if (!json_has(of[i], key) || json_get(of[i], key, &v) != ST_OK) {
+            return; /* older than the option */
+        }
+        if (json_as_f64(v, -1e300, 1e300, &number[i]) == ST_OK) {
+            snprintf(room[i], sizeof(room[i]), "%.6g", number[i]);
+            text[i] = room[i];
+        } else if (json_as_bool(v, &on) == ST_OK) {
+            text[i] = on ? "true" : "false";
+        } else if (json_as_str(v, &text[i]) != ST_OK) {
+            return;
+        }
+    }
+    if (number[0] != number[1] || strcmp(text[0], text[1]) != 0) {
+        strbuf_printf(b, "%s%s %s (was %s)", b->len > 0 ? ", " : "", key,
+                      text[0], text[1]);
+    }
+}
+
+void resume_changes(const char *was, const char *now, strbuf *out)
+{
+    static const char *const keys[] = {
+        "steps",       "lr",        "min_lr", "warmup",
+        "beta1",       "beta2",     "eps",    "weight_decay",
+        "sums",        "grad_clip", "on_nan", "reference_kernels",
+        "val_fraction"};
+    json_doc *docs[2] = {NULL, NULL};
+    if (json_parse(was, strlen(was), "was", &docs[0]) == ST_OK &&
+        json_parse(now, strlen(now), "now", &docs[1]) == ST_OK) {
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            add_change(out, keys[i], json_root(docs[1]), json_root(docs[0]));
+        }
+    }
+    json_close(docs[0]);
+    json_close(docs[1]);
+}
+
+/* Said once, by rank 0. */
+static void warn_of_changes(const train *t, const ckpt_info *was)
+{
+    strbuf b = {0};
+    if (comm_rank(t->job->world) == 0) {
+        resume_changes(was->run_config, t->job->config, &b);
+    }
+    if (b.len > 0) {
+        log_warn("%s goes on with %s: the result will not be that of the run "
+                 "not stopped",
+                 t->job->resume, strbuf_view(&b));
+    }
+    strbuf_fini(&b);
+}
+
+/* --- from and to a file --------------------------------------------------- */
 
 static status resume_from(train *t)
 {
     ckpt_info info;
     memset(&info, 0, sizeof(info));
     TRY(ckpt_peek(t->job->resume, &info));
-    status st = check_same_run(t, t->job->resume, &info);
     t->first = info.step;
     t->updates = info.adam_step;
+    warn_of_changes(t, &info);
     ckpt_info_fini(&info);
-    TRY(st);
-    REQUIRE(t->first < t->job->recipe.steps, ST_CONFIG,
-            "%s has done %lld steps already: --steps %lld has nothing to do",
-            t->job->resume, (long long)t->first,
-            (long long)t->job->recipe.steps);
     return load(t, t->job->resume, CKPT_ALL);
 }
 
