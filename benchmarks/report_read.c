@@ -170,31 +170,53 @@ static status look_at(const char *path, report_file *f)
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* Every model has set-ups of the same names: each once. */
+static status fail_no_setup(const report_data *d, const char *name)
+{
+    const char **names = NULL;
+    strbuf b = {0};
+    int n = 0;
+    TRY(MEM_NEW(&names, d->nsetups + 1, "report"));
+    for (int i = 0; i < d->nsetups; i++) {
+        const char *one = d->setups[i].row.name;
+        int k = 0;
+        while (k < n && strcmp(names[k], one) != 0) {
+            k++;
+        }
+        names[k] = one;
+        n += k == n ? 1 : 0;
+    }
+    const char *near = text_nearest(name, names);
+    text_add_list(&b, names);
+    status st = FAIL(
+        ST_CONFIG, "--setup %s: no set-up has this name%s%s%s; there is %s",
+        name, near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
+        near != NULL ? "\"?" : "", strbuf_view(&b));
+    strbuf_fini(&b);
+    mem_free(names);
+    return st;
+}
+
 /* Only set-ups of this name stay. */
 static status select(report_data *d, const char *name)
 {
-    strbuf names = {0};
     int kept = 0;
     for (int i = 0; i < d->nsetups; i++) {
         report_setup s = d->setups[i];
-        strbuf_printf(&names, "%s%s", names.len > 0 ? ", " : "", s.row.name);
         if (strcmp(s.row.name, name) == 0) {
             /* Swapped, so that the others are still freed. */
             d->setups[i] = d->setups[kept];
             d->setups[kept++] = s;
         }
     }
-    status st = ST_OK;
     if (kept == 0) {
-        st = FAIL(ST_CONFIG, "--setup %s: no set-up has this name, there is %s",
-                  name, strbuf_view(&names));
+        return fail_no_setup(d, name);
     }
-    for (int i = kept; i < d->nsetups && kept > 0; i++) {
+    for (int i = kept; i < d->nsetups; i++) {
         run_summary_fini(&d->setups[i].run);
     }
-    d->nsetups = kept > 0 ? kept : d->nsetups;
-    strbuf_fini(&names);
-    return st;
+    d->nsetups = kept;
+    return ST_OK;
 }
 
 status report_read(const report_config *c, report_data *out)

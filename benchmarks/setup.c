@@ -42,18 +42,12 @@ static status open_streamed(setup *s, const setup_options *o)
     REQUIRE(o->seq <= s->a.positions, ST_CONFIG,
             "--seq %lld is longer than the %d positions of %s",
             (long long)o->seq, s->a.positions, s->a.name);
-    int64_t least = ws_least_bytes(&s->a, &s->sh);
-    REQUIRE(o->device_memory == 0 || least <= o->device_memory, ST_BUDGET,
-            "streaming %s with %lld tokens a step needs at least %s of device "
-            "memory, --device-memory is %s; raise it, or lower --batch",
-            s->a.name, (long long)(s->sh.N * s->sh.T),
-            units_bytes((double)least).s,
-            units_bytes((double)o->device_memory).s);
-    /* The store alone: the arena is known only once all is compiled. */
-    TRY(o->runs_here ? setup_check_host(s, 1) : ST_OK);
     ws_config c = {.budget_bytes = o->device_memory,
                    .micro_batch = o->micro_batch,
                    .recompute = (ws_recompute)o->recompute};
+    TRY(ws_admit(&s->a, s->sh, &c, false));
+    /* The store alone: the arena is known only once all is compiled. */
+    TRY(o->runs_here ? setup_check_host(s, 1) : ST_OK);
     return ws_compile(&s->a, &s->ps, s->sh, &c, &s->set, &s->choice);
 }
 

@@ -90,9 +90,41 @@ typedef struct layer_set {
     gpt_acts acts[ARCH_LAYERS_MAX];
 } layer_set;
 
-static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
-                      layer_set *layers)
+/* What `n` more layers like this one keep, from the forward of the first layer
+ * to the backward of the last. */
+static prog_view keep_more(gpt_build *b, const gpt_acts *acts, bool recompute,
+                           int n)
 {
+    enum { FLOAT = 4 }; /* bytes */
+    const prog_view kept[] = {acts->x,   acts->s1, acts->qkv, acts->lse,
+                              acts->att, acts->x2, acts->s2,  acts->u};
+    int64_t floats = 0;
+    size_t most = recompute ? 1 : sizeof(kept) / sizeof(kept[0]);
+    for (size_t i = 0; i < most; i++) {
+        const prog_buf *own = &b->p->bufs[kept[i].buf];
+        floats += kept[i].rows > 0 ? prog_buf_bytes(own) / FLOAT : 0;
+    }
+    const prog_buf none = {.floats = 0}; /* what a buffer has besides */
+    floats = n * floats - prog_buf_bytes(&none) / FLOAT;
+    int32_t buf = prog_buffer(b->p, "kept", BUF_ACTIVATION, -1, floats, false);
+    return prog_whole(b->p, buf, 1, floats, floats);
+}
+
+/* A moment at which it is alive. */
+static void touch(gpt_build *b, prog_view v, view_mode mode)
+{
+    if (v.cols > 0) {
+        prog_add(b->p, OP_LOSS, STREAM_COMPUTE, -1);
+        prog_use(b->p, v, mode);
+    }
+}
+
+/* more: layers that are not there but for what they keep, to see what memory
+ * they take. */
+static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
+                      int more, layer_set *layers)
+{
+    prog_view others = {0};
     gpt_build *b = s->b;
     int L = b->a->L;
     gpt_emit_batch(b, true);
@@ -106,6 +138,10 @@ static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
             layers->acts[l + 1].x = top;
         }
         gpt_emit_forward(b, l, set, &layers->acts[l], !recompute, top);
+        if (l == 0 && more > 0) {
+            others = keep_more(b, &layers->acts[0], recompute, more);
+            touch(b, others, VIEW_W);
+        }
     }
     prog_view dx = gpt_tokens(b, "dx", BUF_ACTIVATION, -1, set, b->a->C);
     int64_t n = set->range.seqs * b->sh.T;
@@ -118,6 +154,7 @@ static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
     for (int l = L - 1; l >= 0; l--) {
         s->nheld = 0;
         gpt_emit_backward(b, l, set, &layers->acts[l], recompute, dx);
+        touch(b, l == L - 1 ? others : (prog_view){0}, VIEW_R);
     }
     gpt_emit_embed_backward(b, dx);
     b->p->phase = PHASE_UPDATE;
@@ -146,7 +183,7 @@ static void prefetch(program *p, const ws_config *config,
 
 static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
                            const ws_config *config, const ws_choice *choice,
-                           program *p)
+                           int more, program *p)
 {
     gpt_build b = {.p = p, .a = a, .ps = ps, .sh = *sh};
     ws_source s;
@@ -165,7 +202,7 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
         gpt_set set = {.range = {0, (int32_t)sh->seqs}, .mbs = mbs};
         set.nmb = (int32_t)micro_batches(sh, config->micro_batch, mbs);
         b.acc_planes = gpt_acc_planes(sh, mbs, set.nmb, 0);
-        emit_step(&s, &set, choice->recompute, layers);
+        emit_step(&s, &set, choice->recompute, more, layers);
         gpt_emit_work(&b);
         prefetch(p, config, choice);
         st = prog_arrange(p);
@@ -176,6 +213,64 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     return st;
 }
 
+static status fail_budget(const arch *a, const gpt_shape *sh,
+                          const ws_config *config, int64_t need)
+{
+    return FAIL(ST_BUDGET,
+                "streaming %s with %lld tokens a step needs %s of device "
+                "memory, --device-memory is %s; raise it, or lower --batch "
+                "or --seq",
+                a->name, (long long)(sh->N * sh->T), units_bytes_up(need).s,
+                units_bytes_exact(config->budget_bytes).s);
+}
+
+/* The smallest panels, and as little kept as may be. */
+static status measure_leanest(const arch *a, const gpt_shape *sh,
+                              const ws_config *config, program *p,
+                              int64_t *live, int64_t *peak)
+{
+    enum { LAYERS = 2 }; /* the first and the last: those between need less */
+    int64_t panel =
+        config->panel_bytes > 0 ? config->panel_bytes : (int64_t)WS_PANEL_LEAST;
+    const ws_choice choice = {.panel_bytes = panel,
+                              .head_panel_bytes = panel,
+                              .recompute =
+                                  config->recompute != WS_RECOMPUTE_NONE};
+    arch some = *a;
+    params ps;
+    int more = a->L > LAYERS ? a->L - LAYERS : 0;
+    TRY(more > 0 ? arch_cut(&some, LAYERS) : ST_OK);
+    TRY(params_init(&some, &ps));
+    status st = compile_with(&some, &ps, sh, config, &choice, more, p);
+    st = st == ST_OK ? prog_most_live(p, live) : st;
+    st = st == ST_OK && !p->placed ? prog_arrange(p) : st;
+    params_fini(&ps);
+    *peak = p->peak_bytes;
+    return st;
+}
+
+status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
+                bool closely)
+{
+    program p;
+    int64_t live = 0;
+    int64_t peak = 0;
+    bool over = ws_least_bytes(a, &sh) > config->budget_bytes;
+    if (config->budget_bytes == 0 || (!over && !closely)) {
+        return ST_OK;
+    }
+    sh.dp = 1;
+    sh.tp = 1;
+    TRY(gpt_shape_share(&sh, 0, 0));
+    prog_init(&p);
+    status st = measure_leanest(a, &sh, config, &p, &live, &peak);
+    prog_fini(&p);
+    TRY(st);
+    return over || live > config->budget_bytes
+               ? fail_budget(a, &sh, config, peak)
+               : ST_OK;
+}
+
 /* A search for the choice that uses the budget best. */
 typedef struct ws_search {
     const arch *a;
@@ -184,6 +279,7 @@ typedef struct ws_search {
     const ws_config *config;
     program *p;
     int64_t least; /* smallest peak seen */
+    bool admitted; /* by ws_admit, closely */
 } ws_search;
 
 enum { HEAD_LEAST = 4 << 20 };
@@ -194,7 +290,7 @@ static status try_choice(ws_search *s, const ws_choice *choice, bool *fits)
 {
     int64_t budget = s->config->budget_bytes;
     prog_clear(s->p);
-    TRY(compile_with(s->a, s->ps, s->sh, s->config, choice, s->p));
+    TRY(compile_with(s->a, s->ps, s->sh, s->config, choice, 0, s->p));
     if (s->least == 0 || s->p->peak_bytes < s->least) {
         s->least = s->p->peak_bytes;
     }
@@ -213,6 +309,11 @@ static status try_panels(ws_search *s, ws_choice *choice, bool *fits)
         choice->panel_bytes = panel;
         choice->head_panel_bytes = panel;
         TRY(try_choice(s, choice, fits));
+        if (!*fits && !s->admitted) {
+            /* Before all the others are tried in vain. */
+            TRY(ws_admit(s->a, *s->sh, s->config, true));
+            s->admitted = true;
+        }
     }
     return ST_OK;
 }
@@ -271,13 +372,7 @@ static status search(ws_search *s, ws_choice *choice)
             return try_heads(s, choice, &fits);
         }
     }
-    return FAIL(ST_BUDGET,
-                "streaming %s with %lld tokens a step needs %s of device "
-                "memory, --device-memory is %s; raise it, or lower --batch "
-                "or --seq",
-                s->a->name, (long long)(s->sh->N * s->sh->T),
-                units_bytes((double)s->least).s,
-                units_bytes((double)s->config->budget_bytes).s);
+    return fail_budget(s->a, s->sh, s->config, s->least);
 }
 
 int64_t ws_least_bytes(const arch *a, const gpt_shape *sh)

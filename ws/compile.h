@@ -71,4 +71,10 @@ MUST_USE status ws_compile_infer(const arch *a, const params *ps, gpt_shape *sh,
  * every layer, and the smallest working set. No compile. */
 int64_t ws_least_bytes(const arch *a, const gpt_shape *sh);
 
+/* ST_BUDGET if no choice fits the budget, naming what the leanest needs: by
+ * the bound, and the arena of two layers and what the others keep, so that it
+ * is known soon. `closely` false: the bound alone decides. */
+MUST_USE status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
+                         bool closely);
+
 #endif

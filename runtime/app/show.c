@@ -116,7 +116,7 @@ static bool is_hdf5(const char *path)
 }
 
 /* A part that begins like those of a plan's shorthand. */
-static bool seems_plan(const char *word)
+static bool seems_part(const char *word)
 {
     static const char *const parts[] = {"dp", "tp", "pp", "mb"};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -125,6 +125,27 @@ static bool seems_plan(const char *word)
         }
     }
     return false;
+}
+
+static bool seems_plan(const char *word)
+{
+    plan p;
+    bool some = seems_part(word) || plan_parse(word, &p) == ST_OK;
+    for (const char *dot = strchr(word, '.'); dot != NULL && !some;
+         dot = strchr(dot + 1, '.')) {
+        some = seems_part(dot + 1);
+    }
+    return some;
+}
+
+/* A word that no file has; beside --model what is no model is a plan, well
+ * written or not. */
+static kind kind_of_word(const char *word, bool has_model)
+{
+    arch a;
+    bool is_plan =
+        seems_plan(word) || (has_model && arch_open(word, &a) != ST_OK);
+    return is_plan ? KIND_PLAN : KIND_MODEL;
 }
 
 static status kind_of_json(const char *path, kind *out)
@@ -176,7 +197,7 @@ static status kind_of_file(const char *path, kind *out)
     return ST_OK;
 }
 
-static status kind_of(const char *what, kind *out)
+static status kind_of(const char *what, bool has_model, kind *out)
 {
     if (text_is_dir(what)) {
         *out = KIND_MODEL;
@@ -192,7 +213,7 @@ static status kind_of(const char *what, kind *out)
     }
     REQUIRE(!file, ST_NOINPUT, "%s: no such file or folder; check the name",
             what);
-    *out = seems_plan(what) ? KIND_PLAN : KIND_MODEL;
+    *out = kind_of_word(what, has_model);
     return ST_OK;
 }
 
@@ -255,7 +276,7 @@ static status show(const opt_parsed *p, const show_args *a)
     };
     const char *what = opt_arg(p, 0);
     kind k = KIND_MODEL;
-    TRY(kind_of(what, &k));
+    TRY(kind_of(what, a->model != NULL, &k));
     TRY(check_options(p, k, a));
     return by_kind[k](what, a);
 }

@@ -220,16 +220,44 @@ units_text units_count(double count)
     return scaled(count, 1000.0, powers_1000, "");
 }
 
-units_text units_bytes_exact(int64_t bytes)
+/* The largest power that divides it. */
+static units_text in_powers(int64_t bytes, int64_t base,
+                            const char *const *names)
 {
     int p = 0;
-    while (bytes != 0 && bytes % 1024 == 0 && p < 4) {
-        bytes /= 1024;
+    while (bytes != 0 && bytes % base == 0 && p < 4) {
+        bytes /= base;
         p++;
     }
     units_text t = {{0}};
-    snprintf(t.s, sizeof(t.s), "%lld%s%s", (long long)bytes, powers_1024[p],
+    snprintf(t.s, sizeof(t.s), "%lld%s%s", (long long)bytes, names[p],
              p > 0 ? "B" : "");
+    return t;
+}
+
+units_text units_bytes_exact(int64_t bytes)
+{
+    units_text t = in_powers(bytes, 1024, powers_1024);
+    units_text round = in_powers(bytes, 1000, powers_1000);
+    /* 1000TB is no whole number of MiB. */
+    bool shorter = bytes % 1000000 == 0 && strlen(round.s) < strlen(t.s);
+    return shorter ? round : t;
+}
+
+units_text units_bytes_up(int64_t bytes)
+{
+    enum { KIB = 1024, ENOUGH = 100 }; /* of a unit: at most 1 % more */
+    int64_t unit = 1;
+    while (unit < (int64_t)KIB * KIB && bytes / ENOUGH >= unit * KIB) {
+        unit *= KIB;
+    }
+    units_text t = {{0}};
+    snprintf(t.s, sizeof(t.s), "%lld%s%s",
+             (long long)((bytes + unit - 1) / unit),
+             powers_1024[unit == 1     ? 0
+                         : unit == KIB ? 1
+                                       : 2],
+             unit > 1 ? "B" : "");
     return t;
 }
 

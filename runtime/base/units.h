@@ -32,8 +32,11 @@ MUST_USE status units_parse_seconds(const char *text, double *seconds);
 
 /* "192 MiB", "1.50 GiB", "0 B". */
 units_text units_bytes(double bytes);
-/* Exact and readable by units_parse_size: "64MiB", "8193". */
+/* Exact and readable by units_parse_size: "64MiB", "1000TB", "8193". */
 units_text units_bytes_exact(int64_t bytes);
+/* As little more as makes it short, readable by units_parse_size: "25498KiB".
+ * For a size that a person is told to give. */
+units_text units_bytes_up(int64_t bytes);
 /* "12.5 GB/s". */
 units_text units_rate(double bytes_per_s);
 /* "124 M", "6.05 G", "512"; for flops, parameters, tokens per second. */
