@@ -374,8 +374,11 @@ static status add_plan(leaf_choice *c, const experiment_setup *s,
         return ST_OK;
     }
     TRY(experiment_memory(s, job.a, &job.device_memory));
+    /* Leaves of its own, or those that suit it best. */
     job.D = (int32_t)s->args.data_leaves;
     job.S = (int32_t)s->args.tensor_leaves;
+    job.D = job.D > 0 || p->data > job.N ? job.D : p->data;
+    job.S = job.S > 0 || p->tensor > job.a->H ? job.S : p->tensor;
     p->micro_batch = p->micro_batch > 0 ? p->micro_batch : s->args.micro_batch;
     p->recompute |= s->args.recompute == SETUP_RECOMPUTE_FULL;
     bool room = ranks_most == 0 || plan_ranks(p) <= ranks_most;

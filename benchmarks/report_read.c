@@ -191,7 +191,7 @@ static status fail_no_setup(const report_data *d, const char *name)
     status st = FAIL(
         ST_CONFIG, "--setup %s: no set-up has this name%s%s%s; there is %s",
         name, near != NULL ? ", did you mean \"" : "", near != NULL ? near : "",
-        near != NULL ? "\"?" : "", strbuf_view(&b));
+        near != NULL ? "\"" : "", strbuf_view(&b));
     strbuf_fini(&b);
     mem_free(names);
     return st;

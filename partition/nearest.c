@@ -76,6 +76,26 @@ static void consider(search *s, const plan *p, const shards *sh, int64_t seqs)
     }
 }
 
+/* The largest degree to look at. Where leaves follow from the plan nearly any
+ * would do, but nobody who asked for a few ranks of a kind means dozens; a
+ * number of ranks that is given may leave no other choice. */
+static int farthest(const search *s, int32_t given, int most, int32_t wanted)
+{
+    enum { FEW = 8 };
+    bool any = given > 0 || s->job->ranks > 0;
+    return any ? most : (int)min64(most, max64(FEW, wanted));
+}
+
+static int farthest_data(const search *s)
+{
+    return farthest(s, s->job->D, rules_most_data(s->job), s->want->data);
+}
+
+static int farthest_tensor(const search *s)
+{
+    return farthest(s, s->job->S, rules_most_tensor(s->job), s->want->tensor);
+}
+
 /* All plans of one tensor degree. */
 static void consider_tensor(search *s, const params *one,
                             const data_share *shares, int tensor,
@@ -84,7 +104,7 @@ static void consider_tensor(search *s, const params *one,
     const plan_job *job = s->job;
     shards sh;
     bound_cut_shards(job, one, tensor, recompute, &sh);
-    for (int data = 1; data <= rules_most_data(job); data++) {
+    for (int data = 1; data <= farthest_data(s); data++) {
         for (int pipe = 1; shares[data].least > 0 && pipe <= job->a->L;
              pipe++) {
             plan p = {.data = data,
@@ -127,12 +147,12 @@ static void search_all(search *s)
         return;
     }
     data_share shares[TREE_LEAVES_MAX + 1] = {{0, 0}};
-    for (int data = 1; data <= rules_most_data(job); data++) {
+    for (int data = 1; data <= farthest_data(s); data++) {
         if (rules_share_data(job, data, &shares[data]) != ST_OK) {
             shares[data].least = 0;
         }
     }
-    for (int tensor = 1; tensor <= rules_most_tensor(job); tensor++) {
+    for (int tensor = 1; tensor <= farthest_tensor(s); tensor++) {
         if (rules_legal_tensor(job, tensor)) {
             consider_modes(s, &one, shares, tensor);
         }

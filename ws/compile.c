@@ -224,12 +224,12 @@ static status fail_budget(const arch *a, const gpt_shape *sh,
                 units_bytes_exact(config->budget_bytes).s);
 }
 
-/* The smallest panels, and as little kept as may be. */
+/* The smallest panels, and as little kept as may be; of `most` layers, which
+ * may be the first and the last: those between need less. */
 static status measure_leanest(const arch *a, const gpt_shape *sh,
-                              const ws_config *config, program *p,
-                              int64_t *live, int64_t *peak)
+                              const ws_config *config, int most, program *p,
+                              int64_t *live)
 {
-    enum { LAYERS = 2 }; /* the first and the last: those between need less */
     int64_t panel =
         config->panel_bytes > 0 ? config->panel_bytes : (int64_t)WS_PANEL_LEAST;
     const ws_choice choice = {.panel_bytes = panel,
@@ -238,21 +238,38 @@ static status measure_leanest(const arch *a, const gpt_shape *sh,
                                   config->recompute != WS_RECOMPUTE_NONE};
     arch some = *a;
     params ps;
-    int more = a->L > LAYERS ? a->L - LAYERS : 0;
-    TRY(more > 0 ? arch_cut(&some, LAYERS) : ST_OK);
+    int more = a->L > most ? a->L - most : 0;
+    TRY(more > 0 ? arch_cut(&some, most) : ST_OK);
     TRY(params_init(&some, &ps));
     status st = compile_with(&some, &ps, sh, config, &choice, more, p);
     st = st == ST_OK ? prog_most_live(p, live) : st;
-    st = st == ST_OK && !p->placed ? prog_arrange(p) : st;
     params_fini(&ps);
-    *peak = p->peak_bytes;
+    return st;
+}
+
+/* Of all layers where that is soon done; else a little is added for gaps that
+ * other layers may leave between buffers. */
+static status find_leanest(const arch *a, const gpt_shape *sh,
+                           const ws_config *config, int64_t *live,
+                           int64_t *peak)
+{
+    enum { ENDS = 2, FEW_OPS = 20000, GAPS = 128 };
+    program p;
+    prog_init(&p);
+    status st = measure_leanest(a, sh, config, ENDS, &p, live);
+    *peak = p.peak_bytes + p.peak_bytes / GAPS;
+    if (st == ST_OK && (int64_t)p.nops * a->L < ENDS * FEW_OPS) {
+        prog_fini(&p);
+        st = measure_leanest(a, sh, config, a->L, &p, live);
+        *peak = p.peak_bytes;
+    }
+    prog_fini(&p);
     return st;
 }
 
 status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
                 bool closely)
 {
-    program p;
     int64_t live = 0;
     int64_t peak = 0;
     bool over = ws_least_bytes(a, &sh) > config->budget_bytes;
@@ -262,10 +279,7 @@ status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
     sh.dp = 1;
     sh.tp = 1;
     TRY(gpt_shape_share(&sh, 0, 0));
-    prog_init(&p);
-    status st = measure_leanest(a, &sh, config, &p, &live, &peak);
-    prog_fini(&p);
-    TRY(st);
+    TRY(find_leanest(a, &sh, config, &live, &peak));
     return over || live > config->budget_bytes
                ? fail_budget(a, &sh, config, peak)
                : ST_OK;

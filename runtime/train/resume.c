@@ -175,9 +175,12 @@ static status resume_from(train *t)
     TRY(ckpt_peek(t->job->resume, &info));
     t->first = info.step;
     t->updates = info.adam_step;
-    warn_of_changes(t, &info);
+    status st = load(t, t->job->resume, CKPT_ALL);
+    if (st == ST_OK) {
+        warn_of_changes(t, &info);
+    }
     ckpt_info_fini(&info);
-    return load(t, t->job->resume, CKPT_ALL);
+    return st;
 }
 
 status resume_begin(train *t)

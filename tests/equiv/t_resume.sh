@@ -31,6 +31,17 @@ resumed gpt-neo-tiny tp2 pp2 gpt-neo-tiny-dp1
 resumed gpt-neo-tiny pp2 dp2 gpt-neo-tiny-dp1
 resumed gpt-neo-tiny dp2 dp1 gpt-neo-tiny-dp1
 with_results=
+# Leaves of eight ranks go with the run: nobody types them again.
+wide=(--batch 8 --seq 16)
+check 'dp8' train dp8 gpt-neo-tiny dp8 "${wide[@]}"
+check_code 85 'dp8 stops' train dp8-half gpt-neo-tiny dp8 "${wide[@]}" \
+    --stop-after 4
+for how in dp3 streamed; do
+    check "dp8, then $how" train "dp8-$how" gpt-neo-tiny "$how" "${wide[@]}" \
+        --resume "$work/dp8-half.ckpt"
+    check "dp8, then $how: weights and moments" \
+        same_state "$work/dp8.ckpt" "$work/dp8-$how.ckpt"
+done
 resumed gpt-j-tiny streamed dp2 gpt-j-tiny-dp1
 resumed gpt-j-tiny tp2 streamed gpt-j-tiny-dp1
 

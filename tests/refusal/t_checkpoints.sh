@@ -11,6 +11,8 @@ t=(train gpt-neo-tiny "${run[@]}" --steps 4)
 
 accepted train gpt-neo-tiny "${run[@]}" --steps 2 --save c.h5 --out r.h5 -q
 accepted show c.h5 --verify
+accepted train gpt-neo-tiny --data text.txt --seq 32 --batch 8 --steps 2 \
+    --save wide.h5 -q
 
 # bad CODE WORDS FILE: for --init and for --resume.
 bad() {
@@ -43,15 +45,36 @@ refused $CORRUPT 'bad.h5: /weights/|checksum' show bad.h5 --verify
 # Of another model, or of another run.
 refused $CONFIG 'c.h5: holds gpt-neo-tiny|not gpt-j-tiny|rotary' \
     train gpt-j-tiny "${run[@]}" --init c.h5 --out o.h5
-refused $CONFIG 'c.h5: holds gpt-neo-tiny with 4 layers|(wanted 2)' \
+other='c.h5 is of another run: '
+refused $CONFIG "${other}holds gpt-neo-tiny with 4 layers|(wanted 2)" \
     "${t[@]}" --layers 2 --resume c.h5
-refused $CONFIG 'c.h5|--seed 1, not 7' "${t[@]}" --seed 7 --resume c.h5
-refused $CONFIG 'c.h5|--data-leaves 4|2' "${t[@]}" --data-leaves 2 --resume c.h5
-refused $CONFIG 'c.h5|--tensor-leaves 4|2' \
+refused $CONFIG "${other}--seed 1, not 7; resume" "${t[@]}" --seed 7 --resume c.h5
+refused $CONFIG "${other}--data-leaves 4, not 2; resume|--init c.h5" \
+    "${t[@]}" --data-leaves 2 --resume c.h5
+refused $CONFIG "${other}--tensor-leaves 4, not 2; resume" \
     "${t[@]}" --tensor-leaves 2 --resume c.h5
-refused $CONFIG 'c.h5|--batch 4 --seq 32|64' "${t[@]}" --seq 64 --resume c.h5
-refused $CONFIG 'c.h5|other data (text.txt)|other.txt' \
+refused $CONFIG "${other}--batch 4 --seq 32, not 4 and 64; resume" \
+    "${t[@]}" --seq 64 --resume c.h5
+refused $CONFIG "${other}other data (text.txt) than other.txt; resume" \
     "${t[@]}" --data other.txt --resume c.h5
+# All of it, the model first; a plan that does not suit it hides nothing.
+refused $CONFIG "${other}holds gpt-neo-tiny|not gpt-j-tiny|; --seed 1, not 7; \
+other data (text.txt) than other.txt; --data-leaves 4, not 8; resume" \
+    train gpt-j-tiny "${run[@]}" --data other.txt --seed 7 --data-leaves 8 \
+    --plan dp8 --resume c.h5
+refused $CORRUPT 'bad.h5: /weights/|checksum' "${t[@]}" --plan dp3 \
+    --resume bad.h5
+refused $CONFIG 'data: 5 is more than the batch|allowed is 1 to 4' \
+    "${t[@]}" --plan dp5 --resume c.h5
+# Leaves are the checkpoint's: more of them need a new run.
+refused $CONFIG 'more than the 4 data leaves of wide.h5|--init wide.h5 '$(
+    )'--data-leaves 6' train gpt-neo-tiny --data text.txt --seq 32 --batch 8 \
+    --plan dp6 --resume wide.h5
+# What changes its course is said, and the run goes on.
+"$WEFT" "${t[@]}" --lr 0.5 --resume c.h5 -q 2>err.txt || complain '--lr 0.5'
+grep -q '^weft: warning: c.h5 goes on with steps 4 (was 2), lr 0.5 (was 0.001):' \
+    err.txt || complain "--lr 0.5: $(cat err.txt)"
+rm err.txt
 refused $CONFIG 'c.h5|2 steps already|--steps 2' \
     "${t[@]}" --steps 2 --resume c.h5
 
@@ -83,7 +106,7 @@ refused $USAGE 'c.h5|--to hf' convert c.h5 -o g.h5
 refused $USAGE 'hf: is a folder|--to hf' convert hf --to hf -o new
 refused $USAGE "'hg'|ckpt, hf" convert c.h5 --to hg -o new
 refused $USAGE '-o DIR is missing' convert c.h5 --to hf
-refused $USAGE '--shard-size|4KiB' convert c.h5 --to hf -o new --shard-size 1
+refused $USAGE '--shard-size|4KiB to 1000TB' convert c.h5 --to hf -o new --shard-size 1
 refused $USAGE '--shard-size is for --to hf' convert hf -o g.h5 --shard-size 1GB
 refused $CANTCREATE 'hf: is not empty' convert c.h5 --to hf -o hf
 refused $CANTCREATE 'text.txt: is there' convert c.h5 --to hf -o text.txt

@@ -2,7 +2,7 @@
 # Experiments that are wrong are refused before anything is launched, and
 # weft compare overwrites none of its inputs. The work folder is compared by
 # checksums after each refusal (common.sh).
-# timeout: 60
+# timeout: 120
 . "${0%/*}/common.sh"
 make_text data.txt
 cp "$root/configs/models/gpt-neo-tiny.json" my-model.json
@@ -24,7 +24,7 @@ bad() {
     local code=$1 words=$2
     shift 2
     experiment "$@" >e.json
-    refused "$code" "e.json|$words" compare e.json -o new.h5
+    refused "$code" "e.json:$words" compare e.json -o new.h5
 }
 
 # --- the output is no input ---------------------------------------------------
@@ -61,23 +61,28 @@ missing() {
     experiment "$@" >e.json
     refused "$code" "$words" compare e.json -o new.h5
 }
-missing $NOINPUT 'gpt-neo-tinny|gpt-neo-tiny' "$one" "$common" \
+missing $NOINPUT 'e.json:1: models[1]: gpt-neo-tinny|gpt-neo-tiny' "$one" "$common" \
     '"gpt-neo-tiny", "gpt-neo-tinny"'
 missing $NOINPUT 'none.txt' "$one" "$common" "$tiny" none.txt
 missing $BADFILE 'model: ' "$one" "$common" "$tiny" model
 missing $CONFIG 'data.txt: ' "$one" '"seq": 1000000' "$tiny"
-missing $NOINPUT 'none.json' "$one, {\"plan\": \"none.json\"}"
-missing $CONFIG 'dq2' "$one, {\"plan\": \"dq2\"}"
+missing $NOINPUT 'e.json:3: setups[1].plan: none.json' "$one, {\"plan\": \"none.json\"}"
+missing $CONFIG 'e.json:3: setups[1].plan: plan "dq2"' "$one, {\"plan\": \"dq2\"}"
+
+echo '{"dta": 2}' >wrong.json
+missing $CONFIG 'e.json:3: setups[1].plan: wrong.json:1: dta: unknown key' \
+    "$one, {\"plan\": \"wrong.json\"}"
+missing $CONFIG 'e.json:2: common.plan: plan "dq2"' '{}' "$common, \"plan\": \"dq2\""
 
 # --- keys ---------------------------------------------------------------------
 
-bad $CONFIG 'setups[2].stor: unknown key|did you mean "store"' \
+bad $CONFIG '3: setups[2].stor: unknown key|did you mean "store"' \
     "$one, {\"plan\": \"dp2\"}, {\"stor\": \"ram\"}"
-bad $CONFIG 'setups[0].stepz: unknown key|known are' '{"stepz": 3}'
-bad $CONFIG 'common.stepz: unknown key|did you mean "steps"' "$one" '"stepz": 1'
+bad $CONFIG '3: setups[0].stepz: unknown key|known are' '{"stepz": 3}'
+bad $CONFIG '2: common.stepz: unknown key|did you mean "steps"' "$one" '"stepz": 1'
 for key in steps batch seq layers lr min_lr warmup beta1 beta2 eps \
     weight_decay grad_clip seed val_fraction val_every val_batches; do
-    bad $CONFIG "setups[1].$key: must be the same|\"common\"" \
+    bad $CONFIG "3: setups[1].$key: must be the same|\"common\"" \
         "$one, {\"$key\": 1}"
 done
 for key in data out save save_every resume init stop_after launched_at quiet \
@@ -87,56 +92,76 @@ for key in data out save save_every resume init stop_after launched_at quiet \
     *) words='belongs ' ;;
     esac
     [ $key = stop_after ] && words='"steps" in "common"'
-    bad $CONFIG "setups[0].$key: |$words" "{\"$key\": \"x.h5\"}"
-    bad $CONFIG "common.$key: |$words" "$one" "\"$key\": \"x.h5\""
+    bad $CONFIG "3: setups[0].$key: |$words" "{\"$key\": \"x.h5\"}"
+    bad $CONFIG "2: common.$key: |$words" "$one" "\"$key\": \"x.h5\""
 done
-bad $CONFIG 'common.name: belongs in an object of "setups"' "$one" '"name": "a"'
+bad $CONFIG '2: common.name: belongs in an object of "setups"' "$one" '"name": "a"'
 cat >e.json <<'END'
 {"models": ["gpt-neo-tiny"], "data": "data.txt", "setup": [{"plan": "dp1"}]}
 END
-refused $CONFIG 'e.json: setup: unknown key|"setups"' compare e.json -o new.h5
+refused $CONFIG 'e.json:1: setup: unknown key|"setups"' compare e.json -o new.h5
 cat >e.json <<'END'
 {"models": ["gpt-neo-tiny"], "data": "data.txt", "steps": 5, "setups": [{}]}
 END
-refused $CONFIG 'e.json: steps: |"common"' compare e.json -o new.h5
+refused $CONFIG 'e.json:1: steps: |"common"' compare e.json -o new.h5
 
 # --- values -------------------------------------------------------------------
 
-bad $CONFIG 'setups[1].threads: ' "$one, {\"threads\": [1]}"
-bad $CONFIG 'setups[1].plan: ' "$one, {\"plan\": 2}"
-bad $CONFIG 'setups[1].sums: ' "$one, {\"sums\": \"exakt\"}"
-bad $CONFIG 'setups[1].name: ' "$one, {\"name\": 2}"
-bad $CONFIG 'setups[1]: ' "$one, 3"
-bad $CONFIG 'common.steps: ' "$one" '"steps": "many"'
-bad $CONFIG 'common.lr: ' "$one" '"lr": -1'
-bad $CONFIG "setups[1].link_rate: 'fast'" "$one, {\"link_rate\": \"fast\"}"
-bad $CONFIG "common.val_fraction: '2'" "$one" '"val_fraction": 2'
+bad $CONFIG '3: setups[1].threads: ' "$one, {\"threads\": [1]}"
+bad $CONFIG '3: setups[1].plan: ' "$one, {\"plan\": 2}"
+bad $CONFIG '3: setups[1].sums: ' "$one, {\"sums\": \"exakt\"}"
+bad $CONFIG '3: setups[1].name: ' "$one, {\"name\": 2}"
+bad $CONFIG '3: setups[1]: ' "$one, 3"
+bad $CONFIG '2: common.steps: ' "$one" '"steps": "many"'
+bad $CONFIG '2: common.lr: ' "$one" '"lr": -1'
+bad $CONFIG "3: setups[1].link_rate: 'fast'" "$one, {\"link_rate\": \"fast\"}"
+bad $CONFIG "2: common.val_fraction: '2'" "$one" '"val_fraction": 2'
 for part in state/8x state/0 state/ state/-1 state state/99999999; do
-    bad $CONFIG "setups[1].device_memory: '$part' is not possible|state/8" \
+    bad $CONFIG "3: setups[1].device_memory: '$part' is not possible|state/8" \
         "$one, {\"device_memory\": \"$part\"}"
 done
-bad $CONFIG "common.device_memory: 'state/8x'" "$one" \
+bad $CONFIG "2: common.device_memory: 'state/8x'" "$one" \
     '"device_memory": "state/8x"'
 
 # --- names and lists ----------------------------------------------------------
 
-bad $CONFIG "setups[2]: a second set-up named 'dp1'|\"name\"" "$one, {}, $one"
-bad $CONFIG "setups[1]: a second set-up named 'a b'" \
+bad $CONFIG "3: setups[2]: a second set-up named 'dp1'|\"name\"" "$one, {}, $one"
+bad $CONFIG "3: setups[1]: a second set-up named 'a b'" \
     '{"name": "a b"}, {"name": "a_b", "plan": "dp1"}'
-bad $CONFIG "setups[0]: 'judge'" '{"name": "judge"}'
-bad $CONFIG 'setups[0]: |0 characters' '{"name": ""}'
-bad $CONFIG 'setups[0]: |64 characters' \
+bad $CONFIG "3: setups[0]: 'judge'" '{"name": "judge"}'
+bad $CONFIG '3: setups[0]: |0 characters' '{"name": ""}'
+bad $CONFIG '3: setups[0]: |64 characters' \
     "{\"name\": \"$(printf '%064d' 0)\"}"
-bad $CONFIG 'setups: needs 1 to|has 0' ''
-bad $CONFIG 'models: needs 1 to|has 0' "$one" "$common" ''
-bad $CONFIG "models[1]: 'gpt-neo-tiny' is there twice" "$one" "$common" \
+bad $CONFIG '3: setups: needs 1 to|has 0' ''
+bad $CONFIG '1: models: needs 1 to|has 0' "$one" "$common" ''
+bad $CONFIG "1: models[1]: 'gpt-neo-tiny' is there twice" "$one" "$common" \
     "$tiny, $tiny"
-bad $CONFIG 'models[0]: ' "$one" "$common" '7'
+bad $CONFIG '1: models[0]: ' "$one" "$common" '7'
 printf '{"models": ["gpt-neo-tiny"],\n "data": "data.txt"\n "setups": []}\n' \
     >e.json
 refused $BADFILE 'e.json:3:' compare e.json -o new.h5
 printf '[]\n' >e.json
 refused $CONFIG 'e.json' compare e.json -o new.h5
+
+# --- what is refused does not touch the others --------------------------------
+
+# run SETUPS: what is known of set-up dp4 without its times.
+run() {
+    experiment "$one, {\"plan\": \"dp4\"}, {\"plan\": \"tp3\"}$1" \
+        '"steps": 1, "batch": 8, "seq": 16' >e.json
+    accepted compare e.json -o new.h5
+    grep -e ': sums in ' -e 'refused' "$TMPDIR/out" | head -n 3
+}
+run '' >alone.txt
+run ', {"plan": "dp7.pp9"}, {"plan": "dp16"}, {"plan": "tp7"},
+    {"plan": "dp5", "device_memory": "1MiB"}' >beside.txt
+[ "$(grep sums alone.txt)" = \
+    'gpt-neo-tiny: sums in 4 data and 4 tensor leaves' ] ||
+    complain "leaves: $(cat alone.txt)"
+[ "$(grep sums alone.txt)" = "$(grep sums beside.txt)" ] ||
+    complain "refused set-ups changed leaves: $(cat beside.txt)"
+grep -q 'dp7.pp9: refused' beside.txt || complain 'nothing was refused'
+rm -f alone.txt beside.txt new.h5
 
 # --- and what is right runs ---------------------------------------------------
 

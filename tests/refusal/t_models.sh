@@ -40,7 +40,7 @@ refused $NOINPUT 'no model given' train '' --data text.txt
 bad $BADFILE 'm.json:3:' '2s/,$//'
 bad $BADFILE 'm.json:' '$d'
 bad $BADFILE 'm.json:' '$s/$/ x/'
-bad $BADFILE 'm.json:|hidden_size' 's/"hidden_size": 128,/&&/'
+bad $BADFILE 'm.json:|: hidden_size' 's/"hidden_size": 128,/&&/'
 : >m.json
 refused $BADFILE 'm.json:' train m.json --data text.txt
 head -c 3000 /dev/zero | tr '\0' '[' >m.json
@@ -51,28 +51,28 @@ echo '[1]' >m.json
 refused $CONFIG 'm.json' train m.json --data text.txt
 
 # Keys and types.
-bad $CONFIG 'm.json: hiden_size|did you mean "hidden_size"' \
+bad $CONFIG 'm.json:|: hiden_size|did you mean "hidden_size"' \
     's/hidden_size/hiden_size/'
-bad $CONFIG 'm.json: model_type|gpt_neo|"gpt_nea"' 's/"gpt_neo"/"gpt_nea"/'
-bad $CONFIG 'm.json: hidden_size|128' 's/"hidden_size": 128/"hidden_size": "128"/'
-bad $CONFIG 'm.json: hidden_size|128.5' 's/"hidden_size": 128/"hidden_size": 128.5/'
-bad $CONFIG 'm.json: num_layers|true' 's/"num_layers": 4/"num_layers": true/'
-bad $CONFIG 'm.json: activation_function|relu|gelu_new' 's/gelu_new/relu/'
-bad $CONFIG 'm.json: tie_word_embeddings' \
+bad $CONFIG 'm.json:|: model_type|gpt_neo|"gpt_nea"' 's/"gpt_neo"/"gpt_nea"/'
+bad $CONFIG 'm.json:|: hidden_size|128' 's/"hidden_size": 128/"hidden_size": "128"/'
+bad $CONFIG 'm.json:|: hidden_size|128.5' 's/"hidden_size": 128/"hidden_size": 128.5/'
+bad $CONFIG 'm.json:|: num_layers|true' 's/"num_layers": 4/"num_layers": true/'
+bad $CONFIG 'm.json:|: activation_function|relu|gelu_new' 's/gelu_new/relu/'
+bad $CONFIG 'm.json:|: tie_word_embeddings' \
     's/"tie_word_embeddings": true/"tie_word_embeddings": 1/'
 
 # Sizes.
-bad $CONFIG 'm.json: hidden_size: 0|1 to' 's/"hidden_size": 128/"hidden_size": 0/'
-bad $CONFIG 'm.json: num_layers: -4|1 to' 's/"num_layers": 4/"num_layers": -4/'
-bad $CONFIG 'm.json: num_layers: 1000000|1 to' \
+bad $CONFIG 'm.json:|: hidden_size: 0|1 to' 's/"hidden_size": 128/"hidden_size": 0/'
+bad $CONFIG 'm.json:|: num_layers: -4|1 to' 's/"num_layers": 4/"num_layers": -4/'
+bad $CONFIG 'm.json:|: num_layers: 1000000|1 to' \
     's/"num_layers": 4/"num_layers": 1000000/'
 bad $BADFILE 'm.json:' \
     's/"vocab_size": 256/"vocab_size": 99999999999999999999/'
-bad $CONFIG 'm.json: vocab_size: 1099511627776|1 to' \
+bad $CONFIG 'm.json:|: vocab_size: 1099511627776|1 to' \
     's/"vocab_size": 256/"vocab_size": 1099511627776/'
 bad $CONFIG 'm.json|num_heads 5|hidden_size 128|nearest|is 4' \
     's/"num_heads": 4/"num_heads": 5/'
-bad $CONFIG 'm.json: attention_types|adds up to 4|num_layers is 6' \
+bad $CONFIG 'm.json:|: attention_types|adds up to 4|num_layers is 6' \
     's/"num_layers": 4/"num_layers": 6/'
 bad $CONFIG 'm.json|window_size: 0' 's/"window_size": 32/"window_size": 0/'
 sed 's/"rotary_dim": [0-9]*/"rotary_dim": 3/' \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Wrong plans: shorthand, files, rules, memory; and that a refusal by rules or
 # by the bound on memory is fast.
-# timeout: 60
+# timeout: 150
 . "${0%/*}/common.sh"
 make_text text.txt
 t=(train gpt-neo-tiny --data text.txt)
@@ -28,18 +28,22 @@ plan $BADFILE 'p.json:2:' '{"data": 2
  "tensor": 2}'
 plan $BADFILE 'p.json:|data' '{"data": 2, "data": 4}'
 plan $BADFILE 'p.json:1:' '{"data": 2} {}'
-plan $CONFIG 'p.json: micro_batchs|did you mean "micro_batch"' \
+plan $CONFIG 'p.json:1: micro_batchs|did you mean "micro_batch"' \
     '{"micro_batchs": 2}'
-plan $CONFIG 'p.json: data|"2"' '{"data": "2"}'
-plan $CONFIG 'p.json: data: 0|1 to' '{"data": 0}'
-plan $CONFIG 'p.json: data: 2.5' '{"data": 2.5}'
-plan $CONFIG 'p.json: schedule|"gpie"|gpipe' '{"schedule": "gpie"}'
-plan $CONFIG 'p.json: stages[1]: 0' '{"stages": [4, 0]}'
+plan $CONFIG 'p.json:1: data|"2"' '{"data": "2"}'
+plan $CONFIG 'p.json:1: data: 0|1 to' '{"data": 0}'
+plan $CONFIG 'p.json:1: data: 2.5' '{"data": 2.5}'
+plan $CONFIG 'p.json:1: schedule|"gpie"|gpipe' '{"schedule": "gpie"}'
+plan $CONFIG 'p.json:1: stages[1]: 0' '{"stages": [4, 0]}'
 plan $CONFIG 'stages: 2 stages hold 5 layers|has 4|take 1|nearest plan' \
     '{"stages": [4, 1]}'
-plan $CONFIG 'p.json: stages|pipe is 3' '{"pipe": 3, "stages": [2, 2]}'
-plan $CONFIG 'p.json: recompute|true' '{"recompute": true}'
-plan $CONFIG 'p.json' '[2, 2]'
+plan $CONFIG 'p.json:1: stages|pipe is 3' '{"pipe": 3, "stages": [2, 2]}'
+plan $CONFIG 'p.json:1: recompute|true' '{"recompute": true}'
+plan $CONFIG 'p.json: an array found' '[2, 2]'
+plan $CONFIG 'p.json:3: stages[1]: "b"' '{"data": 2,
+ "_note": "{ [ \" ,", "stages":
+  [4, "b"]}'
+plan $CONFIG 'plan p.json: pipe: 3 does not divide' '{"pipe": 3}'
 
 # Rules: every one that is violated, and what works.
 refused $CONFIG 'pipe: 3 does not divide 4 layers|1, 2, 4|nearest plan' \
@@ -56,6 +60,43 @@ refused $CONFIG 'data: 8|4 data leaves|--data-leaves 8' \
     "${t[@]}" --plan dp8 --data-leaves 4
 refused $CONFIG 'micro_batch: 5|1 to 4|nearest plan' "${t[@]}" --plan dp2.mb5
 refused $CONFIG 'dp1000000.pp1000000' "${t[@]}" --plan dp1000000.pp1000000
+
+# What is allowed is what runs, and so is the nearest plan.
+few=("${t[@]}" --steps 1 --seq 16 --batch 4 -q)
+# nearest PLAN WORDS NEAR OPTION...: refused, and told of NEAR, which runs.
+nearest() {
+    local plan=$1 words=$2 near=$3
+    shift 3
+    refused $CONFIG "$words|; nearest plan that works: $near" \
+        "${few[@]}" --plan "$plan" "$@"
+    [[ $(cat "$TMPDIR/err") == *": $near" ]] || complain "$plan: not $near"
+    accepted "${few[@]}" --plan "$near" "$@"
+}
+nearest dp5 'allowed is 1 to 4,' dp4
+nearest dp6 'allowed is 1 to 4,' dp3.pp2
+nearest tp5 'allowed is 1 to 4,' tp4
+nearest dp5.pp3.tp7.mb9 \
+    'data: 5|allowed is 1 to 4, because every|tensor: 7|allowed is 1 to 4, '$(
+    )'because a head|micro_batch: 9|1 to 4' dp4.tp4.pp4.mb1
+nearest dp3 'allowed is 1, because|--batch to 4|--data-leaves 3 makes it work' \
+    tp3 --batch 3
+accepted "${few[@]}" --plan dp3 --batch 3 --data-leaves 3
+nearest dp6 'allowed is 1 to 4,' dp3.pp2 --sums fast
+accepted "${few[@]}" --plan dp3
+sed 's/"num_heads": 4/"num_heads": 3/; s/"hidden_size": 128/"hidden_size": 96/' \
+    "$root/configs/models/gpt-neo-tiny.json" >three.json
+three=(train three.json --data text.txt --steps 1 --seq 16 --batch 2 -q)
+refused $CONFIG 'allowed is 1, 2, because|--tensor-leaves 3 makes it work' \
+    "${three[@]}" --plan tp3
+accepted "${three[@]}" --plan tp3 --tensor-leaves 3
+
+# Plan and options do not contradict each other.
+refused $CONFIG 'plan pp2.mb2 has micro-batches of 2, --micro-batch is 4' \
+    "${few[@]}" --plan pp2.mb2 --micro-batch 4
+accepted "${few[@]}" --plan pp2.mb2 --micro-batch 2
+echo '{"recompute": "full"}' >p.json
+refused $CONFIG 'plan p.json recomputes, --recompute is none' \
+    "${few[@]}" --plan p.json --recompute none
 refused $CONFIG 'seq: 257|1 to 256|--seq' "${t[@]}" --plan dp2 --seq 257
 refused $CONFIG '--seq 257|256 positions' "${t[@]}" --seq 257
 
@@ -64,8 +105,21 @@ refused $BUDGET 'plan dp2|1 MiB is too little|at least|no plan fits' \
     "${t[@]}" --plan dp2 --device-memory 1MiB
 refused $BUDGET 'plan dp2|12 MiB is too little|nearest plan that works: ' \
     "${t[@]}" --plan dp2 --device-memory 12MiB
-refused $BUDGET '1 MiB|streaming gpt-neo-tiny|1024 tokens|--batch' \
+refused $BUDGET '1MiB|streaming gpt-neo-tiny|1024 tokens|--batch' \
     "${t[@]}" --device-memory 1MiB
+# The memory that a refusal names is enough, and nearly the least.
+for how in '--seq 16' '--seq 64 --micro-batch 1' '--seq 16 --recompute none'; do
+    for model in gpt-neo-tiny gpt-j-tiny; do
+        # shellcheck disable=SC2206  # options are words
+        least=(train $model --data text.txt --batch 4 --steps 1 -q $how)
+        refused $BUDGET 'needs|--device-memory is 1;' \
+            "${least[@]}" --device-memory 1
+        need=$(sed -n 's/.* needs \([0-9]*KiB\) of.*/\1/p' "$TMPDIR/err")
+        accepted "${least[@]}" --device-memory "${need:-none}"
+        refused $BUDGET "needs $need of" "${least[@]}" \
+            --device-memory $((${need%KiB} * 99 / 100))KiB
+    done
+done
 # Between the bound and what is needed: only a compile can tell.
 least=$("$WEFT" show dp2 --model gpt-neo-tiny --device-memory 1MiB 2>&1 |
     sed -n 's/.*needs at least \([0-9]*\)[.0-9]* MiB; .*/\1/p')

@@ -62,6 +62,13 @@ shows 'admitted             yes|communicators        13|layers 2 to 3, head' \
     dp2.tp2.pp2 --model gpt-neo-tiny
 shows 'optimizer|scratch|ranks 0 to 3' dp2.tp2 --model gpt-neo-tiny
 refused $CONFIG 'plan pp3|nearest plan that works' show pp3 --model gpt-neo-tiny
+shows 'stage 1|1f1b' 1f1b.pp2 --model gpt-neo-tiny
+shows 'a plan for 2 ranks' 1f1b.pp2
+refused $CONFIG 'plan "PP2"' show PP2 --model gpt-neo-tiny
+refused $CONFIG 'plan ""' show '' --model gpt-neo-tiny
+refused $CONFIG 'plan ".pp2"|empty part' show .pp2 --model gpt-neo-tiny
+refused $USAGE '--model says nothing about a model, gpt-j-tiny is one' \
+    show gpt-j-tiny --model gpt-neo-tiny
 
 accepted train gpt-neo-tiny --data text.txt --steps 3 --seq 32 --batch 4 \
     --val-every 3 --save c.h5 --out r.h5 -q

@@ -57,7 +57,7 @@ refused $BADFILE 'text.txt:' tokenize text.txt -o a.bin --tokenizer text.txt
 head -c 9000 "$tok" >cut.json
 refused $BADFILE 'cut.json:' tokenize text.txt -o a.bin --tokenizer cut.json
 sed 's/"ByteLevel"/"Metaspace"/' "$tok" >meta.json
-refused $CONFIG 'meta.json: pre_tokenizer.type|Metaspace|ByteLevel' \
+refused $CONFIG 'meta.json:|pre_tokenizer.type|Metaspace|ByteLevel' \
     tokenize text.txt -o a.bin --tokenizer meta.json
 sed 's/<|endoftext|>/<|end|>/' "$tok" >noeot.json
 refused $CONFIG 'noeot.json: has no |endoftext|--eot none' \

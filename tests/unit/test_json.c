@@ -283,6 +283,71 @@ static void test_fail_text(void **state)
     json_close(doc);
 }
 
+/* A wrong value at the end of some path; the line that the error names. */
+static void expect_line(const char *text, const char *want)
+{
+    static const char path[] = "test_json_line.json";
+    json_doc *doc = NULL;
+    json_val v = {0};
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(json_open(path, &doc), ST_OK);
+    remove(path);
+    json_val at = json_root(doc);
+    while (json_kind(at) == JSON_KIND_OBJ || json_kind(at) == JSON_KIND_ARR) {
+        json_iter it = {0};
+        const char *key = NULL;
+        v = (json_val){0};
+        while (json_next(at, &it, &key, &v)) {
+            continue; /* to the last member */
+        }
+        if (json_kind(at) == JSON_KIND_ARR) {
+            v = json_at(at, json_len(at) - 1);
+        }
+        at = v;
+    }
+    assert_int_equal(json_fail(v, ST_CONFIG, "no"), ST_CONFIG);
+    assert_string_equal(status_text(), want);
+    json_close(doc);
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    expect_line("{\"a\": 1}", "test_json_line.json:1: a: no");
+    expect_line("\n\n{\n\"a\":\n1}", "test_json_line.json:4: a: no");
+    expect_line("{\"x\": [1,\n{\"y\": 2}, [[]],\n\"]\\\"}\"],\n \"a\": {\n"
+                "  \"\\\\\": 1, \"b\\\"\"\n:\n [true, true,\n\n true]}}",
+                "test_json_line.json:9: a.b\"[2]: no");
+    expect_line("[\n1\n,\n2,3,\n[\n[7\n]]]",
+                "test_json_line.json:6: [3][0][0]: no");
+    expect_line("{\"t\": true,\n\"u\": true}", "test_json_line.json:2: u: no");
+}
+
+static void test_line_of_missing(void **state)
+{
+    static const char path[] = "test_json_line.json";
+    json_doc *doc = NULL;
+    json_val v = {0};
+    int n = 0;
+    (void)state;
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs("{\n\n\"a\": {\n}}", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(json_open(path, &doc), ST_OK);
+    remove(path);
+    assert_int_equal(json_get_obj(json_root(doc), "a", &v), ST_OK);
+    assert_int_equal(json_get_int(v, "n", 0, 1, &n), ST_CONFIG);
+    expect_text("test_json_line.json:3: a.n: is missing, it must be given");
+    assert_int_equal(json_as_arr(json_root(doc)), ST_CONFIG);
+    expect_text("test_json_line.json: an object found, an array is needed");
+    json_close(doc);
+    assert_int_equal(mem_live(), 0);
+}
+
 static void test_writer(void **state)
 {
     (void)state;
@@ -412,6 +477,8 @@ int main(void)
         cmocka_unit_test(test_done),
         cmocka_unit_test(test_iteration),
         cmocka_unit_test(test_fail_text),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_line_of_missing),
         cmocka_unit_test(test_writer),
         cmocka_unit_test(test_doubles_round_trip),
         cmocka_unit_test(test_copy),

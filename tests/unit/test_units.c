@@ -134,6 +134,18 @@ static void test_bytes_text(void **state)
     assert_string_equal(units_bytes_exact(64 << 20).s, "64MiB");
     assert_string_equal(units_bytes_exact(8193).s, "8193");
     assert_string_equal(units_bytes_exact(0).s, "0");
+    assert_string_equal(units_bytes_exact(1000000000000000).s, "1000TB");
+    assert_string_equal(units_bytes_exact(1000).s, "1000");
+    assert_string_equal(units_bytes_up(0).s, "0");
+    assert_string_equal(units_bytes_up(102399).s, "102399");
+    assert_string_equal(units_bytes_up(102401).s, "101KiB");
+    assert_string_equal(units_bytes_up(26109000).s, "25498KiB");
+    assert_string_equal(units_bytes_up(709885952).s, "677MiB");
+    for (int64_t n = 1; n < (int64_t)1 << 50; n = n * 3 + 1) {
+        int64_t got = 0;
+        assert_int_equal(units_parse_size(units_bytes_up(n).s, &got), ST_OK);
+        assert_true(got >= n && got <= n + n / 100);
+    }
     for (int64_t n = 1; n < (int64_t)1 << 50; n = n * 3 + 512) {
         expect_size(units_bytes_exact(n).s, n);
     }
