@@ -11,7 +11,9 @@
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
 #include "runtime/app/run_files.h"
+#include "runtime/app/same_run.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/io/tokens.h"
@@ -33,6 +35,7 @@ typedef struct run_of {
     run_files files;
     run_decision decisions[PLAN_DECISIONS_MAX];
     ckpt_info from; /* what --resume names, else zeros                     */
+    uint64_t data_hash, from_hash; /* of --data; of --init or --resume     */
 } run_of;
 
 /* Ranks of this job: how many, which is this, how many on its node. Before MPI
@@ -106,6 +109,24 @@ static status parse(run_of *r, int argc, const char *const *argv)
     run_args_setup(&r->a, opt_arg(r->parsed, 0), &r->so);
     join_words(argc, argv, &r->cmdline);
     return ST_OK;
+}
+
+/* What ranks compare of their files; one alone need not read them for it. */
+static status hash_inputs(run_of *r)
+{
+    const run_args *a = &r->a;
+    const char *from = a->resume != NULL ? a->resume : a->init;
+    tokens *data = NULL;
+    if (setup_ranks(&r->s) == 1 || (r->given == NULL && !launch_is_rank())) {
+        return ST_OK;
+    }
+    TRY(tokens_open(a->data, &data));
+    r->data_hash = tokens_hash(data);
+    tokens_close(data);
+    return from == NULL ? ST_OK
+                        : ckpt_hash(from,
+                                    a->resume != NULL ? CKPT_ALL : CKPT_WEIGHTS,
+                                    &r->from_hash);
 }
 
 static void check_binding(run_of *r)
@@ -185,6 +206,41 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
     j->oversubscribed = binding_is_crowded(&b);
 }
 
+/* What a rank writes, says, or does with its own cores is its own business. */
+static const char *const own_options[] = {"out", "log-every", "quiet",
+                                          "threads", NULL};
+
+/* All ranks run one thing, or none does. */
+static status agree_on_run(const run_of *r)
+{
+    const run_args *a = &r->a;
+    char data[64];
+    char from[64];
+    char sum[HASH_TEXT_BYTES];
+    same_list l = {0};
+    strbuf cut = {0};
+    same_add(&l, "the model", arch_hash(&r->s.a), r->s.a.name);
+    if (!r->s.streamed) {
+        plan_json(&r->s.plan, &cut);
+    }
+    same_add(&l, "the plan", hash64(strbuf_view(&cut), cut.len),
+             r->s.streamed ? "streamed" : r->s.plan.name);
+    strbuf_fini(&cut);
+    same_add_options(&l, &train_command, a, own_options);
+    hash_text(r->data_hash, sum);
+    (void)snprintf(data, sizeof(data), "%.40s (%s)", text_path_base(a->data),
+                   sum);
+    same_add(&l, "the data", r->data_hash, data);
+    hash_text(r->from_hash, sum);
+    const char *start = a->resume != NULL ? a->resume
+                        : a->init != NULL ? a->init
+                                          : "none";
+    (void)snprintf(from, sizeof(from), "%.40s (%s)", text_path_base(start),
+                   sum);
+    same_add(&l, "the checkpoint to start from", r->from_hash, from);
+    return same_check(r->world, &l);
+}
+
 /* prepared: how this rank's preparation ended. The others must hear of it. */
 static status run_ranks(run_of *r, status prepared)
 {
@@ -197,6 +253,7 @@ static status run_ranks(run_of *r, status prepared)
         log_init(comm_rank(r->world), LOG_INFO);
     }
     TRY(comm_agree(r->world, prepared));
+    TRY(agree_on_run(r));
     int64_t from = r->a.launched_at > 0 ? r->a.launched_at : begin;
     double launch_s = (double)(clock_wall_ns() - from) * 1e-9;
     int size = comm_size(r->world);
@@ -291,6 +348,7 @@ static status prepare(run_of *r)
     int local = job_local_ranks(r);
     TRY(setup_check_host(&r->s, local > 0 ? local : setup_ranks(&r->s)));
     TRY(run_files_check(&r->a, r->so.model));
+    TRY(hash_inputs(r));
     if (job_rank(r) == 0) {
         TRY(run_files_claim(&r->a, &r->s.ps, &r->files));
     }

@@ -141,6 +141,8 @@ void opt_help(const opt_command *cmd, strbuf *b);
  * all that is known of a row: phrase, choices, unit, range, default. */
 void opt_add_head(strbuf *b, const opt_row *row);
 void opt_add_details(strbuf *b, const opt_row *row);
+/* The value in fields: numbers in base units, nothing for an absent string. */
+void opt_add_value(strbuf *b, const opt_row *row, const void *fields);
 
 /*
  * Settings from a file: each member of obj is an option by its name, with '_'

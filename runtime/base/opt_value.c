@@ -2,6 +2,7 @@
  * What the text of an option means, by its row: kind, range, choices. Used
  * for the command line, for defaults and for settings in files alike.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,4 +135,31 @@ status opt_set_field(const opt_row *row, const char *text, bool ranged,
         store_number(row, fields, whole, real);
     }
     return ST_OK;
+}
+
+void opt_add_value(strbuf *b, const opt_row *row, const void *fields)
+{
+    const void *at = (const char *)fields + row->offset;
+    const char *text = NULL;
+    switch (row->kind) {
+    case OPT_KIND_FLAG:
+        strbuf_add(b, *(const bool *)at ? "true" : "false");
+        break;
+    case OPT_KIND_I64:
+    case OPT_KIND_SIZE:
+        strbuf_printf(b, "%" PRId64, *(const int64_t *)at);
+        break;
+    case OPT_KIND_F64:
+    case OPT_KIND_RATE:
+    case OPT_KIND_TIME:
+        strbuf_printf(b, "%.17g", *(const double *)at);
+        break;
+    case OPT_KIND_CHOICE:
+        strbuf_add(b, row->choices[*(const int *)at]);
+        break;
+    case OPT_KIND_STR:
+        text = *(const char *const *)at;
+        strbuf_add(b, text != NULL ? text : "");
+        break;
+    }
 }

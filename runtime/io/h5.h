@@ -277,6 +277,9 @@ MUST_USE status h5_attr_need_i64(const h5_file *f, const char *path,
 MUST_USE status h5_attr_need_f64(const h5_file *f, const char *path,
                                  const char *name, double *out);
 
+/* The stored checksum. */
+MUST_USE status h5_checksum_get(const h5_file *f, const char *path,
+                                uint64_t *hash);
 /* Recomputes the checksum; ST_CORRUPT if it differs, ST_BADFILE if the
  * dataset carries none. */
 MUST_USE status h5_checksum_verify(const h5_file *f, const char *path);

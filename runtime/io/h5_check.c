@@ -91,32 +91,36 @@ status h5_checksum_seal(h5_file *f, const char *path)
     return h5_checksum_set(f, path, hash);
 }
 
-status h5_checksum_verify(const h5_file *f, const char *path)
+status h5_checksum_get(const h5_file *f, const char *path, uint64_t *hash)
 {
-    char have[HASH_TEXT_BYTES];
     char *kept = NULL;
-    uint64_t hash = 0, stored = 0;
     status st = ST_OK;
 
     TRY(h5_attr_get_text(f, path, checksum_name, NULL, &kept));
-    if (hash_parse(kept, &stored) != ST_OK) {
+    if (hash_parse(kept, hash) != ST_OK) {
         st = FAIL(ST_BADFILE,
                   "%s: %s: checksum \"%.40s\" is not 16 hex "
                   "digits",
                   f->path, path, kept);
-        goto free_kept;
     }
-    TRY_GOTO(hash_now(f, path, &hash), free_kept);
-    if (hash != stored) {
-        hash_text(hash, have);
-        st = FAIL(ST_CORRUPT,
-                  "%s: %s: checksum is %s, stored was %s: the data changed "
-                  "after they were written; use an older checkpoint",
-                  f->path, path, have, kept);
-    }
-free_kept:
     mem_free(kept);
     return st;
+}
+
+status h5_checksum_verify(const h5_file *f, const char *path)
+{
+    char have[HASH_TEXT_BYTES], kept[HASH_TEXT_BYTES];
+    uint64_t hash = 0, stored = 0;
+
+    TRY(h5_checksum_get(f, path, &stored));
+    TRY(hash_now(f, path, &hash));
+    hash_text(hash, have);
+    hash_text(stored, kept);
+    REQUIRE(hash == stored, ST_CORRUPT,
+            "%s: %s: checksum is %s, stored was %s: the data changed "
+            "after they were written; use an older checkpoint",
+            f->path, path, have, kept);
+    return ST_OK;
 }
 
 /* ---- what a seal may pass over ------------------------------------------- */

@@ -301,3 +301,57 @@ status ckpt_load(const char *path, const arch *a, const params *ps,
     const status closed = h5_close(&l.f);
     return st != ST_OK ? st : closed;
 }
+
+/* Adds names and stored checksums of a group; none where it is not there. */
+static status hash_group(const h5_file *f, const char *group, hash_state *h)
+{
+    int64_t n = 0;
+
+    if (!h5_has(f, group)) {
+        return ST_OK;
+    }
+    TRY(h5_group_count(f, group, &n));
+    for (int64_t i = 0; i < n; i++) {
+        char name[H5_NAME_SIZE];
+        char path[CKPT_PATH_SIZE + H5_NAME_SIZE];
+        uint64_t sum = 0;
+        TRY(h5_group_member(f, group, i, name));
+        (void)snprintf(path, sizeof(path), "%s/%s", group, name);
+        TRY(h5_checksum_get(f, path, &sum));
+        hash_add(h, name, strlen(name));
+        hash_add(h, &sum, sizeof(sum));
+    }
+    return ST_OK;
+}
+
+static status hash_states(const h5_file *f, int states, hash_state *h)
+{
+    ckpt_info info = {0};
+
+    TRY(ckpt_info_read(f, &info));
+    hash_add(h, &info.step, sizeof(info.step));
+    ckpt_info_fini(&info);
+    for (int which = 0; which < states; which++) {
+        TRY(hash_group(f, ckpt_groups[which], h));
+    }
+    return ST_OK;
+}
+
+status ckpt_hash(const char *path, ckpt_states states, uint64_t *hash)
+{
+    h5_file *f = NULL;
+    hash_state *h = NULL;
+
+    TRY(hash_create(&h));
+    status st = h5_open(path, &f);
+    if (st == ST_OK) {
+        st = hash_states(f, states == CKPT_ALL ? CKPT_STATES : 1, h);
+        const status closed = h5_close(&f);
+        st = st != ST_OK ? st : closed;
+    }
+    if (st == ST_OK) {
+        *hash = hash_value(h);
+    }
+    hash_destroy(h);
+    return st;
+}

@@ -107,4 +107,9 @@ void ckpt_model_differs(const ckpt_info *info, const arch *a, strbuf *out);
 MUST_USE status ckpt_load(const char *path, const arch *a, const params *ps,
                           ckpt_states states, const ckpt_sink *sink);
 
+/* Tells one checkpoint from another without reading its tensors: a hash of
+ * the step and of the checksums that are stored beside those of `states`.
+ * Local. */
+MUST_USE status ckpt_hash(const char *path, ckpt_states states, uint64_t *hash);
+
 #endif

@@ -30,4 +30,45 @@ refused $NUMERIC 'step |gradient norm|lower --lr' "${away[@]}"
 refused_by 2 $NUMERIC 'step |gradient norm|lower --lr' "${away[@]}" --plan dp2
 # Started by weft itself: mpirun is told to be quiet.
 refused $NUMERIC 'step |gradient norm|lower --lr' "${away[@]}" --plan tp2
+
+# Ranks that were told different things, or have other files: all leave before
+# the first step, and the first such rank and thing are named.
+sed 's/e/f/g' text.txt >other.txt
+mkdir elsewhere
+cp text.txt elsewhere/copy.txt
+accepted "${t[@]}" --steps 1 --plan dp2 --seed 7 --save d.h5 -q
+cp c.h5 elsewhere/c.h5
+cp d.h5 elsewhere/d.h5
+base=("${t[@]}" --steps 2 --plan dp2 -q)
+
+# unlike WORDS OPTION...: rank 1 gets the options, too.
+unlike() {
+    local words=$1 got
+    shift
+    snapshot >"$TMPDIR/before"
+    timeout -k 2 40 $MPIRUN --timeout 30 -np 1 "$WEFT" "${base[@]}" : \
+        -np 1 "$WEFT" "${base[@]}" "$@" \
+        >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
+    got=$?
+    judge $CONFIG "rank 1: ranks do not run the same|$words" \
+        "rank 1 with $*" "$got"
+}
+unlike 'the data is other.txt|text.txt (' --data other.txt
+unlike '--seed is 2 here, 1 on rank 0' --seed 2
+unlike '--lr is 0.0001' --lr 1e-4
+unlike '--steps is 5 here, 2 on rank 0' --steps 5
+unlike 'the plan is tp2 here, dp2 on rank 0' --plan tp2
+unlike 'the model is gpt-neo-tiny' --layers 1
+unlike '--save is a file here, no file' --save new.h5
+base+=(--init d.h5)
+unlike 'the checkpoint to start from is c.h5 (' --init elsewhere/c.h5
+
+# The same content under other names is the same, and so is what a rank does
+# with its own cores.
+tried=$((tried + 1))
+base=("${t[@]}" --steps 1 --plan dp2 -q)
+timeout -k 2 40 $MPIRUN --timeout 30 -np 1 "$WEFT" "${base[@]}" --init d.h5 : \
+    -np 1 "$WEFT" "${base[@]}" --data elsewhere/copy.txt \
+    --init elsewhere/d.h5 --threads 2 >"$TMPDIR/out" 2>&1 ||
+    complain "files under other names: $(tail -n 3 "$TMPDIR/out")"
 finish
