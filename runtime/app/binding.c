@@ -1,7 +1,9 @@
 #include "runtime/app/binding.h"
 
 #include <stdint.h>
+#include <strings.h>
 
+#include "runtime/app/launch.h"
 #include "runtime/base/threads.h"
 
 binding binding_of(const comm *world, int threads)
@@ -27,10 +29,51 @@ bool binding_is_crowded(const binding *b)
     return b->ranks * each > b->together;
 }
 
-void binding_write_tight(const binding *b, strbuf *out)
+const char *binding_variable(void)
 {
-    strbuf_printf(out,
-                  "ranks are bound to %d of %d cores; add --bind-to none to "
-                  "mpirun",
-                  b->together, b->online);
+    static const char *const names[] = {"OMP_PROC_BIND", "OMP_PLACES",
+                                        "GOMP_CPU_AFFINITY"};
+    const char *bind = launch_variable(names[0]);
+    if (bind != NULL && strcasecmp(bind, "false") == 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (launch_variable(names[i]) != NULL) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+binding_cause binding_cause_of(bool mpirun)
+{
+    if (binding_variable() != NULL) {
+        return BOUND_BY_VARIABLE;
+    }
+    return mpirun ? BOUND_BY_MPIRUN : BOUND_FROM_OUTSIDE;
+}
+
+void binding_write_repair(binding_cause cause, strbuf *out)
+{
+    const char *variable = binding_variable();
+    switch (cause) {
+    case BOUND_BY_MPIRUN:
+        strbuf_add(out, "add --bind-to none to mpirun");
+        break;
+    case BOUND_BY_VARIABLE:
+        strbuf_printf(out, "unset %s", variable != NULL ? variable : "");
+        break;
+    case BOUND_FROM_OUTSIDE:
+        strbuf_add(out, "start it without taskset, or in a job or container "
+                        "with more cores");
+        break;
+    }
+}
+
+void binding_write_tight(const binding *b, binding_cause cause, strbuf *out)
+{
+    strbuf_printf(out, "%s bound to %d of %d cores; ",
+                  b->ranks > 1 ? "ranks are" : "this process is", b->together,
+                  b->online);
+    binding_write_repair(cause, out);
 }

@@ -26,7 +26,20 @@ bool binding_is_tight(const binding *b);
 /* More threads than cores: wall time then says little. */
 bool binding_is_crowded(const binding *b);
 
+/* Who can have bound a process. */
+typedef enum binding_cause {
+    BOUND_BY_MPIRUN,   /* somebody's own                                   */
+    BOUND_BY_VARIABLE, /* OpenMP binds this thread when it is loaded       */
+    BOUND_FROM_OUTSIDE /* taskset, a batch system, a container             */
+} binding_cause;
+
+/* The variable that makes OpenMP bind threads, NULL if none is set. */
+const char *binding_variable(void);
+/* mpirun: a person's own mpirun started the ranks. */
+binding_cause binding_cause_of(bool mpirun);
+/* What to do about it: "add --bind-to none to mpirun". */
+void binding_write_repair(binding_cause cause, strbuf *out);
 /* "ranks are bound to 1 of 2 cores; add --bind-to none to mpirun". */
-void binding_write_tight(const binding *b, strbuf *out);
+void binding_write_tight(const binding *b, binding_cause cause, strbuf *out);
 
 #endif

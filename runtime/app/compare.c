@@ -185,7 +185,8 @@ status command_compare(int argc, const char *const *argv)
     if (!helped && launch_is_rank()) {
         st = on_ranks(parsed, &a, st);
     } else if (!helped && st == ST_OK) {
-        st = compare(parsed, &a, NULL);
+        st = launch_check_slurm();
+        st = st == ST_OK ? compare(parsed, &a, NULL) : st;
     }
     opt_destroy(parsed);
     return st;

@@ -195,7 +195,7 @@ static status on_ranks(doctor *d, const doctor_args *a)
 
 static status examine_all(doctor *d, const doctor_args *a)
 {
-    if (!a->probe && !d->launched && !doctor_slurm_alone()) {
+    if (!a->probe && !d->launched && !launch_slurm_alone()) {
         doctor_job_try(&d->job);
     }
     status st = comm_init(&d->world);
@@ -219,7 +219,7 @@ static status run(const doctor_args *a)
     doctor *d = NULL;
     const char *task = launch_variable("SLURM_PROCID");
     TRY(check_args(a));
-    if (doctor_slurm_alone() && task != NULL && atoi(task) > 0) {
+    if (launch_slurm_alone() && task != NULL && atoi(task) > 0) {
         return ST_OK; /* one of them speaks for all */
     }
     TRY(MEM_NEW(&d, 1, "doctor"));

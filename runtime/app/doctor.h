@@ -81,8 +81,6 @@ void doctor_rank_init(const comm *world, doctor_rank *out);
 void doctor_link_measure(comm *world, doctor_link *out);
 /* Before MPI starts in this process. Blocks, at most 30 s. */
 void doctor_job_try(doctor_job *out);
-/* srun without PMIx has started several of us, each alone. */
-bool doctor_slurm_alone(void);
 
 void doctor_cores(doctor *d);    /* cores, binding, threads, launcher       */
 void doctor_math(doctor *d);     /* matmul: right, same bits, rate          */

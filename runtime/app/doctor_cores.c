@@ -81,11 +81,16 @@ static void check_usable(doctor *d)
         return;
     }
     bool bound = usable < online && !d->launched;
+    const char *variable = binding_variable();
+    strbuf way = {0};
+    binding_write_repair(binding_cause_of(false), &way);
     doctor_add(d, bound ? DOCTOR_WARNING : DOCTOR_OK, "cores",
-               bound ? "start it without taskset, or in a job or container "
-                       "with more cores"
-                     : NULL,
-               "%d of %d usable (%s)", usable, online, list);
+               bound ? strbuf_view(&way) : NULL, "%d of %d usable (%s)%s%s%s",
+               usable, online, list,
+               bound && variable != NULL ? ", OpenMP is told by " : "",
+               bound && variable != NULL ? variable : "",
+               bound && variable != NULL ? " to bind threads" : "");
+    strbuf_fini(&way);
 }
 
 /* The same work for each of `threads`, side by side; seconds. */
@@ -145,7 +150,8 @@ static void check_settings(doctor *d)
 {
     static const char *const names[] = {
         "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_PROC_BIND", "OMP_PLACES",
-        "OMP_DYNAMIC",     "BLIS_NUM_THREADS", "BLIS_ARCH_TYPE"};
+        "OMP_DYNAMIC",     "GOMP_CPU_AFFINITY", "BLIS_NUM_THREADS",
+        "BLIS_ARCH_TYPE"};
     strbuf b = {0};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *value = launch_variable(names[i]);
@@ -216,8 +222,11 @@ static void check_binding(doctor *d)
     if (binding_is_tight(&asked)) {
         strbuf_printf(&text, "; bound to %d of %d cores", b->together,
                       b->online);
-        doctor_add(d, DOCTOR_WARNING, "binding", "add --bind-to none to mpirun",
-                   "%s", strbuf_view(&text));
+        strbuf way = {0};
+        binding_write_repair(binding_cause_of(true), &way);
+        doctor_add(d, DOCTOR_WARNING, "binding", strbuf_view(&way), "%s",
+                   strbuf_view(&text));
+        strbuf_fini(&way);
     } else if (binding_is_crowded(b)) {
         strbuf_printf(&text, "; they share %d cores", b->together);
         doctor_add(d, DOCTOR_WARNING, "binding",
@@ -232,12 +241,6 @@ static void check_binding(doctor *d)
 }
 
 /* --- who launches --------------------------------------------------------- */
-
-bool doctor_slurm_alone(void)
-{
-    const char *tasks = launch_variable("SLURM_STEP_NUM_TASKS");
-    return tasks != NULL && atoi(tasks) > 1 && !launch_is_rank();
-}
 
 static void check_launcher(doctor *d)
 {
@@ -254,7 +257,7 @@ static void check_launcher(doctor *d)
                  ? batch[i].name
                  : in;
     }
-    if (doctor_slurm_alone()) {
+    if (launch_slurm_alone()) {
         doctor_add(d, DOCTOR_PROBLEM, "launcher",
                    "use srun --mpi=pmix if srun --mpi=list has it, else "
                    "mpirun inside of the allocation",

@@ -12,19 +12,24 @@
 static void check_uring(doctor *d)
 {
     int fd = -1;
-    status st = disk_scratch(d->dir, &fd);
-    if (st == ST_OK) {
-        st = uring_try(fd);
-        (void)close(fd);
+    if (disk_scratch(d->dir, &fd) != ST_OK) {
+        doctor_add(d, DOCTOR_WARNING, "io_uring", "see disk",
+                   "not tried: there is no file to try it on");
+        return;
     }
+    status st = uring_try(fd);
+    (void)close(fd);
     if (st == ST_OK) {
         doctor_add(d, DOCTOR_OK, "io_uring", NULL,
                    "a ring wrote 4 KiB and read them back");
     } else {
         doctor_add(d, DOCTOR_WARNING, "io_uring",
-                   "let the container's seccomp profile and "
-                   "/proc/sys/kernel/io_uring_disabled allow it; plain reads "
-                   "and writes do, but cannot overlap",
+                   st == ST_SYSTEM
+                       ? "let the container's seccomp profile and "
+                         "/proc/sys/kernel/io_uring_disabled allow it; plain "
+                         "reads and writes do, but cannot overlap"
+                       : "give a --dir on another file system; plain reads "
+                         "and writes do, but cannot overlap",
                    "%s", status_text());
     }
 }
@@ -39,15 +44,28 @@ static int64_t bytes_to_write(int64_t asked)
     return asked;
 }
 
+/* By how disk_measure failed. */
+static const char *repair_of(status st)
+{
+    switch (st) {
+    case ST_LOCKED:
+        return "give --dir a folder that this user may write to";
+    case ST_IO:
+        return "make room there, or give another --dir";
+    default:
+        return "give another --dir";
+    }
+}
+
 static void check_disk(doctor *d)
 {
     const double most_s = 3;
     const double slow = 50e6; /* a spinning disk does twice that */
     disk_rates r;
-    if (disk_measure(d->dir, bytes_to_write(d->disk_bytes), most_s, &r) !=
-        ST_OK) {
-        doctor_add(d, DOCTOR_PROBLEM, "disk",
-                   "make room there, or give another --dir", "%s",
+    status st =
+        disk_measure(d->dir, bytes_to_write(d->disk_bytes), most_s, &r);
+    if (st != ST_OK) {
+        doctor_add(d, DOCTOR_PROBLEM, "disk", repair_of(st), "%s",
                    status_text());
         return;
     }

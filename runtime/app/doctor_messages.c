@@ -41,7 +41,7 @@ void doctor_job_try(doctor_job *out)
 
 static void check_job(doctor *d)
 {
-    if (d->launched || doctor_slurm_alone()) {
+    if (d->launched || launch_slurm_alone()) {
         return; /* this job is one, or there can be none */
     }
     if (!d->job.tried) {

@@ -87,6 +87,25 @@ int launch_threads(int here)
     return each > 0 ? each : 1;
 }
 
+static const char slurm_tasks[] = "SLURM_STEP_NUM_TASKS";
+
+/* The step's variable is the one to ask: SLURM_NTASKS is also set in a batch
+ * script, where a plain single process is fine. */
+bool launch_slurm_alone(void)
+{
+    return number_from(slurm_tasks) > 1 && !launch_is_rank();
+}
+
+status launch_check_slurm(void)
+{
+    REQUIRE(!launch_slurm_alone(), ST_CONFIG,
+            "srun started %s tasks, but each is a job of one rank: use srun "
+            "--mpi=pmix if srun --mpi=list has it, else mpirun inside of the "
+            "allocation",
+            getenv(slurm_tasks));
+    return ST_OK;
+}
+
 const char *launch_variable(const char *name)
 {
     return getenv(name);
@@ -287,6 +306,7 @@ status launch_run(const char *const *args, int ranks, bool quiet, int *code)
     char np[16];
     char *all[ARGS_MAX];
     int n = 0;
+    TRY(launch_check_slurm());
     self_path(self, sizeof(self));
     (void)snprintf(np, sizeof(np), "%d", ranks);
     for (int i = 0; ranks > 1 && mpirun[i] != NULL; i++) {

@@ -31,6 +31,12 @@ int launch_local_ranks(void);
  * cores if it is bound to some, else its part of the node's. 0: no rank. */
 int launch_threads(int here);
 
+/* srun without PMIx has started several of us, each alone. */
+bool launch_slurm_alone(void);
+/* Fails with ST_CONFIG then: each would do the whole work, or start a whole
+ * job of its own. */
+MUST_USE status launch_check_slurm(void);
+
 /* A variable that a library or a launcher reads, for reports on them; never
  * an option of Weft. NULL if it is not set. */
 const char *launch_variable(const char *name);
@@ -42,7 +48,7 @@ const char *launch_variable(const char *name);
  * job within about a second and then this process (exit code 130); the death
  * of this process ends the job, too. quiet: its stdout goes nowhere.
  * Fails with ST_SYSTEM if it cannot be started, with ST_IO if it did what it
- * should but its stdout could not be passed on. */
+ * should but its stdout could not be passed on, and as launch_check_slurm. */
 MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
                            int *code);
 

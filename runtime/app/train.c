@@ -134,8 +134,20 @@ static void check_binding(run_of *r)
     binding b = binding_of(r->world, (int)r->a.threads);
     strbuf text = {0};
     if (comm_rank(r->world) == 0 && binding_is_tight(&b)) {
-        binding_write_tight(&b, &text);
+        bool mpirun = launch_is_rank() && r->a.launched_at == 0;
+        binding_write_tight(&b, binding_cause_of(mpirun), &text);
         log_warn("%s", strbuf_view(&text));
+    }
+    strbuf_fini(&text);
+}
+
+/* Once for all ranks. */
+static void say_dropout(const run_of *r)
+{
+    strbuf text = {0};
+    if (comm_rank(r->world) == 0 && !r->a.quiet &&
+        arch_dropout(r->so.model, &text) == ST_OK && text.len > 0) {
+        log_info("%s", strbuf_view(&text));
     }
     strbuf_fini(&text);
 }
@@ -269,6 +281,7 @@ static status run_ranks(run_of *r, status prepared)
     TRY(comm_agree(r->world, st));
     TRY(setup_share(&r->s, comm_rank(r->world)));
     check_binding(r);
+    say_dropout(r);
     st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
     TRY(comm_agree(r->world, st));
     train_job job;
@@ -412,6 +425,9 @@ static status train(comm *given, int argc, const char *const *argv)
     r.given = given;
     status st = parse(&r, argc, argv);
     bool help_wanted = st == ST_OK && opt_wants_help(r.parsed);
+    if (st == ST_OK && !help_wanted) {
+        st = launch_check_slurm();
+    }
     if (st == ST_OK && !help_wanted) {
         st = prepare(&r);
     }

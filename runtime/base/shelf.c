@@ -14,6 +14,14 @@ enum {
     LISTED_MAX = 256 /* more would not help a reader of an error          */
 };
 
+/* The folder as it is called without "..", if it is there: paths stand in
+ * messages. */
+static status add_place(const char *folder, char **place)
+{
+    char full[PATH_MAX];
+    return realpath(folder, full) != NULL ? mem_strdup(full, place) : ST_OK;
+}
+
 /* The folders "configs/KIND" that may be; unused ones stay NULL. */
 static status list_places(const char *kind, char *places[PLACES])
 {
@@ -33,7 +41,9 @@ static status list_places(const char *kind, char *places[PLACES])
     TRY(text_path_dir(exe, &dir));
     for (int i = 0; st == ST_OK && i < PLACES - 1; i++) {
         strbuf_printf(&path, "%s/%s/%s", dir, from_program[i], kind);
-        st = strbuf_take(&path, &places[i + 1]);
+        st = strbuf_check(&path);
+        st = st == ST_OK ? add_place(path.text, &places[i + 1]) : st;
+        strbuf_fini(&path);
     }
     mem_free(dir);
     return st;

@@ -5,6 +5,7 @@
 #include "runtime/gpt/arch.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,6 +89,25 @@ static status find_by_name(const char *model, char **out)
     return ST_OK;
 }
 
+/* What people give for a model although it has weights, too. */
+static status refuse_hdf5(const char *path)
+{
+    static const char magic[8] = "\211HDF\r\n\032\n";
+    char head[sizeof(magic)] = {0};
+    FILE *f = fopen(path, "rb");
+    if (f != NULL) {
+        size_t n = fread(head, 1, sizeof(head), f);
+        head[0] = n == sizeof(head) ? head[0] : '\0';
+        (void)fclose(f);
+    }
+    REQUIRE(memcmp(head, magic, sizeof(magic)) != 0, ST_BADFILE,
+            "%s: is an HDF5 file, a checkpoint perhaps, and no config.json; "
+            "name the model (weft show %s), and start from the weights with "
+            "--init %s or go on with --resume %s",
+            path, path, path, path);
+    return ST_OK;
+}
+
 status arch_config_path(const char *model, char **out)
 {
     REQUIRE(model[0] != '\0', ST_NOINPUT,
@@ -108,6 +128,7 @@ status arch_config_path(const char *model, char **out)
                         config_file);
         }
     } else if (text_path_exists(model)) {
+        TRY(refuse_hdf5(model));
         return mem_strdup(model, out);
     }
     if (!bare) {
@@ -129,6 +150,29 @@ status arch_open(const char *model, arch *out)
     TRY_GOTO(name_of(path, a.name), done);
     *out = a;
 done:
+    mem_free(path);
+    return st;
+}
+
+status arch_open_text(const char *text, const char *label, arch *out)
+{
+    return hf_read_text(text, label, out);
+}
+
+status arch_dropout(const char *model, strbuf *out)
+{
+    char *path = NULL;
+    strbuf rates = {0};
+    if (!text_path_exists(model)) {
+        return ST_OK; /* a name */
+    }
+    TRY(arch_config_path(model, &path));
+    status st = hf_dropout(path, &rates);
+    if (st == ST_OK && rates.len > 0) {
+        strbuf_printf(out, "%s: %s: ignored, Weft trains without dropout", path,
+                      strbuf_view(&rates));
+    }
+    strbuf_fini(&rates);
     mem_free(path);
     return st;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "runtime/base/status.h"
+#include "runtime/base/text.h"
 #include "runtime/math/math.h"
 
 enum { ARCH_LAYERS_MAX = 256, ARCH_NAME_MAX = 96, ARCH_VOCAB_MAX = 1 << 24 };
@@ -70,9 +71,17 @@ typedef struct arch {
 
 /* Reads `model`: a config.json, a folder that has one, or a name NAME for
  * configs/models/NAME.json (base/shelf.h says where that is looked for).
- * Unknown names get the nearest one. Dropout that is not 0 is said to be
- * ignored. Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
+ * Unknown names get the nearest one. Fails: ST_NOINPUT, ST_BADFILE,
+ * ST_CONFIG. */
 MUST_USE status arch_open(const char *model, arch *out);
+/* The same of the text of a config.json; `label` stands in errors for the
+ * file. The name stays empty. */
+MUST_USE status arch_open_text(const char *text, const char *label, arch *out);
+
+/* Appends a line on the dropout that somebody's own config.json asks for and
+ * Weft does not do; nothing for rates of 0 and for models of the shelf, whose
+ * configs are published ones. Fails as arch_open. */
+MUST_USE status arch_dropout(const char *model, strbuf *out);
 
 /* Where the config.json lies that arch_open reads for `model`. Owns: *out,
  * mem_free. Fails as arch_open. */

@@ -105,6 +105,10 @@ const hf_key *hf_common_keys(void);
 /* Reads a config.json into all fields of *out but the name. Fails like
  * arch_open. */
 MUST_USE status hf_read(const char *path, arch *out);
+/* The same of a text; `name` stands in errors for the file. */
+MUST_USE status hf_read_text(const char *text, const char *name, arch *out);
+/* Appends the dropout rates that are not 0: "resid_pdrop 0.1". */
+MUST_USE status hf_dropout(const char *path, strbuf *out);
 
 /* Name on disk of a parameter's part. Layer is ignored outside layers. */
 void hf_tensor_name(const arch *a, param_role role, int layer, int part,

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "runtime/base/json.h"
-#include "runtime/base/log.h"
 #include "runtime/base/text.h"
 
 /* Larger sizes than any model has; they keep products within 64 bits. */
@@ -157,28 +156,29 @@ static status check_fixed(const reader *rd, const hf_key *key)
                      wanted ? "true" : "false");
 }
 
-/* One line for all rates and all ranks: it says the same everywhere. */
-static status check_dropout(const reader *rd)
+/* Appends the rates that are not 0, each by its key. */
+static status list_dropout(const reader *rd, strbuf *b)
 {
-    strbuf b = {0};
-    status st = ST_OK;
     for (int i = 0; i < rd->nkeys; i++) {
         const char *key = rd->keys[i]->name;
         if (rd->keys[i]->use != HF_DROPOUT) {
             continue;
         }
         double rate = rd->fam->dropout;
-        TRY_GOTO(json_get_f64_opt(rd->root, key, 0, 1, &rate), done);
+        TRY(json_get_f64_opt(rd->root, key, 0, 1, &rate));
         if (rate > 0) {
-            strbuf_printf(&b, "%s%s %g%s", b.len > 0 ? ", " : "", key, rate,
+            strbuf_printf(b, "%s%s %g%s", b->len > 0 ? ", " : "", key, rate,
                           json_has(rd->root, key) ? "" : " (the default)");
         }
     }
-    if (b.len > 0) {
-        log_info("%s: %s: ignored, Weft trains without dropout",
-                 json_name(rd->root.doc), strbuf_view(&b));
-    }
-done:
+    return ST_OK;
+}
+
+/* The rates are checked here; who trains asks hf_dropout for them. */
+static status check_dropout(const reader *rd)
+{
+    strbuf b = {0};
+    status st = list_dropout(rd, &b);
     strbuf_fini(&b);
     return st;
 }
@@ -500,14 +500,40 @@ static status read_all(reader *rd)
     return read_rotary(rd);
 }
 
+static status read_doc(const json_doc *doc, arch *out)
+{
+    reader rd = {.root = json_root(doc)};
+    TRY(read_all(&rd));
+    *out = rd.a;
+    return ST_OK;
+}
+
 status hf_read(const char *path, arch *out)
 {
     json_doc *doc = NULL;
     TRY(json_open(path, &doc));
+    status st = read_doc(doc, out);
+    json_close(doc);
+    return st;
+}
+
+status hf_read_text(const char *text, const char *name, arch *out)
+{
+    json_doc *doc = NULL;
+    TRY(json_parse(text, strlen(text), name, &doc));
+    status st = read_doc(doc, out);
+    json_close(doc);
+    return st;
+}
+
+status hf_dropout(const char *path, strbuf *out)
+{
+    json_doc *doc = NULL;
+    TRY(json_open(path, &doc));
     reader rd = {.root = json_root(doc)};
-    status st = read_all(&rd);
+    status st = read_family(&rd);
     if (st == ST_OK) {
-        *out = rd.a;
+        st = list_dropout(&rd, out);
     }
     json_close(doc);
     return st;

@@ -42,21 +42,40 @@ static status describe(const char *dir, disk_rates *r)
     return ST_OK;
 }
 
+/* What a person can do about an error of creating or writing. */
+static status kind_of(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return ST_LOCKED;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return ST_IO;
+    default:
+        return ST_CANTCREATE;
+    }
+}
+
 status disk_scratch(const char *dir, int *fd)
 {
     int f = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int error = errno;
     if (f < 0) { /* not every file system can */
         strbuf name = {0};
         strbuf_printf(&name, "%s/.weft-XXXXXX", dir);
         TRY(strbuf_check(&name));
         f = mkostemp(name.text, O_CLOEXEC);
+        error = errno;
         if (f >= 0) {
             (void)unlink(name.text);
         }
         strbuf_fini(&name);
     }
-    REQUIRE(f >= 0, ST_CANTCREATE, "%s: no file can be made there: %s", dir,
-            strerror(errno));
+    REQUIRE(f >= 0, kind_of(error), "%s: no file can be made there: %s", dir,
+            strerror(error));
     *fd = f;
     return ST_OK;
 }
@@ -74,12 +93,14 @@ static status write_all(const char *dir, int fd, const char *block,
     while (done < bytes && (done == 0 || seconds_since(begin) < seconds)) {
         int64_t want = bytes - done < CHUNK ? bytes - done : CHUNK;
         ssize_t n = pwrite(fd, block, (size_t)want, done);
-        REQUIRE(n > 0, ST_IO, "%s: writing failed after %lld bytes: %s", dir,
-                (long long)done, strerror(n < 0 ? errno : ENOSPC));
+        int error = n < 0 ? errno : ENOSPC;
+        REQUIRE(n > 0, kind_of(error),
+                "%s: writing failed after %lld bytes: %s", dir,
+                (long long)done, strerror(error));
         done += n;
     }
     int64_t before = clock_wall_ns();
-    REQUIRE(fsync(fd) == 0, ST_IO, "%s: fsync failed: %s", dir,
+    REQUIRE(fsync(fd) == 0, kind_of(errno), "%s: fsync failed: %s", dir,
             strerror(errno));
     r->fsync_s = seconds_since(before);
     r->write_per_s = (double)done / seconds_since(begin);
@@ -100,7 +121,7 @@ static status read_all(const char *dir, int fd, char *block, double seconds,
     int64_t done = 0;
     while (done < r->bytes && (done == 0 || seconds_since(begin) < seconds)) {
         ssize_t n = pread(fd, block, CHUNK, done);
-        REQUIRE(n > 0, ST_IO, "%s: reading failed after %lld bytes: %s", dir,
+        REQUIRE(n > 0, ST_CANTCREATE, "%s: reading failed after %lld bytes: %s", dir,
                 (long long)done, strerror(n < 0 ? errno : EIO));
         done += n;
     }

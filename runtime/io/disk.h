@@ -23,11 +23,12 @@ typedef struct disk_rates {
 } disk_rates;
 
 /* A file without a name in dir, open for both. Owns: *fd, close. Fails with
- * ST_CANTCREATE. */
+ * ST_LOCKED (no permission, read-only), ST_IO (no room), ST_CANTCREATE. */
 MUST_USE status disk_scratch(const char *dir, int *fd);
 
 /* Writes at most `bytes` (whole MiB), for at most `seconds`, and reads what it
- * wrote for as long at most. Fails with ST_IO (disk full) and as above. */
+ * wrote for as long at most. Fails as above, ST_CANTCREATE for a disk that
+ * fails. */
 MUST_USE status disk_measure(const char *dir, int64_t bytes, double seconds,
                              disk_rates *out);
 

@@ -2,13 +2,9 @@
  * What a checkpoint says about itself: its attributes, its texts, and which
  * model it holds.
  */
-#define _GNU_SOURCE /* memfd_create */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
@@ -227,32 +223,17 @@ status ckpt_peek(const char *path, ckpt_info *info)
 
 /* ---- which model --------------------------------------------------------- */
 
-/* A config.json is read from a file; this one lies in memory alone. */
-static status config_open(int fd, const char *text, arch *out)
-{
-    char name[32];
-    const size_t bytes = strlen(text);
-
-    REQUIRE(write(fd, text, bytes) == (ssize_t)bytes, ST_SYSTEM,
-            "no memory for a config.json of %zu bytes", bytes);
-    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-    return arch_open(name, out);
-}
-
 static status arch_of(const char *path, const ckpt_info *info, arch *out)
 {
     arch a;
+    strbuf label = {0};
 
     REQUIRE(info->config[0] != '\0', ST_BADFILE,
             "%s: has no /config; name the model it was made with", path);
-    const int fd = memfd_create("config.json", MFD_CLOEXEC);
-    REQUIRE(fd >= 0, ST_SYSTEM, "no memory for a config.json: %s",
-            strerror(errno));
-    const status st = config_open(fd, info->config, &a);
-    close(fd);
-    if (st != ST_OK) {
-        return FAIL(st, "%s: /config: %s", path, status_text());
-    }
+    strbuf_printf(&label, "%s: /config", path);
+    const status st = arch_open_text(info->config, strbuf_view(&label), &a);
+    strbuf_fini(&label);
+    TRY(st);
     TRY(arch_cut(&a, info->layers));
     snprintf(a.name, sizeof(a.name), "%s", info->model);
     *out = a;

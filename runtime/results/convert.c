@@ -351,6 +351,10 @@ status convert_from_hf(const char *dir, const char *out_path,
             "it is read, so it is not; give a folder with a config.json and "
             "a model.safetensors",
             dir);
+    REQUIRE(text_is_dir(dir) || !text_path_exists(dir), ST_NOINPUT,
+            "%s: is a file; give the folder that it is in, with a config.json "
+            "and a model.safetensors",
+            dir);
     REQUIRE(text_is_dir(dir), ST_NOINPUT,
             "%s: no such folder; give one with a config.json and a "
             "model.safetensors",

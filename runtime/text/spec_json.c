@@ -1,11 +1,13 @@
 /*
  * tokenizer.json of Hugging Face: reading what a byte-level BPE is made of,
- * refusing by name what would make other ids. Post-processor, decoder,
- * truncation and padding are not ours to apply: they act on model inputs, and
- * a token file has none.
+ * refusing by name what would make other ids. Truncation, padding and tokens
+ * that a post-processor adds are not ours to apply: they act on model inputs,
+ * and a token file has none; but who has them in a file hears of it. unk_token
+ * stands for bytes that have no token; a file where one has none is refused.
  */
 #include <string.h>
 
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/text/spec_impl.h"
@@ -196,6 +198,65 @@ static status read_added(json_val v, spec *s)
     return spec_add_added(s, text, (int32_t)id, special, normalized);
 }
 
+static bool is_set(json_val obj, const char *key, json_val *v)
+{
+    return json_has(obj, key) && json_get(obj, key, v) == ST_OK &&
+           json_kind(*v) == JSON_KIND_OBJ;
+}
+
+/* True if a text alone gets tokens that are not in it. Processors that are
+ * not known may do so. */
+static bool adds_tokens(json_val processor)
+{
+    const char *type = "";
+    json_val list, token;
+
+    if (json_get_str(processor, "type", &type) != ST_OK) {
+        return true;
+    }
+    if (strcmp(type, "ByteLevel") == 0) {
+        return false;
+    }
+    bool nested = strcmp(type, "Sequence") == 0;
+    if (!nested && strcmp(type, "TemplateProcessing") != 0) {
+        return true;
+    }
+    if (json_get_arr(processor, nested ? "processors" : "single", &list) !=
+        ST_OK) {
+        return true;
+    }
+    for (size_t i = 0; i < json_len(list); i++) {
+        if (nested ? adds_tokens(json_at(list, i))
+                   : is_set(json_at(list, i), "SpecialToken", &token)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One line for all that Hugging Face would do to the ids of a text. */
+static void say_left_out(json_val root)
+{
+    strbuf b = {0};
+    json_val v;
+
+    if (is_set(root, "truncation", &v)) {
+        strbuf_add(&b, ", truncation");
+    }
+    if (is_set(root, "padding", &v)) {
+        strbuf_add(&b, ", padding");
+    }
+    if (is_set(root, "post_processor", &v) && adds_tokens(v)) {
+        strbuf_add(&b, ", the tokens that post_processor adds");
+    }
+    if (b.len > 0) {
+        log_info("%s: left out: %s; a token file has whole texts, and --eot "
+                 "says what is between them",
+                 json_name(root.doc), strbuf_view(&b) + 2);
+    }
+    strbuf_fini(&b);
+}
+
 static status read_root(json_val root, spec *s)
 {
     json_val list;
@@ -210,6 +271,7 @@ static status read_root(json_val root, spec *s)
             TRY(read_added(json_at(list, i), s));
         }
     }
+    say_left_out(root);
     return ST_OK;
 }
 

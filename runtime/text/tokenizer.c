@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/text/bytemap.h"
 #include "runtime/text/merge.h"
 #include "runtime/text/tokenizer_impl.h"
@@ -211,13 +212,19 @@ status tokenizer_make(const spec *s, const char *name, tokenizer **out)
 
 status tokenizer_open(const char *name, tokenizer **out)
 {
+    static const char *const own[] = {"bytes", NULL};
     spec s = {0};
 
-    if (strcmp(name, "bytes") == 0) {
+    if (strcmp(name, own[0]) == 0) {
         return make(NULL, name, out);
     }
-    TRY(spec_read(name, &s));
-    const status st = make(&s, name, out);
+    status st = spec_read(name, &s);
+    if (st == ST_NOINPUT && text_nearest(name, own) != NULL) {
+        return FAIL(st, "%s: no such file or folder; did you mean \"%s\"?", name,
+                    text_nearest(name, own));
+    }
+    TRY(st);
+    st = make(&s, name, out);
     spec_fini(&s);
     return st;
 }

@@ -95,7 +95,7 @@ refused $BADFILE 'hf/model.safetensors: is not a safetensors file' \
 cp "$golden/gpt_neo_local/model.safetensors" hf
 refused $BADFILE 'hf/model.safetensors|shape is|config.json' \
     convert hf -o g.h5
-refused $NOINPUT 'text.txt: no such folder' convert text.txt -o g.h5
+refused $NOINPUT 'text.txt: is a file|folder that it is in|config.json' convert text.txt -o g.h5
 refused $NOINPUT 'none: no such folder' convert none -o g.h5
 refused $BADFILE 'x/pytorch_model.bin|Python pickle|safetensors' \
     convert x/pytorch_model.bin -o g.h5
