@@ -17,9 +17,10 @@ static const opt_row rows[] = {
     OPT_SIZE(A, device_memory, "device-memory", .value = "SIZE", .def = "0",
              .help = "hard limit of a device's memory; 0: what is needed"),
     OPT_RATE(A, link_rate, "link-rate", .value = "RATE", .def = "0",
-             .help = "throttle between store and device, each way; 0: none"),
+             .help = "throttle between store and device, each way; 0: none, "
+                     "else at least 64 kB/s"),
     OPT_TIME(A, link_latency, "link-latency", .value = "TIME", .def = "0",
-             .help = "added to each transfer"),
+             .max = 10, .help = "added to each transfer"),
     OPT_I64(A, micro_batch, "micro-batch", .value = "SEQS", .def = "0",
             .min = 0, .max = 1e6, .help = "sequences; 0: chosen"),
     OPT_CHOICE(A, recompute, "recompute", recomputes, .def = "auto",

@@ -54,8 +54,8 @@ build libpopt-dev           lib popt
 build libpcre2-dev          lib libpcre2-8
 demo  bible-kjv             have bible
 demo  gnuplot-nox           have gnuplot
+demo  python3-h5py          python h5py
 test  libcmocka-dev         lib cmocka
-test  python3-h5py          python h5py
 test  python3-pandas        python pandas
 test  python3-tables        python tables
 test  python3-xarray        python xarray

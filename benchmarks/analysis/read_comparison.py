@@ -12,7 +12,10 @@ import sys
 try:
     import h5py
 except ModuleNotFoundError:
-    sys.exit("h5py is missing; Debian's package python3-h5py has it")
+    sys.exit(
+        f"h5py is missing for {sys.executable}; Debian's package python3-h5py "
+        "has it for /usr/bin/python3"
+    )
 
 
 def text(value):

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/app/launch_pipes.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/threads.h"
@@ -181,7 +182,7 @@ static void give_back_signals(const old_signals *old)
 /* The child leaves the terminal's process group, so that Ctrl-C reaches it
  * only as the SIGUSR1 that we send; it does not read the terminal either. If
  * this process is killed, the job must not go on unseen. */
-static void become_job(char **args, int out, const old_signals *old)
+static void become_job(char **args, const job_pipes *p, const old_signals *old)
 {
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -194,7 +195,7 @@ static void become_job(char **args, int out, const old_signals *old)
     if (null >= 0) {
         (void)dup2(null, STDIN_FILENO);
     }
-    (void)dup2(out >= 0 ? out : null, STDOUT_FILENO);
+    pipes_become(p, null);
     (void)execvp(args[0], args);
     (void)fprintf(stderr, "weft: cannot start %s: %s\n", args[0],
                   strerror(errno));
@@ -210,39 +211,6 @@ static status wait_for_job(const char *name, int *code)
     }
     *code = WIFEXITED(st) ? WEXITSTATUS(st) : 128 + WTERMSIG(st);
     return ST_OK;
-}
-
-/* Returns errno, 0 if all is written. */
-static int write_out(const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(STDOUT_FILENO, bytes, n);
-        if (done < 0 && errno != EINTR) {
-            return errno;
-        }
-        bytes += done > 0 ? done : 0;
-        n -= done > 0 ? (size_t)done : 0;
-    }
-    return 0;
-}
-
-/*
- * mpirun does not say that its standard output is full or closed, so it gets
- * a pipe, and what comes out of that is written here. After a failure it is
- * still read, so that the job ends as it would have. Returns errno, 0 if all
- * could be written.
- */
-static int pass_on(int from)
-{
-    char chunk[4096];
-    int why = 0;
-    for (;;) {
-        ssize_t n = read(from, chunk, sizeof(chunk));
-        if (n == 0 || (n < 0 && errno != EINTR)) {
-            return why;
-        }
-        why = n > 0 && why == 0 ? write_out(chunk, (size_t)n) : why;
-    }
 }
 
 /* A job that was ended by what we sent it has not said so itself. */
@@ -261,13 +229,32 @@ static void explain_stop(int *code)
     }
 }
 
-static status run_job(char **args, bool quiet, int *code)
+/* Who was killed cannot say so; mpirun does. What else mpirun says of a job
+ * whose code is none of ours is handed on as it is. */
+static void explain_death(const job_words *w, int *code)
+{
+    strbuf b = {0};
+    if (status_known(*code)) {
+        return; /* a rank has said why */
+    }
+    if (words_death(w, &b)) {
+        bool killed = *code == 128 + SIGKILL;
+        log_error("%s%s", strbuf_view(&b),
+                  killed ? "; if nobody did that, memory ran out: see dmesg"
+                         : "");
+        *code = ST_PEER;
+    } else {
+        (void)fputs(strbuf_view(&w->box), stderr);
+    }
+    strbuf_fini(&b);
+}
+
+/* One rank alone keeps our standard error, which may be a terminal. */
+static status run_job(char **args, bool alone, bool quiet, int *code)
 {
     old_signals old;
-    int out[2] = {-1, -1};
-    int unwritten = 0;
-    REQUIRE(quiet || pipe2(out, O_CLOEXEC) == 0, ST_SYSTEM,
-            "cannot make a pipe: %s", strerror(errno));
+    job_pipes p;
+    TRY(pipes_init(&p, !quiet, !alone));
     (void)fflush(stdout);
     stops_asked = 0;
     job_ended = 0;
@@ -275,33 +262,36 @@ static status run_job(char **args, bool quiet, int *code)
     take_signals(&old);
     pid_t pid = fork();
     if (pid == 0) {
-        become_job(args, out[1], &old);
+        become_job(args, &p, &old);
     }
     job_pid = pid;
     let_signals(&old);
-    if (!quiet) {
-        (void)close(out[1]);
-        unwritten = pid > 0 ? pass_on(out[0]) : 0;
-        (void)close(out[0]);
+    status st = ST_OK;
+    if (pid < 0) {
+        st = FAIL(ST_SYSTEM, "cannot start a process: %s", strerror(errno));
+    } else {
+        pipes_pass_on(&p);
+        st = wait_for_job(args[0], code);
     }
-    status st =
-        pid < 0 ? FAIL(ST_SYSTEM, "cannot start a process: %s", strerror(errno))
-                : wait_for_job(args[0], code);
     job_pid = 0;
     give_back_signals(&old);
     if (st == ST_OK) {
         explain_stop(code);
+        explain_death(&p.said, code);
     }
-    REQUIRE(st != ST_OK || *code != ST_OK || unwritten == 0, ST_IO,
-            "standard output cannot be written: %s", strerror(unwritten));
+    if (st == ST_OK && *code == ST_OK && p.unwritten != 0) {
+        st = FAIL(ST_IO, "standard output cannot be written: %s",
+                  strerror(p.unwritten));
+    }
+    pipes_fini(&p);
     return st;
 }
 
 status launch_run(const char *const *args, int ranks, bool quiet, int *code)
 {
     static const char *const mpirun[] = {
-        "mpirun",    "--quiet", "--map-by", ":OVERSUBSCRIBE",
-        "--bind-to", "none",    "-np",      NULL};
+        "mpirun", "--map-by", ":OVERSUBSCRIBE", "--bind-to",
+        "none",   "-np",      NULL};
     char self[4096];
     char np[16];
     char *all[ARGS_MAX];
@@ -321,7 +311,7 @@ status launch_run(const char *const *args, int ranks, bool quiet, int *code)
         all[n++] = (char *)args[i];
     }
     all[n] = NULL;
-    return run_job(all, quiet, code);
+    return run_job(all, ranks == 1, quiet, code);
 }
 
 status launch_job(void *self, const char *const *args, int ranks, int *code)

@@ -139,17 +139,17 @@ static const char *what_to_do(int code)
 
 static void write_exit_codes(strbuf *b)
 {
-    const char *unknown = status_name((status)-1);
     strbuf_add(b, "Weft ends with 0 only if all was done. Anything else comes "
                   "with one line on\nstandard error.\n\n");
     for (int code = 0; code < 128; code++) {
-        if (strcmp(status_name((status)code), unknown) != 0) {
+        if (status_known(code)) {
             strbuf_printf(b, "  %3d  %s%s\n", code, status_name((status)code),
                           what_to_do(code));
         }
     }
-    strbuf_add(b, "\nA job that was killed has mpirun's code: 128 and the "
-                  "number of the signal.\n");
+    strbuf_add(b, "\nA rank that was killed ends a job that Weft started with "
+                  "75; your own mpirun ends\nwith 128 and the number of the "
+                  "signal.\n");
 }
 
 const help_topic help_topics[] = {

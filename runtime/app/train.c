@@ -16,6 +16,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/units.h"
 #include "runtime/io/tokens.h"
 #include "runtime/results/checkpoint.h"
 #include "runtime/train/resume.h"
@@ -68,6 +69,9 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
     }
 }
 
+/* Below it the weights of the smallest model take minutes. */
+static const double LINK_RATE_LEAST = 64e3;
+
 /* An option that would do nothing was not meant so. */
 static status check_options(const run_of *r)
 {
@@ -78,6 +82,10 @@ static status check_options(const run_of *r)
                 "or --plan out",
                 stream[i]);
     }
+    REQUIRE(r->a.link_rate == 0 || r->a.link_rate >= LINK_RATE_LEAST, ST_USAGE,
+            "train: --link-rate %s is too slow, a step would not end; allowed "
+            "is 0 (no throttle) or %s and more",
+            units_rate(r->a.link_rate).s, units_rate(LINK_RATE_LEAST).s);
     bool leaves = opt_given(r->parsed, "data-leaves") ||
                   opt_given(r->parsed, "tensor-leaves");
     REQUIRE(r->a.sums == 0 || !leaves || r->a.launched_at > 0, ST_USAGE,
@@ -150,6 +158,20 @@ static void say_dropout(const run_of *r)
         log_info("%s", strbuf_view(&text));
     }
     strbuf_fini(&text);
+}
+
+/* A step may last; who asks for a stop should know that it was heard. */
+static void answer_signals(const run_of *r)
+{
+    if (comm_rank(r->world) == 0 && !r->a.quiet && r->given == NULL) {
+        train_answer_signals(
+            r->a.save != NULL
+                ? "weft: stopping after this step, and saving; Ctrl-C (SIGINT) "
+                  "once more ends it at once\n"
+                : "weft: stopping after this step; Ctrl-C (SIGINT) once more "
+                  "ends it at once\n",
+            comm_size(r->world) == 1);
+    }
 }
 
 static void list_decisions(run_of *r, run_setup *m)
@@ -282,6 +304,7 @@ static status run_ranks(run_of *r, status prepared)
     TRY(setup_share(&r->s, comm_rank(r->world)));
     check_binding(r);
     say_dropout(r);
+    answer_signals(r);
     st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
     TRY(comm_agree(r->world, st));
     train_job job;
@@ -395,9 +418,8 @@ static status start_job(run_of *r, int argc, const char *const *argv)
     run_files_release(&r->files); /* its rank 0 claims them */
     TRY(launch_run(args, setup_ranks(&r->s), false, &code));
     status st = (status)code;
-    if (strcmp(status_name(st), status_name((status)-1)) == 0) {
-        /* Not one of ours: mpirun's own, or a rank was killed. */
-        return FAIL(ST_PEER, "the job ended with code %d, without a word",
+    if (!status_known(code)) {
+        return FAIL(ST_PEER, "mpirun ended with code %d, which no rank gave",
                     code);
     }
     return status_set(st, ""); /* the job has said why */

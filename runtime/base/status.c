@@ -103,6 +103,11 @@ const char *status_name(status code)
     return "unknown status";
 }
 
+bool status_known(int code)
+{
+    return strcmp(status_name((status)code), status_name((status)-1)) != 0;
+}
+
 _Noreturn void status_abort(const char *file, int line, const char *cond)
 {
     if (abort_rank >= 0) {

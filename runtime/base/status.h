@@ -93,6 +93,8 @@ status status_set(status code, const char *text);
 
 /* Short English name of a code ("bad configuration"), never NULL. */
 const char *status_name(status code);
+/* True for the codes above: what a program of ours may end with. */
+bool status_known(int code);
 
 /* Prints the failed condition with rank and step, then aborts the process
  * through the hook that comm installs (MPI_Abort), or abort(). */

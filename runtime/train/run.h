@@ -85,5 +85,9 @@ MUST_USE status train_run(train_job *job);
  * process at once. */
 void train_catch_signals(void);
 bool train_stop_asked(void);
+/* What this process says at the first of them, since a step may be long: a
+ * whole line. A rank of several (alone: false) is silent at SIGTERM, by which
+ * mpirun ends a job that has lost a rank. Borrows the line for good. */
+void train_answer_signals(const char *line, bool alone);
 
 #endif

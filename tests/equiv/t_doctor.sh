@@ -53,7 +53,10 @@ finds 0 warning limits '(-f) 19.5 MiB.*ulimit -f unlimited' \
 if [ "$cores" -gt 1 ]; then
     finds 0 warning threads '1 started.*unset OMP_THREAD_LIMIT' \
         env OMP_THREAD_LIMIT=1 "${doctor[@]}"
-    finds 0 warning cores "1 of $cores usable (0)" taskset -c 0 "${doctor[@]}"
+    finds 0 warning cores "1 of $cores usable (0); repair: start it without" \
+        taskset -c 0 "${doctor[@]}"
+    finds 0 warning cores 'told by OMP_PROC_BIND .*repair: unset OMP_PROC_BIND' \
+        env OMP_PROC_BIND=true "${doctor[@]}"
 fi
 # Whatever the language, numbers have a point.
 finds 0 ok numbers '1.5 is written 1.5 .* de_DE' \
@@ -112,6 +115,15 @@ check_code 71 'ranks end with the code of the first' $MPIRUN -np 2 \
 check_code 66 'no such folder' "${doctor[@]}" --dir "$work/none"
 check_says 'one line' '^weft: doctor: --dir .*/none: no such folder' \
     "$work/code.out"
-finds 71 problem disk '/proc: no file can be made there' \
+finds 71 problem disk '/proc: no file can be made there.*give another --dir' \
     "$WEFT" doctor --dir /proc
+check_says 'no io_uring without a file' '^warning  *io_uring  *not tried' \
+    "$work/code.out"
+if [ "$(id -u)" -eq 0 ]; then # root may write anywhere
+    cp "$WEFT" "$work/bin/weft"
+    chmod 755 "$work" "$work/bin" "$work/bin/weft" "$work/disk"
+    finds 71 problem disk 'Permission denied; repair: .*this user may write to' \
+        setpriv --reuid 65534 --regid 65534 --clear-groups \
+        "$work/bin/weft" doctor --dir "$work/disk"
+fi
 finish

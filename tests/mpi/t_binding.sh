@@ -22,7 +22,7 @@ bound() {
     check "$what" "$@"
     cp "$work/check.out" "$work/bound.out"
     check "$what: $warns warnings" test "$warns" -eq \
-        "$(grep -c "warning: ranks are bound to 1 of $(nproc) cores; add --bind-to none" "$work/bound.out")"
+        "$(grep -c "warning: this process is bound to 1 of $(nproc) cores; add --bind-to none" "$work/bound.out")"
 }
 
 bound 'one rank on one core' 1 mpirun -np 1 --bind-to core "${run[@]}"

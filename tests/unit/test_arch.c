@@ -412,44 +412,58 @@ static void test_mistakes_in_attention(void **state)
     assert_int_equal(a.window[23], 7);
 }
 
-/* What opening this text says on standard error. Owns: the caller. */
-static char *warning_of(const char *text)
+/* What is said of training by this text. Owns: the caller. */
+static char *note_of(const char *text)
 {
     char path[128];
     char *said = NULL;
-    snprintf(path, sizeof(path), "%s/stderr", folder);
-    fflush(stderr);
-    int saved = dup(STDERR_FILENO);
-    assert_non_null(freopen(path, "w", stderr));
-    arch a;
-    status st = open_text(text, &a);
-    fflush(stderr);
-    assert_true(dup2(saved, STDERR_FILENO) >= 0);
-    close(saved);
-    assert_int_equal(st, ST_OK);
-    assert_int_equal(text_read_file(path, 4096, &said, NULL), ST_OK);
+    strbuf b = {0};
+    snprintf(path, sizeof(path), "%s/x.json", folder);
+    assert_int_equal(text_write_file(path, text, strlen(text)), ST_OK);
+    assert_int_equal(arch_dropout(path, &b), ST_OK);
     assert_int_equal(unlink(path), 0);
+    assert_true(b.len == 0 || text_starts(b.text, path));
+    assert_int_equal(strbuf_take(&b, &said), ST_OK);
     return said;
 }
 
-static void test_dropout_warns(void **state)
+static void test_dropout_is_noted(void **state)
 {
     (void)state;
-    char *said = warning_of(GPT2 ",\"attn_pdrop\":0.1,\"embd_pdrop\":0,"
-                                 "\"resid_pdrop\":0.2,"
-                                 "\"summary_first_dropout\":0.1}");
+    char *said = note_of(GPT2 ",\"attn_pdrop\":0.1,\"embd_pdrop\":0,"
+                              "\"resid_pdrop\":0.2,"
+                              "\"summary_first_dropout\":0.1}");
     assert_non_null(strstr(said, "resid_pdrop 0.2, attn_pdrop 0.1: ignored"));
     assert_null(strstr(said, "embd_pdrop"));
     assert_null(strstr(said, "summary"));
     mem_free(said);
     /* GPT-2's class drops where nothing is said, the others do not. */
-    said = warning_of(GPT2 ",\"attn_pdrop\":0}");
+    said = note_of(GPT2 ",\"attn_pdrop\":0}");
     assert_non_null(strstr(said, "embd_pdrop 0.1 (the default)"));
     assert_null(strstr(said, "attn_pdrop"));
     mem_free(said);
-    said = warning_of(NEOX "}");
+    said = note_of(NEOX "}");
     assert_string_equal(said, "");
     mem_free(said);
+    /* What has a name is published so; nobody asked for its dropout. */
+    strbuf none = {0};
+    assert_int_equal(arch_dropout("gpt2", &none), ST_OK);
+    assert_int_equal(none.len, 0);
+}
+
+/* The config in a checkpoint is a text; errors name it as the caller does. */
+static void test_texts(void **state)
+{
+    (void)state;
+    static const char good[] = NEOX "}";
+    arch a;
+    arch b = text_ok(good);
+    assert_int_equal(arch_open_text(good, "a.h5: /config", &a), ST_OK);
+    assert_true(arch_hash(&a) == arch_hash(&b));
+    assert_string_equal(a.name, "");
+    assert_int_equal(arch_open_text("{\"model_type\": 3}", "a.h5: /config", &a),
+                     ST_CONFIG);
+    assert_true(text_starts(status_text(), "a.h5: /config: model_type"));
 }
 
 /* --- what the fields imply --------------------------------------------- */
@@ -549,7 +563,7 @@ int main(void)
         cmocka_unit_test(test_mistakes_in_keys),
         cmocka_unit_test(test_mistakes_in_sizes),
         cmocka_unit_test(test_mistakes_in_attention),
-        cmocka_unit_test(test_dropout_warns),
+        cmocka_unit_test(test_dropout_is_noted), cmocka_unit_test(test_texts),
         cmocka_unit_test(test_vocab),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_hash),

@@ -70,6 +70,38 @@ static void test_peek(void **state)
     model_fini(&m);
 }
 
+/* The same for a copy; another for other weights, another step, and, where
+ * they are asked for, other moments. */
+static void test_hash(void **state)
+{
+    model m;
+    uint64_t one = 0, two = 0, weights = 0;
+    (void)state;
+
+    model_init(&m, "gpt-neo-tiny", 0);
+    ckpt_info info = info_of(&m);
+    OK(save(&m, path_of("a.h5"), &info));
+    OK(ckpt_hash(path_of("a.h5"), CKPT_ALL, &one));
+    OK(ckpt_hash(path_of("a.h5"), CKPT_WEIGHTS, &weights));
+    assert_true(one != weights);
+    OK(save(&m, path_of("b.h5"), &info));
+    OK(ckpt_hash(path_of("b.h5"), CKPT_ALL, &two));
+    assert_true(one == two);
+    info.step++;
+    OK(save(&m, path_of("b.h5"), &info));
+    OK(ckpt_hash(path_of("b.h5"), CKPT_ALL, &two));
+    assert_true(one != two);
+    info.step--;
+    info.weights_only = true;
+    OK(save(&m, path_of("b.h5"), &info));
+    OK(ckpt_hash(path_of("b.h5"), CKPT_WEIGHTS, &two));
+    assert_true(weights == two);
+    assert_int_equal(ckpt_hash(path_of("none.h5"), CKPT_ALL, &two), ST_NOINPUT);
+    unlink(path_of("b.h5"));
+    model_fini(&m);
+    assert_int_equal(mem_live(), 0);
+}
+
 /* Names, shapes and values on disk are Hugging Face's. */
 static void test_layout(void **state)
 {

@@ -41,10 +41,14 @@ static void test_binding(void **state)
         }
     }
     strbuf text = {0};
-    binding_write_tight(&cases[0].b, &text);
+    binding_write_tight(&cases[0].b, BOUND_BY_MPIRUN, &text);
+    strbuf_add(&text, "\n");
+    binding_write_tight(&cases[9].b, BOUND_FROM_OUTSIDE, &text);
     assert_string_equal(strbuf_view(&text),
-                        "ranks are bound to 1 of 2 cores; add --bind-to none "
-                        "to mpirun");
+                        "this process is bound to 1 of 2 cores; add --bind-to "
+                        "none to mpirun\n"
+                        "ranks are bound to 4 of 8 cores; start it without "
+                        "taskset, or in a job or container with more cores");
     strbuf_fini(&text);
 }
 

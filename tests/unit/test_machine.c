@@ -211,6 +211,9 @@ static void test_disk(void **state)
     assert_int_equal(disk_scratch("/no/such/folder", &fd), ST_CANTCREATE);
     assert_non_null(strstr(status_text(), "/no/such/folder: no file can be"));
     assert_int_equal(fd, -1);
+    if (geteuid() != 0) { /* root may write anywhere */
+        assert_int_equal(disk_scratch("/", &fd), ST_LOCKED);
+    }
     assert_int_equal(disk_measure("/no/such/folder", 1 << 20, 1, &r),
                      ST_NOINPUT);
     assert_int_equal(mem_live(), 0);
