@@ -168,6 +168,7 @@ status arch_dropout(const char *model, strbuf *out)
     }
     TRY(arch_config_path(model, &path));
     status st = hf_dropout(path, &rates);
+    st = st == ST_OK ? strbuf_check(&rates) : st;
     if (st == ST_OK && rates.len > 0) {
         strbuf_printf(out, "%s: %s: ignored, Weft trains without dropout", path,
                       strbuf_view(&rates));

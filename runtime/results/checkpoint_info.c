@@ -231,7 +231,10 @@ static status arch_of(const char *path, const ckpt_info *info, arch *out)
     REQUIRE(info->config[0] != '\0', ST_BADFILE,
             "%s: has no /config; name the model it was made with", path);
     strbuf_printf(&label, "%s: /config", path);
-    const status st = arch_open_text(info->config, strbuf_view(&label), &a);
+    status st = strbuf_check(&label);
+    if (st == ST_OK) {
+        st = arch_open_text(info->config, strbuf_view(&label), &a);
+    }
     strbuf_fini(&label);
     TRY(st);
     TRY(arch_cut(&a, info->layers));

@@ -120,10 +120,12 @@ finds 71 problem disk '/proc: no file can be made there.*give another --dir' \
 check_says 'no io_uring without a file' '^warning  *io_uring  *not tried' \
     "$work/code.out"
 if [ "$(id -u)" -eq 0 ]; then # root may write anywhere
-    cp "$WEFT" "$work/bin/weft"
-    chmod 755 "$work" "$work/bin" "$work/bin/weft" "$work/disk"
+    open=$(mktemp -d /tmp/weft-doctor-XXXXXX)
+    trap 'rm -rf "$open"' EXIT
+    cp "$WEFT" "$open/weft"
+    chmod 755 "$open" "$open/weft"
     finds 71 problem disk 'Permission denied; repair: .*this user may write to' \
         setpriv --reuid 65534 --regid 65534 --clear-groups \
-        "$work/bin/weft" doctor --dir "$work/disk"
+        "$open/weft" doctor --dir "$open"
 fi
 finish

@@ -75,6 +75,8 @@ static void test_names(void **state)
     (void)state;
     assert_string_equal(status_name(ST_CONFIG), "bad configuration");
     assert_string_equal(status_name((status)12345), "unknown status");
+    assert_true(status_known(0) && status_known(ST_SIGNAL));
+    assert_false(status_known(1) || status_known(137) || status_known(-1));
     for (int code = 0; code < 256; code++) {
         assert_non_null(status_name((status)code));
     }
