@@ -148,10 +148,10 @@ static void check_threads(doctor *d)
  * one thread; of these variables only the ones that bind or limit matter. */
 static void check_settings(doctor *d)
 {
-    static const char *const names[] = {
-        "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OMP_PROC_BIND", "OMP_PLACES",
-        "OMP_DYNAMIC",     "GOMP_CPU_AFFINITY", "BLIS_NUM_THREADS",
-        "BLIS_ARCH_TYPE"};
+    static const char *const names[] = {"OMP_NUM_THREADS",  "OMP_THREAD_LIMIT",
+                                        "OMP_PROC_BIND",    "OMP_PLACES",
+                                        "OMP_DYNAMIC",      "GOMP_CPU_AFFINITY",
+                                        "BLIS_NUM_THREADS", "BLIS_ARCH_TYPE"};
     strbuf b = {0};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const char *value = launch_variable(names[i]);

@@ -62,8 +62,7 @@ static void check_disk(doctor *d)
     const double most_s = 3;
     const double slow = 50e6; /* a spinning disk does twice that */
     disk_rates r;
-    status st =
-        disk_measure(d->dir, bytes_to_write(d->disk_bytes), most_s, &r);
+    status st = disk_measure(d->dir, bytes_to_write(d->disk_bytes), most_s, &r);
     if (st != ST_OK) {
         doctor_add(d, DOCTOR_PROBLEM, "disk", repair_of(st), "%s",
                    status_text());

@@ -290,8 +290,8 @@ static status run_job(char **args, bool alone, bool quiet, int *code)
 status launch_run(const char *const *args, int ranks, bool quiet, int *code)
 {
     static const char *const mpirun[] = {
-        "mpirun", "--map-by", ":OVERSUBSCRIBE", "--bind-to",
-        "none",   "-np",      NULL};
+        "mpirun", "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none",
+        "-np",    NULL};
     char self[4096];
     char np[16];
     char *all[ARGS_MAX];

@@ -33,8 +33,7 @@ typedef struct same_list {
     same_item items[SAME_ITEMS_MAX];
 } same_list;
 
-void same_add(same_list *l, const char *name, uint64_t hash,
-              const char *shown);
+void same_add(same_list *l, const char *name, uint64_t hash, const char *shown);
 void same_add_text(same_list *l, const char *name, const char *text);
 /* Every option of a command by its value. Of those that name a file only
  * whether there is one: on another node it may lie elsewhere, its content is

@@ -95,8 +95,8 @@ static status write_all(const char *dir, int fd, const char *block,
         ssize_t n = pwrite(fd, block, (size_t)want, done);
         int error = n < 0 ? errno : ENOSPC;
         REQUIRE(n > 0, kind_of(error),
-                "%s: writing failed after %lld bytes: %s", dir,
-                (long long)done, strerror(error));
+                "%s: writing failed after %lld bytes: %s", dir, (long long)done,
+                strerror(error));
         done += n;
     }
     int64_t before = clock_wall_ns();
@@ -121,8 +121,8 @@ static status read_all(const char *dir, int fd, char *block, double seconds,
     int64_t done = 0;
     while (done < r->bytes && (done == 0 || seconds_since(begin) < seconds)) {
         ssize_t n = pread(fd, block, CHUNK, done);
-        REQUIRE(n > 0, ST_CANTCREATE, "%s: reading failed after %lld bytes: %s", dir,
-                (long long)done, strerror(n < 0 ? errno : EIO));
+        REQUIRE(n > 0, ST_CANTCREATE, "%s: reading failed after %lld bytes: %s",
+                dir, (long long)done, strerror(n < 0 ? errno : EIO));
         done += n;
     }
     r->read_per_s = (double)done / seconds_since(begin);

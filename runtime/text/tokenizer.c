@@ -220,8 +220,8 @@ status tokenizer_open(const char *name, tokenizer **out)
     }
     status st = spec_read(name, &s);
     if (st == ST_NOINPUT && text_nearest(name, own) != NULL) {
-        return FAIL(st, "%s: no such file or folder; did you mean \"%s\"?", name,
-                    text_nearest(name, own));
+        return FAIL(st, "%s: no such file or folder; did you mean \"%s\"?",
+                    name, text_nearest(name, own));
     }
     TRY(st);
     st = make(&s, name, out);

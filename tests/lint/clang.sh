@@ -11,8 +11,9 @@ cd "$(dirname "$0")/../.."
 cppflags=$1 mode=$2 warn=$3
 shift 3
 if ! command -v clang >/dev/null; then
-    echo 'lint: clang is not installed: not read by a second compiler'
-    exit 0
+    echo "lint: FAILED: no clang to read the sources as a second compiler" \
+        "(Debian's package clang)" >&2
+    exit 1
 fi
 own=$(mktemp -d)
 trap 'rm -rf "$own"' EXIT

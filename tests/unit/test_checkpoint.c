@@ -218,9 +218,9 @@ static void test_other_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trip),   TEST(test_peek),      TEST(test_hash),
-        TEST(test_layout),
-        TEST(test_weights_only), TEST(test_cut_model), TEST(test_other_model),
+        TEST(test_round_trip),  TEST(test_peek),         TEST(test_hash),
+        TEST(test_layout),      TEST(test_weights_only), TEST(test_cut_model),
+        TEST(test_other_model),
     };
 
     return cmocka_run_group_tests(tests, begin, end) != 0;

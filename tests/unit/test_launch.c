@@ -59,8 +59,8 @@ static void test_no_death(void **state)
         "", EDGE "mpirun could not start.\n" EDGE,
         EDGE "mpirun noticed that process rank x\n" EDGE,
         /* A rank can say that, too. */
-        "mpirun noticed that process rank 3 with PID 0 on node n7 exited on "
-        "signal 9 (Killed).\n"};
+        ("mpirun noticed that process rank 3 with PID 0 on node n7 exited on "
+         "signal 9 (Killed).\n")};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         job_words w = {0};
         strbuf on = {0};
