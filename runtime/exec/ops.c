@@ -299,87 +299,61 @@ static void xent_grad(exec *e, const prog_op *o)
 
 /* --- dispatch ------------------------------------------------------------- */
 
+static void bias(exec *e, const prog_op *o)
+{
+    const prog_view *v = view(e, o, 0);
+    e->c.math->bias_add(&e->ctx, v->rows, v->cols, at(e, v), v->ld,
+                        at(e, view(e, o, 1)));
+}
+
+static void add(exec *e, const prog_op *o)
+{
+    const prog_view *v = view(e, o, 0);
+    const prog_view *to = view(e, o, 1);
+    e->c.math->add(&e->ctx, v->rows, v->cols, at(e, v), v->ld, at(e, to),
+                   to->ld);
+}
+
+static void zero(exec *e, const prog_op *o)
+{
+    const prog_view *v = view(e, o, 0);
+    e->c.math->zero(&e->ctx, v->rows, v->cols, at(e, v), v->ld);
+}
+
+typedef void compute_fn(exec *e, const prog_op *o);
+
+/* By kind; the others are of other streams. */
+static compute_fn *const compute[OP_KIND_COUNT] = {
+    [OP_EMBED] = embed,
+    [OP_POSITION] = position,
+    [OP_NORM] = norm,
+    [OP_FORWARD] = matmul_op,
+    [OP_DINPUT] = matmul_op,
+    [OP_DWEIGHT] = matmul_op,
+    [OP_BIAS] = bias,
+    [OP_ROPE] = rope,
+    [OP_CACHE] = cache,
+    [OP_ATTENTION] = attention,
+    [OP_ACT] = act,
+    [OP_RESIDUAL] = residual,
+    [OP_ROW] = row,
+    [OP_XENT_STATS] = xent_stats,
+    [OP_XENT_PICK] = xent_pick,
+    [OP_XENT_LOSS] = xent_loss,
+    [OP_XENT_GRAD] = xent_grad,
+    [OP_DBIAS] = dbias,
+    [OP_DNORM] = dnorm,
+    [OP_DNORM_W] = dnorm_w,
+    [OP_DACT] = dact,
+    [OP_DATTENTION] = dattention,
+    [OP_DEMBED] = dembed,
+    [OP_ADD] = add,
+    [OP_ZERO] = zero,
+    [OP_LOSS] = exec_loss,
+};
+
 void exec_compute(exec *e, const prog_op *o)
 {
-    const prog_view *v = o->views > 0 ? view(e, o, 0) : NULL;
-    switch ((op_kind)o->kind) {
-    case OP_EMBED:
-        embed(e, o);
-        break;
-    case OP_POSITION:
-        position(e, o);
-        break;
-    case OP_NORM:
-        norm(e, o);
-        break;
-    case OP_FORWARD:
-    case OP_DINPUT:
-    case OP_DWEIGHT:
-        matmul_op(e, o);
-        break;
-    case OP_BIAS:
-        e->c.math->bias_add(&e->ctx, v->rows, v->cols, at(e, v), v->ld,
-                            at(e, view(e, o, 1)));
-        break;
-    case OP_ROPE:
-        rope(e, o);
-        break;
-    case OP_CACHE:
-        cache(e, o);
-        break;
-    case OP_ATTENTION:
-        attention(e, o);
-        break;
-    case OP_ACT:
-        act(e, o);
-        break;
-    case OP_RESIDUAL:
-        residual(e, o);
-        break;
-    case OP_ROW:
-        row(e, o);
-        break;
-    case OP_XENT_STATS:
-        xent_stats(e, o);
-        break;
-    case OP_XENT_PICK:
-        xent_pick(e, o);
-        break;
-    case OP_XENT_LOSS:
-        xent_loss(e, o);
-        break;
-    case OP_XENT_GRAD:
-        xent_grad(e, o);
-        break;
-    case OP_DBIAS:
-        dbias(e, o);
-        break;
-    case OP_DNORM:
-        dnorm(e, o);
-        break;
-    case OP_DNORM_W:
-        dnorm_w(e, o);
-        break;
-    case OP_DACT:
-        dact(e, o);
-        break;
-    case OP_DATTENTION:
-        dattention(e, o);
-        break;
-    case OP_DEMBED:
-        dembed(e, o);
-        break;
-    case OP_ADD:
-        e->c.math->add(&e->ctx, v->rows, v->cols, at(e, v), v->ld,
-                       at(e, view(e, o, 1)), view(e, o, 1)->ld);
-        break;
-    case OP_ZERO:
-        e->c.math->zero(&e->ctx, v->rows, v->cols, at(e, v), v->ld);
-        break;
-    case OP_LOSS:
-        exec_loss(e, o);
-        break;
-    default:
-        ASSERT(false && "not a compute operation");
-    }
+    ASSERT(o->kind < OP_KIND_COUNT && compute[o->kind] != NULL);
+    compute[o->kind](e, o);
 }
