@@ -9,10 +9,10 @@
  * The target is 20 MB/s for "encode".
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/base/text.h"
 #include "runtime/text/merge.h"
 #include "runtime/text/split.h"
@@ -81,13 +81,6 @@ static status run_encode(bench *b, const uint8_t *text, int64_t len)
     return encoder_text(b->encoder, "the text", text, len, count, b);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a;
-    const double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static status report(bench *b, const char *name, stage *run)
 {
     const int64_t len = (int64_t)b->text.len;
@@ -97,8 +90,8 @@ static status report(bench *b, const char *name, stage *run)
         TRY(run(b, (const uint8_t *)strbuf_view(&b->text), len));
         rate[i] = (double)len * 1e3 / (double)(clock_cpu_thread_ns() - begin);
     }
-    qsort(rate, ROUNDS, sizeof(rate[0]), by_value);
-    printf("%-36s %8.1f MB/s (%.1f to %.1f)\n", name, rate[ROUNDS / 2], rate[0],
+    double mid = sort_median(rate, ROUNDS);
+    printf("%-36s %8.1f MB/s (%.1f to %.1f)\n", name, mid, rate[0],
            rate[ROUNDS - 1]);
     return ST_OK;
 }

@@ -12,11 +12,11 @@
  * it never falls with the distance of its bytes.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "benchmarks/calibrate.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 
 enum { ROUNDS = 6, SWEEPS = 4000 };
 
@@ -143,19 +143,6 @@ void calibrate_curve(const double x[KNOTS], sim_curve *out)
     out->points = any ? KNOTS : 0;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median_of(double *v, int64_t n)
-{
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    return n > 0 ? v[n / 2] : (double)NAN;
-}
-
 static bool is_of(const calibrate_sample *s, sim_kernel k, int threads)
 {
     return s->shape.kernel == k && s->shape.threads == threads &&
@@ -198,7 +185,7 @@ static double misfit_of(const table *t, const double *x)
         double off = row_times(t->rows + i * t->cols, x, t->cols) - t->want[i];
         t->off[i] = fabs(off / t->whole[i]);
     }
-    return median_of(t->off, t->n);
+    return sort_median(t->off, t->n);
 }
 
 status calibrate_fit(const calibrate_sample *s, int64_t n, sim_kernel k,
@@ -219,7 +206,7 @@ status calibrate_fit(const calibrate_sample *s, int64_t n, sim_kernel k,
     }
     if (st == ST_OK && t.n > 0) {
         TRY_GOTO(table_solve(&t, x), done);
-        *out = (sim_law){.known = true, .spread = median_of(t.off, t.n)};
+        *out = (sim_law){.known = true, .spread = sort_median(t.off, t.n)};
         memcpy(out->term, x, sizeof(out->term));
         calibrate_curve(x + TERM_COUNT, &out->items);
         out->misfit = misfit_of(&t, x);
@@ -251,7 +238,7 @@ status calibrate_fit_more(const calibrate_sample *s, int64_t n, sim_kernel k,
     *out = *alone;
     if (st == ST_OK && t.n > 0) {
         TRY_GOTO(table_solve(&t, x), done);
-        out->spread = median_of(t.off, t.n);
+        out->spread = sort_median(t.off, t.n);
         for (int i = 0; i < TERM_COUNT; i++) {
             out->term[i] *= 1 + x[0];
         }

@@ -11,13 +11,13 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "benchmarks/calibrate.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/math/matmul.h"
 
 enum {
@@ -222,19 +222,6 @@ static void run_once(link_job *j)
 
 /* --- fitting, on rank 0 --------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double middle(const link_job *j, double v[RUNS_MAX])
-{
-    qsort(v, (size_t)j->runs, sizeof(*v), by_value);
-    return v[j->runs / 2];
-}
-
 enum { FACTORS = 2 + CALIBRATE_KNOTS };
 
 static status fit(double (*rows)[FACTORS], const double *want, int64_t n,
@@ -256,7 +243,7 @@ static status fit_plain(link_job *j, double (*v)[RUNS_MAX], double item_bytes,
     double rows[SIZES][FACTORS] = {{0}};
     double want[SIZES];
     for (int i = 0; i < SIZES; i++) {
-        want[i] = middle(j, v[i]);
+        want[i] = sort_median(v[i], j->runs);
         rows[i][1] = 1;
         rows[i][2] = item_bytes * (double)floats_of[i];
     }
@@ -303,7 +290,7 @@ static status fit_trees(link_job *j, sim_transfer *out)
     for (int i = 0; i < TREES; i++) {
         bool far = i >= SIZES;
         int64_t n = far ? far_floats[i - SIZES] : floats_of[i];
-        want[i] = middle(j, j->tree[i]);
+        want[i] = sort_median(j->tree[i], j->runs);
         tree_row(j, n, far ? POOL_FLOATS : n, rows[i]);
     }
     return fit(rows, want, TREES, out);
@@ -313,9 +300,9 @@ static status fit_trees(link_job *j, sim_transfer *out)
  * go to sleep after a while: a long wait and a short one tell both. */
 static void fit_waiting(link_job *j, sim_link *out)
 {
-    double shorter = middle(j, j->nap[0]);
-    double slope =
-        (middle(j, j->nap[1]) - shorter) / (j->waited[1] - j->waited[0]);
+    double shorter = sort_median(j->nap[0], j->runs);
+    double slope = (sort_median(j->nap[1], j->runs) - shorter) /
+                   (j->waited[1] - j->waited[0]);
     slope = slope < 0 ? 0 : slope > 1 ? 1 : slope;
     double rest = shorter - slope * j->waited[0];
     out->waiting = slope;
@@ -327,8 +314,8 @@ static void fit_at_work(link_job *j, sim_link *out)
 {
     sim_curve *c = &out->at_work;
     for (int i = 0; i < WORKS; i++) {
-        double more = middle(j, j->meeting[i]) - out->sum.message;
-        c->x[i] = middle(j, j->alone[i]);
+        double more = sort_median(j->meeting[i], j->runs) - out->sum.message;
+        c->x[i] = sort_median(j->alone[i], j->runs);
         c->y[i] = more > 0 ? more : 0;
     }
     c->points = WORKS;

@@ -13,12 +13,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "benchmarks/calibrate.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/math/matmul.h"
 
 enum {
@@ -109,17 +109,9 @@ static status one_round(int threads, float *m, copier *c, double seconds,
     return ST_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double middle(double *v, int n, double least, double most)
 {
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    double x = v[n / 2];
+    double x = sort_median(v, n);
     return x < least ? least : x > most ? most : x;
 }
 

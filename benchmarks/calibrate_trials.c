@@ -6,11 +6,11 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "benchmarks/calibrate.h"
 #include "benchmarks/runner.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/base/units.h"
 
 enum { STEPS_MAX = 16 };
@@ -103,13 +103,6 @@ static status open_runner(const trial *t, int threads, comm *self, runner *r)
         TRY(units_parse_size(t->streamed, &o.device_memory));
     }
     return runner_open(&a, &o, self, r);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static status make_shapes(const machine *m, int threads, open_trial *t)
@@ -258,14 +251,13 @@ status calibrate_trials_round(calibrate_trials *t, int steps)
 static calibrate_sample sample_of(const sim_shape *shape, double *v,
                                   double *times, int n)
 {
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    qsort(times, (size_t)n, sizeof(*times), by_value);
-    double mid = 0.5 * (v[(n - 1) / 2] + v[n / 2]);
-    return (calibrate_sample){
-        .shape = *shape,
-        .seconds = shape->threads == 1 ? mid : v[n / 4],
-        .times = 0.5 * (times[(n - 1) / 2] + times[n / 2]),
-        .spread = mid > 0 ? (v[3 * n / 4] - v[n / 4]) / mid : 0};
+    double mid = sort_median(v, n);
+    double low = sort_quantile(v, n, 0.25);
+    double high = sort_quantile(v, n, 0.75);
+    return (calibrate_sample){.shape = *shape,
+                              .seconds = shape->threads == 1 ? mid : low,
+                              .times = sort_median(times, n),
+                              .spread = mid > 0 ? (high - low) / mid : 0};
 }
 
 /* A streamed run is for what only it has: copies, and the store's own work,

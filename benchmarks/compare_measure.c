@@ -1,20 +1,13 @@
 /* From a run file to a row of the comparison. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "benchmarks/compare_impl.h"
 #include "partition/plan.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/base/text.h"
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 /* Median over the steps after the first, which warms up. */
 static status median(const run_summary *s, bool cpu, double *out)
@@ -26,8 +19,7 @@ static status median(const run_summary *s, bool cpu, double *out)
     for (int64_t i = 0; i < n; i++) {
         v[i] = cpu ? s->steps[skip + i].cpu_s : s->steps[skip + i].wall_s;
     }
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    *out = n % 2 == 1 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+    *out = sort_median(v, n);
     mem_free(v);
     return ST_OK;
 }

@@ -1,18 +1,10 @@
 #include "benchmarks/ratio.h"
 
-#include <stdlib.h>
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
+#include "runtime/base/sort.h"
 
 ratio ratio_of(double *v, int64_t n)
 {
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    double mid = n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+    double mid = sort_median(v, n);
     return (ratio){mid, v[0], v[n - 1]};
 }
 

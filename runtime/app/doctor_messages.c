@@ -16,6 +16,7 @@
 #include "runtime/app/launch.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/base/units.h"
 
 /* --- a job of our own ----------------------------------------------------- */
@@ -62,13 +63,6 @@ static void check_job(doctor *d)
 
 /* --- messages ------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* There and back; seconds of one way. */
 static double one_way(comm *world, int rank, void *data, int64_t bytes)
 {
@@ -99,8 +93,7 @@ void doctor_link_measure(comm *world, doctor_link *out)
         for (int i = 0; i < ROUNDS; i++) {
             times[i] = one_way(world, rank, data, 8);
         }
-        qsort(times, ROUNDS, sizeof(times[0]), by_value);
-        l.latency_s = times[ROUNDS / 2];
+        l.latency_s = sort_median(times, ROUNDS);
         for (int i = 0; i < LARGE_ROUNDS; i++) {
             double rate = LARGE / one_way(world, rank, data, LARGE);
             l.bytes_per_s = rate > l.bytes_per_s ? rate : l.bytes_per_s;

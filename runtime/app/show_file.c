@@ -2,13 +2,13 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/app/show.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/base/units.h"
 #include "runtime/gpt/params.h"
 #include "runtime/io/h5.h"
@@ -149,13 +149,6 @@ static status show_checkpoint(const char *path, const show_args *a)
 
 /* --- runs -------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median wall time of the steps after the first, NaN if there are none. */
 static double median_step(const run_summary *s)
 {
@@ -169,8 +162,7 @@ static double median_step(const run_summary *s)
             list[n++] = s->steps[i].wall_s;
         }
     }
-    qsort(list, (size_t)n, sizeof(*list), by_value);
-    double median = n > 0 ? (list[(n - 1) / 2] + list[n / 2]) / 2 : NAN;
+    double median = sort_median(list, n);
     mem_free(list);
     return median;
 }

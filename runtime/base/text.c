@@ -216,17 +216,20 @@ static status write_all(int fd, const char *path, const void *data, size_t len)
     return ST_OK;
 }
 
-/* Makes the new name in `dir` durable. Some file systems cannot fsync a
- * folder (EINVAL); there the rename is all one can have. */
-static status sync_dir(const char *dir)
+/* Some file systems cannot fsync a folder (EINVAL); there the rename is all
+ * one can have. */
+status text_path_sync(const char *path)
 {
+    char *dir = NULL;
+    TRY(text_path_dir(path, &dir));
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    REQUIRE(fd >= 0, ST_IO, "%s: cannot be opened: %s", dir, strerror(errno));
-    int rc = fsync(fd);
-    int err = errno;
-    close(fd);
-    REQUIRE(rc == 0 || err == EINVAL, ST_IO, "%s: cannot be flushed: %s", dir,
-            strerror(err));
+    int error = fd < 0 || (fsync(fd) != 0 && errno != EINVAL) ? errno : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    mem_free(dir);
+    REQUIRE(error == 0, ST_IO, "%s: cannot sync its folder: %s", path,
+            strerror(error));
     return ST_OK;
 }
 
@@ -253,14 +256,12 @@ status text_check_replace(const char *path)
 
 status text_write_file(const char *path, const void *data, size_t len)
 {
-    char *dir = NULL;
     char *target = NULL;
     strbuf temp = {0};
     int fd = -1;
     status st = ST_OK;
     TRY(text_check_replace(path));
     TRY(text_path_target(path, &target));
-    TRY_GOTO(text_path_dir(target, &dir), done);
     /* The process id keeps two writers of one name apart; the last wins. */
     strbuf_printf(&temp, "%s.tmp.%ld", target, (long)getpid());
     TRY_GOTO(strbuf_check(&temp), done);
@@ -276,7 +277,7 @@ status text_write_file(const char *path, const void *data, size_t len)
                   strerror(errno));
         goto remove_temp;
     }
-    st = sync_dir(dir);
+    st = text_path_sync(target);
     goto done;
 remove_temp:
     unlink(temp.text);
@@ -285,7 +286,6 @@ done:
         st = FAIL(ST_IO, "%s: cannot be closed: %s", path, strerror(errno));
     }
     strbuf_fini(&temp);
-    mem_free(dir);
     mem_free(target);
     return st;
 }

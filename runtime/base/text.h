@@ -92,6 +92,8 @@ bool text_path_exists(const char *path);
  * file that is yet to be made. Owns: caller, mem_free. Fails with
  * ST_CANTCREATE (links in a circle). */
 MUST_USE status text_path_target(const char *path, char **out);
+/* Makes a new name durable: fsync of the folder it stands in. Fails: ST_IO. */
+MUST_USE status text_path_sync(const char *path);
 bool text_is_dir(const char *path);
 /* True if both names lead to one file, or would where it is yet to be made. */
 bool text_path_same(const char *a, const char *b);

@@ -230,29 +230,6 @@ status newfile_show(newfile *f)
     return ST_OK;
 }
 
-/* Makes the new name itself durable. Some file systems cannot fsync a
- * folder (EINVAL); they have nothing better to offer. */
-static status sync_folder(const char *path)
-{
-    char *folder = NULL;
-    status st = ST_OK;
-
-    TRY(text_path_dir(path, &folder));
-    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        st = FAIL(ST_IO, "%s: cannot open the folder: %s", folder,
-                  strerror(errno));
-    } else if (fsync(fd) != 0 && errno != EINVAL) {
-        st = FAIL(ST_IO, "%s: cannot sync the folder: %s", folder,
-                  strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    mem_free(folder);
-    return st;
-}
-
 status newfile_commit(newfile *f)
 {
     status st = ST_OK;
@@ -267,7 +244,7 @@ status newfile_commit(newfile *f)
                   f->temp, strerror(errno));
         goto leave;
     }
-    st = sync_folder(f->target);
+    st = text_path_sync(f->target);
     release(f);
     return st;
 leave:

@@ -10,7 +10,6 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -400,23 +399,6 @@ static status write_config(const exporter *x, const char *ckpt_path)
     return st;
 }
 
-/* Makes the folder's new name durable: fsync of the folder it stands in. */
-static status sync_parent(const char *dir)
-{
-    char *parent = NULL;
-
-    TRY(text_path_dir(dir, &parent));
-    const int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool ok = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
-    const int why = errno;
-    if (fd >= 0) {
-        close(fd);
-    }
-    mem_free(parent);
-    REQUIRE(ok, ST_IO, "%s: cannot sync its folder: %s", dir, strerror(why));
-    return ST_OK;
-}
-
 static status fill_folder(exporter *x, const char *ckpt_path)
 {
     const ckpt_sink sink = {x, put_param};
@@ -432,7 +414,7 @@ static status fill_folder(exporter *x, const char *ckpt_path)
     REQUIRE(rename(x->temp, x->dir) == 0, ST_CANTCREATE,
             "%s: cannot rename %s to it: %s", x->dir, x->temp, strerror(errno));
     unlock_folder(x);
-    return sync_parent(x->dir);
+    return text_path_sync(x->dir);
 }
 
 /* What a failure left. */

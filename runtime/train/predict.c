@@ -4,10 +4,10 @@
  */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/sort.h"
 #include "runtime/train/run_impl.h"
 
 /* Sums over a rank's operations of a kind, ns. */
@@ -123,13 +123,6 @@ status predict_set(const sim_setup *in, const program_set *set, predicted *out)
 
 /* --- medians of the steps after the first --------------------------------- */
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Of the double that lies `offset` bytes into each step. */
 static double median(const train *t, size_t offset, double *v)
 {
@@ -137,8 +130,7 @@ static double median(const train *t, size_t offset, double *v)
     for (int64_t i = 0; i < n; i++) {
         memcpy(&v[i], (const char *)&t->kept[i] + offset, sizeof(double));
     }
-    qsort(v, (size_t)n, sizeof(*v), by_value);
-    return n > 0 ? 0.5 * (v[(n - 1) / 2] + v[n / 2]) : (double)NAN;
+    return sort_median(v, n);
 }
 
 static status measure_steps(const train *t, run_prediction *p)
