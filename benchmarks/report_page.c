@@ -65,10 +65,11 @@ static void say_agreement(const report_data *d, int model, strbuf *page)
         }
     }
     if (n > 0 && same == n) {
-        strbuf_printf(&text,
-                      "All %d losses are the same in every step, bit for bit: "
-                      "%s, and %d other%s compared with it.",
-                      n + 1, base->label, n, plural(n));
+        strbuf_printf(
+            &text,
+            "The losses of all %d are the same in every step, bit for bit: "
+            "%s, and %d other%s compared with it.",
+            n + 1, base->label, n, plural(n));
     } else if (n > 0) {
         strbuf_printf(&text,
                       "%d of %d other%s %s the losses of %s bit for bit; the "

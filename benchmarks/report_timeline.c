@@ -361,7 +361,7 @@ static void mark_end(const timeline *t, double scale, strbuf *script)
                                                   : "center";
     strbuf_printf(script,
                   "set arrow from first %.6g, graph 0 to first %.6g, graph 1 "
-                  "nohead front lw 2 dt 2 lc rgb '%s'\n"
+                  "nohead front lw 2 lc rgb '%s'\n"
                   "set label 'the step returned' at first %.6g, graph 1 %s "
                   "offset 0,0.6 font ',12'\n",
                   t->step * scale, t->step * scale, colour, t->step * scale,
@@ -461,7 +461,7 @@ static void note_of(const report_setup *s, const timeline *t, int64_t ops,
                          "predicted.");
     }
     if (has_mark(t)) {
-        strbuf_add(note, " The dashed line is where the step returned");
+        strbuf_add(note, " The vertical line is where the step returned");
         if (runs_on(t)) {
             strbuf_printf(note,
                           ": its updates ran on into the next one, until %s",

@@ -18,7 +18,9 @@ embedding in single precision and is off by 0.2 %.)
 
 In each round PyTorch makes two steps and `weft train --plan dp1` three, of
 which the first is dropped; the ratio of a round is PyTorch's best step over
-Weft's best. Prints every round, the median and the range.
+Weft's best. Prints every round, the median and the range; INVALID, and exit
+code 1, where rounds differ so much that the machine must have done other things.
+The checkpoint is read each time: TMPDIR=/dev/shm saves time on a slow disk.
 """
 import argparse
 import os
@@ -158,6 +160,8 @@ def main():
                    help="largest relative difference of a loss")
     p.add_argument("--norm", type=float, default=1e-4,
                    help="largest relative difference of a gradient norm")
+    p.add_argument("--spread", type=float, default=1.5,
+                   help="largest ratio of a round over the smallest")
     args = p.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -179,11 +183,14 @@ def main():
             ratios.append(theirs / ours)
             print(f"round {i + 1}: PyTorch {theirs:.3f} s, Weft {ours:.3f} s,"
                   f" ratio {ratios[-1]:.3f}", flush=True)
-    if ratios:
-        print(f"PyTorch {torch.__version__} over Weft: median "
-              f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to "
-              f"{max(ratios):.3f})")
-    return 0
+    if not ratios:
+        return 0
+    noisy = max(ratios) > args.spread * min(ratios)
+    print(f"{'INVALID, too noisy: ' if noisy else ''}PyTorch "
+          f"{torch.__version__} over Weft: median "
+          f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to "
+          f"{max(ratios):.3f})")
+    return 1 if noisy else 0
 
 
 if __name__ == "__main__":

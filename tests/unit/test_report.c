@@ -437,7 +437,7 @@ static void test_long_prediction(void **state)
     OK(report("late.h5", NULL, "page.html", NULL));
     page = read_text("page.html");
     has("Step 1 took 250 ms, predicted 125 ms with a core a thread; 2 oper", 2);
-    has("The dashed line is where the step returned.", 2);
+    has("The vertical line is where the step returned.", 2);
     has("ran on into the next", 0);
     has("<td>96.0 %</td>", 1);
     has("<td>240 ms</td>", 1);
@@ -463,7 +463,7 @@ static void test_updates_run_on(void **state)
     OK(report("late.h5", NULL, "page.html", NULL));
     page = read_text("page.html");
     has("Step 1 took 250 ms; 4 operations.", 2);
-    has("The dashed line is where the step returned: its updates ran on into "
+    has("The vertical line is where the step returned: its updates ran on into "
         "the next one, until 300 ms.",
         2);
     has("<td>80.0 %</td>", 1);
@@ -482,7 +482,7 @@ static void test_updates_run_on(void **state)
         "after 300 ms; 4 operations.",
         2);
     has("<td>60.0 ms</td><td>–</td><td>–</td></tr>", 1);
-    has("dashed line", 0);
+    has("vertical line", 0);
     mem_free(page);
 }
 
@@ -524,7 +524,7 @@ static void test_same_task(void **state)
     make_task("other.h5", &info, 3);
     headlines("same.h5", "other.h5");
     has("<h2>gpt-neo-tiny</h2>", 1);
-    has("All 2 losses are the same in every step, bit for bit: dp2.tp2 "
+    has("The losses of all 2 are the same in every step, bit for bit: dp2.tp2 "
         "(same.h5), and 1 other compared with it.",
         1);
     has("Fastest by", 1);
