@@ -10,15 +10,20 @@
 
 #include "runtime/math/math.h"
 
-/* One summand of a tree sum: number k of the sum that `arg` describes. */
-typedef double ref_term(const void *arg, int src, int64_t k);
+/* Neighbours of a tree sum that are made at once: rows of operands are then
+ * read along, not across. */
+enum { REF_STRIP = 64 };
 
-/* One element of a tree sum. `plane0` is that element in plane 0 of `stack`;
- * a leaf is a left fold of stretches of `stretch` summands (counted from the
- * start of a segment), each summed in double. */
-void ref_tree_element(const math_stack *stack, const math_seg *segs, int nsegs,
-                      int64_t stretch, ref_term *term, const void *arg,
-                      float *plane0);
+/* Adds summand k of n neighbouring sums, which `arg` describes. */
+typedef void ref_term(const void *arg, int src, int64_t k, int64_t n,
+                      double *sums);
+
+/* n <= REF_STRIP neighbouring elements of a tree sum. `plane0` is the first of
+ * them in plane 0 of `stack`; a leaf is a left fold of stretches of `stretch`
+ * summands (counted from the start of a segment), each summed in double. */
+void ref_tree_strip(const math_stack *stack, const math_seg *segs, int nsegs,
+                    int64_t stretch, ref_term *term, const void *arg, int64_t n,
+                    float *plane0);
 
 void ref_expand(const math_ctx *ctx, int64_t n, int64_t R, int64_t C,
                 const float *x, int64_t ldx, const float *w, int64_t ldw,

@@ -66,6 +66,22 @@ static double log_sum_exp(const head *hd, int64_t i)
     return max + log(sum);
 }
 
+/* n <= REF_STRIP dims from d on of what query i sees. */
+static void values(const head *hd, int64_t i, double norm, int64_t d, int64_t n,
+                   float *out)
+{
+    double sums[REF_STRIP] = {0};
+    for (int64_t j = first_key(hd, i); j <= i; j++) {
+        double p = exp(score(hd, i, j) - norm);
+        for (int64_t k = 0; k < n; k++) {
+            sums[k] += p * (double)hd->v[j * hd->ldk + d + k];
+        }
+    }
+    for (int64_t k = 0; k < n; k++) {
+        out[k] = (float)sums[k];
+    }
+}
+
 void ref_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
                   int64_t T, const float *qkv, int64_t ld, float *out,
                   int64_t ldo, float *lse)
@@ -82,13 +98,9 @@ void ref_attn_fwd(const math_ctx *ctx, const math_attn *at, int64_t B,
         double norm = log_sum_exp(&hd, i);
         int64_t row = row0 + i - at->first;
         lse[row * at->heads + h] = (float)norm;
-        for (int64_t d = 0; d < hd.D; d++) {
-            double sum = 0;
-            for (int64_t j = first_key(&hd, i); j <= i; j++) {
-                sum +=
-                    exp(score(&hd, i, j) - norm) * (double)hd.v[j * hd.ldk + d];
-            }
-            out[row * ldo + h * hd.D + d] = (float)sum;
+        for (int64_t d = 0; d < hd.D; d += REF_STRIP) {
+            int64_t dims = hd.D - d < REF_STRIP ? hd.D - d : REF_STRIP;
+            values(&hd, i, norm, d, dims, out + row * ldo + h * hd.D + d);
         }
     }
 }

@@ -1,49 +1,61 @@
 /*
  * Sums: products, tree sums, column sums, gradients of norms and of embedding
- * rows. All of them are ref_tree_element over different terms.
+ * rows. All of them are ref_tree_strip over different terms.
  */
+#include <string.h>
+
 #include "runtime/base/status.h"
 #include "runtime/math/matmul.h"
 #include "runtime/math/ref/ref.h"
 #include "runtime/math/walk.h"
 
-static float fold(float value, const math_seg *seg, int64_t stretch,
-                  ref_term *term, const void *arg)
+static int64_t strip_of(int64_t j, int64_t n)
 {
-    for (int64_t k = seg->k0; k < seg->k1; k += stretch) {
-        double sum = 0;
-        for (int64_t i = k; i < k + stretch && i < seg->k1; i++) {
-            sum += term(arg, seg->src, i);
-        }
-        value = (float)((double)value + sum);
-    }
-    return value;
+    return n - j < REF_STRIP ? n - j : REF_STRIP;
 }
 
-void ref_tree_element(const math_stack *stack, const math_seg *segs, int nsegs,
-                      int64_t stretch, ref_term *term, const void *arg,
-                      float *plane0)
+static void fold(float *values, int64_t n, const math_seg *seg, int64_t stretch,
+                 ref_term *term, const void *arg)
 {
-    float at[WALK_ENTRIES] = {0};
+    for (int64_t k = seg->k0; k < seg->k1; k += stretch) {
+        double sums[REF_STRIP] = {0};
+        for (int64_t i = k; i < k + stretch && i < seg->k1; i++) {
+            term(arg, seg->src, i, n, sums);
+        }
+        for (int64_t j = 0; j < n; j++) {
+            values[j] = (float)((double)values[j] + sums[j]);
+        }
+    }
+}
+
+void ref_tree_strip(const math_stack *stack, const math_seg *segs, int nsegs,
+                    int64_t stretch, ref_term *term, const void *arg, int64_t n,
+                    float *plane0)
+{
+    float at[WALK_ENTRIES][REF_STRIP] = {{0}};
+    size_t bytes = (size_t)n * sizeof(float);
     walk w;
+    ASSERT(n <= REF_STRIP);
     walk_begin(&w, stack);
     for (int e = 0; e < w.depth; e++) {
-        at[e] = plane0[e * stack->plane_stride];
+        memcpy(at[e], plane0 + e * stack->plane_stride, bytes);
     }
     for (int i = 0; i < nsegs; i++) {
         int top = walk_push(&w, &segs[i]);
         if (segs[i].first) {
-            at[top] = 0;
+            memset(at[top], 0, bytes);
         }
         /* Empty leaves are zeros here: adding them changes no value. */
-        at[top] = fold(at[top], &segs[i], stretch, term, arg);
+        fold(at[top], n, &segs[i], stretch, term, arg);
         while (segs[i].last && walk_join(&w) != JOIN_NONE) {
-            at[w.depth - 1] += at[w.depth];
+            for (int64_t j = 0; j < n; j++) {
+                at[w.depth - 1][j] += at[w.depth][j];
+            }
         }
     }
     ASSERT(w.depth <= stack->planes);
     for (int e = 0; e < w.depth; e++) {
-        plane0[e * stack->plane_stride] = at[e];
+        memcpy(plane0 + e * stack->plane_stride, at[e], bytes);
     }
 }
 
@@ -53,12 +65,16 @@ typedef struct product {
     int64_t i, j;
 } product;
 
-static double product_term(const void *arg, int src, int64_t k)
+static void product_term(const void *arg, int src, int64_t k, int64_t n,
+                         double *sums)
 {
     const product *p = arg;
     const math_src *s = &p->src[src];
     float a = p->trans_a ? s->a[k * s->lda + p->i] : s->a[p->i * s->lda + k];
-    return (double)a * (double)s->b[k * s->ldb + p->j];
+    const float *b = s->b + k * s->ldb + p->j;
+    for (int64_t j = 0; j < n; j++) {
+        sums[j] += (double)a * (double)b[j];
+    }
 }
 
 void ref_expand(const math_ctx *ctx, int64_t n, int64_t R, int64_t C,
@@ -84,15 +100,15 @@ void ref_tree_sum(const math_ctx *ctx, bool trans_a, int64_t m, int64_t cols,
     (void)ctx;
     int64_t stretch = matmul_kblock();
     for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < cols; j++) {
+        for (int64_t j = 0; j < cols; j += REF_STRIP) {
             product p = {trans_a, src, i, j};
-            ref_tree_element(stack, segs, nsegs, stretch, product_term, &p,
-                             stack->plane0 + i * ldo + j);
+            ref_tree_strip(stack, segs, nsegs, stretch, product_term, &p,
+                           strip_of(j, cols), stack->plane0 + i * ldo + j);
         }
     }
 }
 
-/* A column of tokens: x, or dy * (x - mean) * rstd. */
+/* Columns of tokens: x, or dy * (x - mean) * rstd. */
 typedef struct column {
     const float *x;
     int64_t ldx;
@@ -101,31 +117,37 @@ typedef struct column {
     const float *stats;
 } column;
 
-static double column_term(const void *arg, int src, int64_t k)
+static void column_term(const void *arg, int src, int64_t k, int64_t n,
+                        double *sums)
 {
     const column *c = arg;
     (void)src;
-    return (double)c->x[k * c->ldx];
+    for (int64_t j = 0; j < n; j++) {
+        sums[j] += (double)c->x[k * c->ldx + j];
+    }
 }
 
-static double xhat_term(const void *arg, int src, int64_t k)
+static void xhat_term(const void *arg, int src, int64_t k, int64_t n,
+                      double *sums)
 {
     const column *c = arg;
     double mean = (double)c->stats[2 * k];
     double rstd = (double)c->stats[2 * k + 1];
     (void)src;
-    return (double)c->dy[k * c->lddy] * ((double)c->x[k * c->ldx] - mean) *
-           rstd;
+    for (int64_t j = 0; j < n; j++) {
+        sums[j] += (double)c->dy[k * c->lddy + j] *
+                   ((double)c->x[k * c->ldx + j] - mean) * rstd;
+    }
 }
 
 void ref_col_sum(const math_ctx *ctx, int64_t R, const float *x, int64_t ldx,
                  const math_seg *segs, int nsegs, const math_stack *stack)
 {
     (void)ctx;
-    for (int64_t j = 0; j < R; j++) {
+    for (int64_t j = 0; j < R; j += REF_STRIP) {
         column c = {x + j, ldx, NULL, 0, NULL};
-        ref_tree_element(stack, segs, nsegs, 1, column_term, &c,
-                         stack->plane0 + j);
+        ref_tree_strip(stack, segs, nsegs, 1, column_term, &c, strip_of(j, R),
+                       stack->plane0 + j);
     }
 }
 
@@ -134,9 +156,10 @@ void ref_norm_grad(const math_ctx *ctx, int64_t C, const float *dy,
                    const float *stats, const math_seg *segs, int nsegs,
                    const math_stack *dg, const math_stack *db)
 {
-    for (int64_t j = 0; j < C; j++) {
+    for (int64_t j = 0; j < C; j += REF_STRIP) {
         column c = {x + j, ldx, dy + j, lddy, stats};
-        ref_tree_element(dg, segs, nsegs, 1, xhat_term, &c, dg->plane0 + j);
+        ref_tree_strip(dg, segs, nsegs, 1, xhat_term, &c, strip_of(j, C),
+                       dg->plane0 + j);
     }
     ref_col_sum(ctx, C, dy, lddy, segs, nsegs, db);
 }
@@ -159,15 +182,18 @@ void ref_rows_get(const math_ctx *ctx, int64_t n, int64_t C, const int32_t *ids,
 typedef struct row_tokens {
     const int32_t *ids;
     int64_t id;
-    const float *dx; /* the column at hand */
+    const float *dx; /* the columns at hand */
     int64_t lddx;
 } row_tokens;
 
-static double row_term(const void *arg, int src, int64_t k)
+static void row_term(const void *arg, int src, int64_t k, int64_t n,
+                     double *sums)
 {
     const row_tokens *r = arg;
     (void)src;
-    return r->ids[k] == r->id ? (double)r->dx[k * r->lddx] : 0.0;
+    for (int64_t j = 0; r->ids[k] == r->id && j < n; j++) {
+        sums[j] += (double)r->dx[k * r->lddx + j];
+    }
 }
 
 void ref_rows_grad(const math_ctx *ctx, int64_t n, int64_t C,
@@ -180,10 +206,10 @@ void ref_rows_grad(const math_ctx *ctx, int64_t n, int64_t C,
     (void)n;
     math_stack stack = {grad, plane_stride, WALK_ENTRIES, leaves, 0, {{0, 0}}};
     for (int64_t row = 0; row < rows; row++) {
-        for (int64_t c = 0; c < C; c++) {
+        for (int64_t c = 0; c < C; c += REF_STRIP) {
             row_tokens r = {ids, row0 + row, dx + c, lddx};
-            ref_tree_element(&stack, segs, nsegs, 1, row_term, &r,
-                             grad + row * ldg + c);
+            ref_tree_strip(&stack, segs, nsegs, 1, row_term, &r, strip_of(c, C),
+                           grad + row * ldg + c);
         }
     }
 }
