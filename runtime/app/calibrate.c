@@ -147,7 +147,8 @@ static status calibrate(const calibrate_args *a)
 {
     strbuf part = {0};
     machine *m = NULL;
-    TRY(newfile_check(a->out));
+    newfile_claim claim;
+    TRY(newfile_claim_take(a->out, 0, &claim));
     strbuf_printf(&part, "%s.part-%d", a->out, (int)getpid());
     status st = strbuf_check(&part);
     if (st == ST_OK) {
@@ -159,6 +160,7 @@ static status calibrate(const calibrate_args *a)
     }
     mem_free(m);
     strbuf_fini(&part);
+    newfile_claim_drop(&claim);
     return st;
 }
 

@@ -12,8 +12,8 @@ static status list_files(filelist *l, const run_args *a, const char *model)
 {
     char *config = NULL;
     TRY(arch_config_path(model, &config));
-    filelist_output(l, "--save", a->save);
     filelist_output(l, "--out", a->out);
+    filelist_output(l, "--save", a->save);
     filelist_input(l, "the model", config);
     filelist_tokens(l, "--data", a->data);
     filelist_input(l, "--machine", a->machine);

@@ -63,6 +63,17 @@ static void read_owner(int fd, char out[OWNER_SIZE])
     }
 }
 
+/* A lock that was left is empty or has its owner in it; anything else of that
+ * name is somebody's file (package.lock). */
+static bool is_lock(int fd)
+{
+    char owner[OWNER_SIZE];
+    struct stat info;
+
+    read_owner(fd, owner);
+    return owner[0] != '\0' || (fstat(fd, &info) == 0 && info.st_size == 0);
+}
+
 static status fail_locked(const char *path, const char *owner)
 {
     return FAIL(ST_LOCKED,
@@ -108,6 +119,7 @@ static bool is_same_file(int fd, const char *temp)
  */
 static status open_locked(const char *path, const char *name, int *out)
 {
+    const bool lock = text_ends(name, lock_suffix);
     int fd = -1;
 
     for (;;) {
@@ -125,6 +137,13 @@ static status open_locked(const char *path, const char *name, int *out)
             break;
         }
         close(fd);
+    }
+    if (lock && !is_lock(fd)) {
+        close(fd);
+        return FAIL(ST_CANTCREATE,
+                    "%s: %s is there and is no lock of Weft, which would be "
+                    "made there; choose another name",
+                    path, name);
     }
     if (ftruncate(fd, 0) != 0) {
         const status st = FAIL(ST_IO, "%s: cannot empty a left-over: %s", name,
@@ -248,6 +267,7 @@ status newfile_commit(newfile *f)
     release(f);
     return st;
 leave:
+    mem_free(folder);
     newfile_leave(f);
     return st;
 }

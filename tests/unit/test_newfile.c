@@ -252,6 +252,20 @@ static void test_claim_left_over(void **state)
     assert_false(is_there("dead.lock"));
 }
 
+/* A file of that name that is no lock is somebody's. */
+static void test_claim_foreign(void **state)
+{
+    newfile_claim c = {0};
+    (void)state;
+    put("package.lock", "versions");
+    assert_int_equal(newfile_claim_take("package", 0, &c), ST_CANTCREATE);
+    says("package.lock is there and is no lock");
+    holds("package.lock", "versions");
+    put("package.lock", "");
+    OK(newfile_claim_take("package", 0, &c));
+    newfile_claim_drop(&c);
+}
+
 static void test_room(void **state)
 {
     struct rlimit old, less = {.rlim_cur = 1 << 20};
@@ -317,6 +331,7 @@ int main(void)
         cmocka_unit_test_teardown(test_claim, no_leak),
         cmocka_unit_test_teardown(test_claim_of_written, no_leak),
         cmocka_unit_test_teardown(test_claim_left_over, no_leak),
+        cmocka_unit_test_teardown(test_claim_foreign, no_leak),
         cmocka_unit_test_teardown(test_room, no_leak),
         cmocka_unit_test_teardown(test_no_folder, no_leak),
     };
