@@ -148,7 +148,7 @@ static void write_exit_codes(strbuf *b)
         }
     }
     strbuf_add(b, "\nA rank that was killed ends a job that Weft started with "
-                  "75; your own mpirun ends\nwith 128 and the number of the "
+                  "75; your own\nmpirun ends with 128 and the number of the "
                   "signal.\n");
 }
 

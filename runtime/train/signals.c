@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,9 +17,11 @@ static const char *volatile answer;
 /* write is safe in a handler; nobody to hear it is no error. */
 static void say_answer(void)
 {
+    int kept = errno; /* of what was interrupted */
     if (answer != NULL && write(STDERR_FILENO, answer, answer_bytes) < 0) {
         answer = NULL;
     }
+    errno = kept;
 }
 
 static void on_signal(int sig)
