@@ -131,10 +131,10 @@ static status hash_inputs(run_of *r)
     TRY(tokens_open(a->data, &data));
     r->data_hash = tokens_hash(data);
     tokens_close(data);
-    return from == NULL ? ST_OK
-                        : ckpt_hash(from,
-                                    a->resume != NULL ? CKPT_ALL : CKPT_WEIGHTS,
-                                    &r->from_hash);
+    return from == NULL
+               ? ST_OK
+               : ckpt_hash(from, a->resume != NULL ? CKPT_ALL : CKPT_WEIGHTS,
+                           &r->from_hash);
 }
 
 static void check_binding(run_of *r)
