@@ -267,7 +267,6 @@ status newfile_commit(newfile *f)
     release(f);
     return st;
 leave:
-    mem_free(folder);
     newfile_leave(f);
     return st;
 }
