@@ -12,7 +12,6 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/sort.h"
 #include "runtime/base/status.h"
 #include "runtime/math/math.h"
 #include "runtime/math/matmul.h"
@@ -32,6 +31,13 @@ static double seconds(bench *be, run_fn *run, const void *arg)
     int64_t start = clock_wall_ns();
     run(be, arg);
     return (double)(clock_wall_ns() - start) * 1e-9;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
 static void run_cube(bench *be, const void *arg)
@@ -54,12 +60,13 @@ static void report(bench *be, const char *name, double work, const char *unit,
         rate[i] = unit[0] == 'n' ? time / work * 1e9 : work / time * 1e-9;
         share[i] = work / time / cube * 100;
     }
-    double mid = sort_median(rate, PAIRS);
-    double part = sort_median(share, PAIRS);
-    printf("%-34s %d thr %9.2f %-5s", name, be->ctx.threads, mid, unit);
+    qsort(rate, PAIRS, sizeof(double), by_value);
+    qsort(share, PAIRS, sizeof(double), by_value);
+    printf("%-34s %d thr %9.2f %-5s", name, be->ctx.threads, rate[PAIRS / 2],
+           unit);
     if (unit[0] == 'G') {
-        printf(" %6.1f %% of 2048 cubed (%.1f to %.1f)", part, share[0],
-               share[PAIRS - 1]);
+        printf(" %6.1f %% of 2048 cubed (%.1f to %.1f)", share[PAIRS / 2],
+               share[0], share[PAIRS - 1]);
     }
     printf("\n");
     fflush(stdout);

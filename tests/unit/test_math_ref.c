@@ -204,7 +204,10 @@ static void attn_gradients(void **state)
     (void)state;
     const int windows[] = {0, 1, 3, 6, 9};
     for (int w = 0; w < 5; w++) {
-        attn_case a = {.at = {AH, AD, windows[w], 0.7F, 0}};
+        attn_case a = {.at = {.heads = AH,
+                              .head_dim = AD,
+                              .window = windows[w],
+                              .scale = 0.7F}};
         float dqkv[AB * AT * ALD];
         fill(a.qkv, AB * AT * ALD);
         fill(a.dout, AB * AT * AO);
@@ -222,7 +225,8 @@ static void attn_gradients(void **state)
 static void attn_values(void **state)
 {
     (void)state;
-    attn_case a = {.at = {AH, AD, 1, 0.5F, 0}};
+    attn_case a = {
+        .at = {.heads = AH, .head_dim = AD, .window = 1, .scale = 0.5F}};
     fill(a.qkv, AB * AT * ALD);
     attn_loss(&a);
     for (int t = 0; t < AB * AT; t++) {
