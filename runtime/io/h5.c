@@ -456,13 +456,15 @@ static status file_finish(h5_file *f, h5_raw *raw)
 }
 
 /* A results file without a seal is whole all the same: no room for one, or
- * no permission to read it, takes nothing away. */
+ * no permission to read it, takes nothing away. The file is what it is called
+ * now: under its own name there may still be an older one. */
 static void seal_in_place(const h5_file *f, h5_raw *raw)
 {
-    const int fd = open(f->path, O_RDWR | O_CLOEXEC);
+    const char *path = h5_path_now(f);
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
 
     if (fd >= 0) {
-        if (seal_write(fd, f->path, raw->list, raw->n) != ST_OK) {
+        if (seal_write(fd, path, raw->list, raw->n) != ST_OK) {
             log_debug("%s", status_text());
         }
         close(fd);
@@ -475,7 +477,9 @@ status h5_commit(h5_file **f)
 
     ASSERT((*f)->temp.temp != NULL);
     status st = file_finish(*f, &raw);
-    if (st == ST_OK) {
+    if (st == ST_OK && (*f)->live) {
+        seal_in_place(*f, &raw);
+    } else if (st == ST_OK) {
         st = seal_write((*f)->temp.fd, (*f)->path, raw.list, raw.n);
     }
     if (st == ST_OK) {

@@ -408,6 +408,14 @@ static int64_t number_in(const char *name)
     return n;
 }
 
+static int64_t bytes_of(const char *name)
+{
+    struct stat info;
+
+    assert_int_equal(stat(path_of(name), &info), 0);
+    return info.st_size;
+}
+
 static h5_file *live_with(const char *name, int64_t n)
 {
     h5_file *f = NULL;
@@ -428,6 +436,7 @@ static void test_live_older(void **state)
     assert_int_equal(h5_live_show(f), ST_OK);
     assert_string_equal(h5_path_now(f), path_of("old.h5"));
     assert_int_equal(h5_commit(&f), ST_OK);
+    const int64_t bytes = bytes_of("old.h5");
 
     f = live_with("old.h5", 2); /* given up before it had a name */
     assert_int_equal(number_in("old.h5"), 1);
@@ -443,6 +452,8 @@ static void test_live_older(void **state)
     assert_int_equal(h5_close(&f), ST_OK);
     assert_int_equal(number_in("old.h5"), 1);
     assert_int_equal(number_in("old.h5.part"), 3);
+
+    assert_int_equal(bytes_of("old.h5"), bytes); /* no second seal either */
 
     f = live_with("old.h5", 4); /* dropped */
     assert_int_equal(h5_live_show(f), ST_OK);
