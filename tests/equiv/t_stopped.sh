@@ -85,6 +85,7 @@ rm -f "$cmp.part"
 seq 1 3000000 >"$work/long.txt"
 echo old >"$work/t.bin"
 for signal in INT TERM HUP; do
+    rm -f "$work/t.log"
     "$WEFT" tokenize "$work/long.txt" -o "$work/t.bin" --train 20000 \
         --save-tokenizer "$work/t.json" >"$work/t.log" 2>&1 &
     pid=$!
@@ -100,6 +101,7 @@ done
 
 t=(train gpt-neo-tiny --data "$data" --steps 100000 --batch 4 --seq 16)
 for plan in '' '--plan dp2'; do
+    rm -f "$work/hup.log" # or the one before would be read
     # shellcheck disable=SC2086  # two words or none
     "$WEFT" "${t[@]}" $plan --save "$work/hup.ckpt" >"$work/hup.log" 2>&1 &
     pid=$!
