@@ -103,10 +103,10 @@ check_code 64 'an input is no output' "$WEFT" report "$work/c.h5" \
 check_says 'and is named' 'c.h5 is the input' "$work/code.out"
 check_code 73 'no such folder' "$WEFT" report "$work/c.h5" -o "$work/no/x.html"
 check_code 65 'a text is no result' "$WEFT" report "$data" -o "$work/x.html"
-check_code 78 'no such set-up' "$WEFT" report "$work/c.h5" --setup tp9 \
+check_code 78 'no such set-up' "$WEFT" report "$work/c.h5" --setup TP2-pp2 \
     -o "$work/x.html"
 check_says 'each name once, and the nearest' \
-    '--setup tp9: no set-up has this name, did you mean "[a-z0-9.]*"; there is' \
+    'no set-up has this name, did you mean "tp2.pp2"; there is' \
     "$work/code.out"
 check 'no name twice' sh -c "sed -n 's/.*; there is //p' '$work/code.out' |
     tr -d ' ' | tr ',' '\n' | sort | uniq -d | grep -c . | grep -qx 0"

@@ -40,7 +40,7 @@ refused $NOINPUT 'no model given' train '' --data text.txt
 bad $BADFILE 'm.json:3:' '2s/,$//'
 bad $BADFILE 'm.json:' '$d'
 bad $BADFILE 'm.json:' '$s/$/ x/'
-bad $BADFILE 'm.json:|: hidden_size' 's/"hidden_size": 128,/&&/'
+bad $BADFILE 'm.json:|hidden_size' 's/"hidden_size": 128,/&&/'
 : >m.json
 refused $BADFILE 'm.json:' train m.json --data text.txt
 head -c 3000 /dev/zero | tr '\0' '[' >m.json
