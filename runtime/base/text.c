@@ -217,17 +217,20 @@ static status write_all(int fd, const char *path, const void *data, size_t len)
 }
 
 /* Some file systems cannot fsync a folder (EINVAL); there the rename is all
- * one can have. */
+ * one can have. No memory is asked for: the new name is there already. */
 status text_path_sync(const char *path)
 {
-    char *dir = NULL;
-    TRY(text_path_dir(path, &dir));
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
+    REQUIRE(n < sizeof(dir), ST_IO, "%.60s...: the name is too long", path);
+    memcpy(dir, slash == NULL ? "." : path, n);
+    dir[n] = '\0';
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = fd < 0 || (fsync(fd) != 0 && errno != EINVAL) ? errno : 0;
     if (fd >= 0) {
         close(fd);
     }
-    mem_free(dir);
     REQUIRE(error == 0, ST_IO, "%s: cannot sync its folder: %s", path,
             strerror(error));
     return ST_OK;
