@@ -31,7 +31,7 @@ refused $USAGE "'--store'|'disk'|ram, null, check" "${t[@]}" --store disk
 refused $USAGE "'--device-memory'|'64XiB'" "${t[@]}" --device-memory 64XiB
 refused $USAGE "'--device-memory'|'-1MiB'" "${t[@]}" --device-memory -1MiB
 refused $USAGE "'--link-rate'|'fast'" "${t[@]}" --link-rate fast
-refused $USAGE '--link-rate 1 B/s is too slow|64 kB/s and more' \
+refused $USAGE '--link-rate 1 B/s is too slow|64.0 kB/s and more' \
     "${t[@]}" --link-rate 1
 refused $USAGE "'--link-latency'|100|0 to 10" "${t[@]}" --link-latency 100s
 refused $USAGE "'--link-latency'|'3 weeks'" "${t[@]}" --link-latency '3 weeks'
