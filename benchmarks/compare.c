@@ -281,8 +281,8 @@ static status check_data(const comparing *c)
 static status check_files(const comparing *c)
 {
     TRY(newfile_check(c->config->out));
-    TRY(check_apart(c));
     TRY(check_configs(c));
+    TRY(check_apart(c));
     return check_data(c);
 }
 
