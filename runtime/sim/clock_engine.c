@@ -96,18 +96,31 @@ static bool busy(const rank *r, const engine *e)
     return e->state == RUN && has_work(e, r->now);
 }
 
+/* A store updates on as many threads as compute has: what a thread of either
+ * gets of a core while both work. */
+static double share_of_core(const clock_state *c, const rank *r,
+                            const engine *e)
+{
+    double threads = 2.0 * c->in->threads;
+    bool many = e->stream == STREAM_HOST &&
+                r->p->ops[e->order[e->at]].kind == OP_UPDATE;
+    return many && threads > c->m->cores ? c->m->cores / threads : 1;
+}
+
 /* How fast the rank's engine k works beside the others. */
 static double rate_of(const clock_state *c, const rank *r, int32_t k)
 {
     const engine *e = &r->eng[k];
     bool compute = busy(r, &r->eng[0]);
     if (e->side) {
-        return compute ? c->m->side_rate : 1;
+        return compute ? c->m->side_rate * share_of_core(c, r, e) : 1;
     }
     double rate = 1;
     for (int32_t i = 1; k == 0 && i < r->neng; i++) {
-        if (r->eng[i].side && busy(r, &r->eng[i])) {
+        const engine *x = &r->eng[i];
+        if (x->side && busy(r, x)) {
             rate -= c->m->side_loss * c->m->side_rate;
+            rate -= 1 - share_of_core(c, r, x);
         }
     }
     return rate > SLOWEST ? rate : SLOWEST;

@@ -360,6 +360,7 @@ static void test_updates_overlap(void **state)
     prog_place place = {.prev = -1, .next = -1};
     sim_result r;
     (void)state;
+    m.cores = 2;
     prog_init(&p);
     int32_t w = buffer(&p);
     int32_t l = work(&p, &c, 0, OP_LOAD, STREAM_LOAD, w, VIEW_W, 1);
@@ -386,6 +387,14 @@ static void test_updates_overlap(void **state)
     CLOSE(r.rank[0].op[l].start, 1);
     CLOSE(r.rank[0].op[3].start, 6); /* of this step, behind its guard */
     CLOSE(r.rank[0].op[4].end, 12);
+    sim_result_fini(&r);
+    /* Compute and updates share one core: while both work, each is half as
+     * fast. C takes 4 s, in which 2 of U's 5 are done. */
+    m.cores = 1;
+    run(&m, true, &set, &c, &r);
+    CLOSE(r.step_s, 8);
+    CLOSE(r.rank[0].ledger.compute, 4);
+    CLOSE(r.rank[0].ledger.optimizer, 3);
     sim_result_fini(&r);
     prog_fini(&p);
 }
