@@ -55,6 +55,16 @@ finish() {
     exit
 }
 
+# await SECONDS COMMAND...: until it succeeds.
+await() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.02
+    done
+}
+
 # make_text FILE: some 68 KB of text, as data.
 make_text() {
     local i

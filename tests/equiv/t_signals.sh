@@ -17,16 +17,6 @@ common=(train "$model" --data "$data" --steps 100000 --batch 4 --seq 64)
 # A step that takes many seconds.
 slow=(--batch 64 --seq 256 --reference-kernels)
 
-# await SECONDS COMMAND...: until it succeeds.
-await() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.02
-    done
-}
-
 # The runs of a test have its folder on their command line.
 running() {
     pgrep -f -- "$work/$1\\.ckpt"

@@ -11,16 +11,6 @@ set -m # background jobs get signals as a terminal would send them
 data=$work/text.txt
 make_text "$data"
 
-# await SECONDS COMMAND...: until it succeeds.
-await() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.02
-    done
-}
-
 # ended NAME CODE: the process $pid.
 ended() {
     local code

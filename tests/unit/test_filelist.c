@@ -13,8 +13,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/io/filelist.h"
-
-static char home[4096];
+#include "tests/common/inside.h"
 
 static void put(const char *name)
 {
@@ -136,23 +135,6 @@ static void test_memory(void **state)
         assert_true(st == ST_OK || st == ST_SYSTEM);
         assert_int_equal(mem_live(), live);
     }
-}
-
-static int enter(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)state;
-    snprintf(home, sizeof(home), "%s/weft-filelist-XXXXXX",
-             tmp != NULL ? tmp : "/tmp");
-    return mkdtemp(home) != NULL && chdir(home) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    char command[5000];
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", home);
-    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
 }
 
 int main(void)

@@ -21,10 +21,9 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/io/newfile.h"
+#include "tests/common/inside.h"
 
 #define OK(expr) assert_int_equal((expr), ST_OK)
-
-static char home[4096];
 
 static bool is_there(const char *name)
 {
@@ -302,23 +301,6 @@ static int no_leak(void **state)
 {
     (void)state;
     return mem_live() == 0 ? 0 : -1;
-}
-
-static int enter(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)state;
-    snprintf(home, sizeof(home), "%s/weft-newfile-XXXXXX",
-             tmp != NULL ? tmp : "/tmp");
-    return mkdtemp(home) != NULL && chdir(home) == 0 ? 0 : -1;
-}
-
-static int leave(void **state)
-{
-    char command[5000];
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", home);
-    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
 }
 
 int main(void)
