@@ -15,12 +15,12 @@ static status fit_level(const calibrate_samples *all, int threads, machine *m)
 {
     sim_level *l = &m->level[m->nlevels];
     l->threads = threads;
+    l->pace = all->pace;
     (void)snprintf(l->source, sizeof(l->source),
                    "weft calibrate: steps of made-up models on %d thread%s; "
                    "%s over steps, least squares",
                    threads, threads == 1 ? "" : "s",
-                   threads == 1 ? "median of CPU time"
-                                : "lower quartile of wall time");
+                   threads == 1 ? "median of CPU time" : "median of wall time");
     for (int k = 0; k < KERNEL_COUNT; k++) {
         TRY(calibrate_fit(all->list, all->n, (sim_kernel)k, threads,
                           &l->law[k]));
@@ -134,6 +134,7 @@ status calibrate_fit_at_once(const calibrate_samples *all, int ranks,
     sim_level *l = &m->level[m->nlevels];
     l->threads = 1;
     l->ranks = ranks;
+    l->pace = all->pace_at_once;
     (void)snprintf(l->source, sizeof(l->source),
                    "weft calibrate: steps of made-up models by %d ranks at "
                    "once, a thread each, in pairs with the same step alone; "

@@ -71,8 +71,10 @@ typedef struct calibrate_sample {
 struct calibrate_samples {
     calibrate_sample *list;
     int64_t n;
-    double gap_s;    /* between two operations                           */
-    int32_t gap_ops; /* of the program that shows it                     */
+    double gap_s;        /* between two operations                           */
+    int32_t gap_ops;     /* of the program that shows it                     */
+    double pace;         /* of products, which all their seconds are for     */
+    double pace_at_once; /* with others at work                          */
 };
 
 /* The law of kernel k on `threads` threads, from those samples that are of

@@ -141,8 +141,7 @@ static void work(link_job *j, int units)
     }
 }
 
-/* CPU seconds of that work by rank 0, the others asleep. Measured beside
- * whatever it is compared with, because the machine drifts. */
+/* CPU seconds of that work by rank 0, the others asleep. */
 static double work_alone(link_job *j, int units)
 {
     double mine = 0;
@@ -157,45 +156,53 @@ static double work_alone(link_job *j, int units)
     return mine;
 }
 
+/* CPU seconds that this rank burns in a meeting of all. Taken inside of it:
+ * all that was burnt, less the work, would be a small difference of large
+ * numbers that drift. */
+static double meet(link_job *j)
+{
+    double one = 1;
+    comm_wait_ns wait = {0};
+    int64_t begin = clock_cpu_thread_ns();
+    comm_sum_f64(j->w, &one, 1, &wait);
+    return (double)(clock_cpu_thread_ns() - begin) * 1e-9;
+}
+
 /* CPU seconds that meeting again and again costs a rank beyond the work in
- * between, which is the same for all: polling, and caches that another rank
- * has used. */
+ * between, which is the same for all. */
 static double meet_at_work(link_job *j, int units, double *alone)
 {
     int times = 64 / units + 2;
-    double one = 1;
-    comm_wait_ns wait = {0};
+    double burnt = 0;
     *alone = work_alone(j, times * units) / times;
-    double cpu = cpu_of_all(j);
     for (int i = 0; i < times; i++) {
         work(j, units);
-        comm_sum_f64(j->w, &one, 1, &wait);
+        burnt += meet(j);
     }
-    return (cpu_of_all(j) - cpu) / comm_size(j->w) / times - *alone;
+    comm_sum_f64(j->w, &burnt, 1, NULL);
+    return burnt / comm_size(j->w) / times;
 }
 
-/* CPU seconds that a rank costs while it waits for others. Where it has a
- * core, for rank 0 that sleeps: what it burns itself. Where cores are shared,
- * for as many ranks as there are cores, at work on all of them: also what it
- * takes from them whenever it looks. */
+/* CPU seconds that a rank burns while it waits for others. Where it has a
+ * core, for rank 0 that sleeps; where cores are shared, for as many ranks as
+ * there are cores, at work on all of them. */
 static double wait_for_others(link_job *j, int units, double *waited)
 {
-    double alone = j->shared ? work_alone(j, units) : 0;
     int others = j->shared ? comm_node_cores(j->w) : 1;
-    double one = 1;
-    comm_wait_ns wait = {0};
-    double cpu = cpu_of_all(j);
+    bool late = comm_rank(j->w) < others;
+    comm_barrier(j->w);
     int64_t begin = clock_wall_ns();
-    if (comm_rank(j->w) < others && j->shared) {
+    if (late && j->shared) {
         work(j, units);
-    } else if (comm_rank(j->w) < others) {
+    } else if (late) {
         const struct timespec nap = {.tv_nsec = units * NAP_NS};
         (void)nanosleep(&nap, NULL);
     }
-    comm_sum_f64(j->w, &one, 1, &wait);
+    double burnt = meet(j);
     *waited = (double)(clock_wall_ns() - begin) * 1e-9;
-    double more = cpu_of_all(j) - cpu - others * alone;
-    return more > 0 ? more / (comm_size(j->w) - others) : 0;
+    burnt = late ? 0 : burnt;
+    comm_sum_f64(j->w, &burnt, 1, NULL);
+    return burnt / (comm_size(j->w) - others);
 }
 
 static void run_once(link_job *j)

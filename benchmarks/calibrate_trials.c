@@ -12,6 +12,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
 #include "runtime/base/units.h"
+#include "runtime/math/pace.h"
 
 enum { STEPS_MAX = 16 };
 
@@ -54,8 +55,15 @@ typedef struct open_trial {
     double gap; /* least of a step less its operations                    */
 } open_trial;
 
+/* Seconds of products are noted for the first pace, and told for the middle
+ * one. */
 struct calibrate_trials {
     comm *world;
+    pace *pace;
+    double pace_first;
+    double paces[TRIALS * STEPS_MAX];
+    double slower[TRIALS * STEPS_MAX]; /* with others at work              */
+    int npaces;
     int n;
     open_trial list[TRIALS];
 };
@@ -148,6 +156,9 @@ status calibrate_trials_open(comm *world, comm *self, const machine *m,
     status st = MEM_NEW(&t, 1, "calibrate");
     if (st == ST_OK) {
         t->world = world;
+        st = pace_open(threads, &t->pace);
+    }
+    if (st == ST_OK) {
         st = open_all(self, m, threads, quick, streamed, t);
     }
     st = comm_agree(world, st);
@@ -167,35 +178,50 @@ void calibrate_trials_close(calibrate_trials *t)
         mem_free(t->list[i].v);
         mem_free(t->list[i].times);
     }
+    if (t != NULL) {
+        pace_close(t->pace);
+    }
     mem_free(t);
 }
 
-/* One thread: CPU time, which other programs disturb less. */
-static double op_seconds(const exec_trace *t, const sim_shape *s)
+/* A step, and the pace right after it. */
+typedef struct timing {
+    double seconds;
+    double pace;
+} timing;
+
+/* One thread: CPU time, which other programs disturb less. Products as they
+ * would be at the pace of the first step. */
+static double op_seconds(const exec_trace *t, const sim_shape *s, double faster)
 {
-    return (double)(s->threads == 1 ? t->cpu : t->end - t->start) * 1e-9;
+    double ns = (double)(s->threads == 1 ? t->cpu : t->end - t->start);
+    return 1e-9 * ns * (sim_is_product(s->kernel) ? faster : 1);
 }
 
 /* A step by all ranks, which begin together, or by those that measure while
  * the others wait. */
-static status one_step(comm *world, open_trial *t, bool all, double *seconds)
+static status one_step(const calibrate_trials *c, open_trial *t, bool all,
+                       timing *out)
 {
     bool mine = all || t->shapes != NULL;
-    status st = mine ? runner_step(&t->r, seconds) : ST_OK;
+    status st = mine ? runner_step(&t->r, &out->seconds) : ST_OK;
+    out->pace = mine ? pace_take(c->pace) : 0;
     if (!all) {
-        comm_barrier_sleeping(world);
+        comm_barrier_sleeping(c->world);
     }
-    return comm_agree(world, st);
+    return comm_agree(c->world, st);
 }
 
-static void note_step(open_trial *t, double seconds)
+static void note_step(const calibrate_trials *c, open_trial *t,
+                      const timing *took)
 {
     const program *p = exec_program(t->r.e);
     const exec_trace *tr = exec_last_trace(t->r.e);
-    double rest = seconds;
+    double rest = took->seconds;
     for (int32_t i = 0; i < p->nops; i++) {
         int64_t at = (int64_t)i * STEPS_MAX + t->steps;
-        t->v[at] = op_seconds(&tr[i], &t->shapes[i]);
+        t->v[at] =
+            op_seconds(&tr[i], &t->shapes[i], c->pace_first / took->pace);
         t->times[at] = 1;
         rest -= (double)(tr[i].end - tr[i].start) * 1e-9;
     }
@@ -203,7 +229,8 @@ static void note_step(open_trial *t, double seconds)
 }
 
 /* The same step with the others at work, right after it. */
-static void note_times(open_trial *t)
+static void note_times(const calibrate_trials *c, open_trial *t,
+                       const timing *took)
 {
     const program *p = exec_program(t->r.e);
     const exec_trace *tr = exec_last_trace(t->r.e);
@@ -211,28 +238,44 @@ static void note_times(open_trial *t)
         int64_t at = (int64_t)i * STEPS_MAX + t->steps;
         double alone = t->v[at];
         if (alone > 0) {
-            t->times[at] = op_seconds(&tr[i], &t->shapes[i]) / alone;
+            t->times[at] =
+                op_seconds(&tr[i], &t->shapes[i], c->pace_first / took->pace) /
+                alone;
         }
     }
 }
 
-static status measure_trial(comm *world, open_trial *t, int steps)
+/* One step alone and, if there are others, one with them. */
+static status measure_pair(calibrate_trials *c, open_trial *t)
 {
-    double seconds = 0;
-    ASSERT(t->steps + steps <= STEPS_MAX);
-    TRY(one_step(world, t, true, &seconds)); /* warms up */
-    for (int k = 0; k < steps; k++) {
-        TRY(one_step(world, t, false, &seconds));
+    timing alone = {0};
+    timing once = {0};
+    TRY(one_step(c, t, false, &alone));
+    if (t->shapes != NULL) {
+        c->pace_first = c->npaces == 0 ? alone.pace : c->pace_first;
+        note_step(c, t, &alone);
+    }
+    if (comm_size(c->world) > 1) {
+        TRY(one_step(c, t, true, &once));
         if (t->shapes != NULL) {
-            note_step(t, seconds);
+            note_times(c, t, &once);
         }
-        if (comm_size(world) > 1) {
-            TRY(one_step(world, t, true, &seconds));
-        }
-        if (t->shapes != NULL && comm_size(world) > 1) {
-            note_times(t);
-        }
-        t->steps++;
+    }
+    if (t->shapes != NULL) {
+        c->slower[c->npaces] = once.pace > 0 ? once.pace / alone.pace : 1;
+        c->paces[c->npaces++] = alone.pace;
+    }
+    t->steps++;
+    return ST_OK;
+}
+
+static status measure_trial(calibrate_trials *c, open_trial *t, int steps)
+{
+    timing warm = {0};
+    ASSERT(t->steps + steps <= STEPS_MAX);
+    TRY(one_step(c, t, true, &warm));
+    for (int k = 0; k < steps; k++) {
+        TRY(measure_pair(c, t));
     }
     return ST_OK;
 }
@@ -240,14 +283,13 @@ static status measure_trial(comm *world, open_trial *t, int steps)
 status calibrate_trials_round(calibrate_trials *t, int steps)
 {
     for (int i = 0; i < t->n; i++) {
-        TRY(measure_trial(t->world, &t->list[i], steps));
+        TRY(measure_trial(t, &t->list[i], steps));
     }
     return ST_OK;
 }
 
-/* What one operation took over the steps: the median; of wall time on several
- * threads the lower quartile, because another program that takes one core
- * makes all of them wait. */
+/* What one operation took over the steps: the median, as steps are compared
+ * by theirs. */
 static calibrate_sample sample_of(const sim_shape *shape, double *v,
                                   double *times, int n)
 {
@@ -255,7 +297,7 @@ static calibrate_sample sample_of(const sim_shape *shape, double *v,
     double low = sort_quantile(v, n, 0.25);
     double high = sort_quantile(v, n, 0.75);
     return (calibrate_sample){.shape = *shape,
-                              .seconds = shape->threads == 1 ? mid : low,
+                              .seconds = mid,
                               .times = sort_median(times, n),
                               .spread = mid > 0 ? (high - low) / mid : 0};
 }
@@ -268,7 +310,7 @@ static bool wanted(const open_trial *t, const prog_op *o)
            o->stream == STREAM_DRAIN || o->kind == OP_GRAD_NORM;
 }
 
-static status add_trial(open_trial *t, calibrate_samples *all)
+static status add_trial(open_trial *t, double slower, calibrate_samples *all)
 {
     const program *p = exec_program(t->r.e);
     TRY(mem_resize((size_t)(all->n + p->nops + 1), sizeof(*all->list),
@@ -277,8 +319,9 @@ static status add_trial(open_trial *t, calibrate_samples *all)
         const sim_shape *s = &t->shapes[i];
         if (s->kernel != KERNEL_COUNT && wanted(t, &p->ops[i])) {
             int64_t at = (int64_t)i * STEPS_MAX;
-            all->list[all->n++] =
-                sample_of(s, t->v + at, t->times + at, t->steps);
+            calibrate_sample *to = &all->list[all->n++];
+            *to = sample_of(s, t->v + at, t->times + at, t->steps);
+            to->seconds *= sim_is_product(s->kernel) ? slower : 1;
         }
     }
     /* The program with the most operations shows best what one costs. */
@@ -291,8 +334,10 @@ static status add_trial(open_trial *t, calibrate_samples *all)
 
 status calibrate_trials_samples(calibrate_trials *t, calibrate_samples *all)
 {
+    all->pace = sort_median(t->paces, t->npaces);
     for (int i = 0; i < t->n; i++) {
-        TRY(add_trial(&t->list[i], all));
+        TRY(add_trial(&t->list[i], all->pace / t->pace_first, all));
     }
+    all->pace_at_once = all->pace * sort_median(t->slower, t->npaces);
     return ST_OK;
 }

@@ -47,6 +47,7 @@ static void measure_prediction(const run_summary *s, comparison_row *row)
         row->predicted_tokens_per_s =
             (double)(s->info.batch * s->info.seq) / p->step_s;
         row->prediction_error = p->step_s / p->measured_step_s - 1;
+        row->prediction_pace = p->pace;
     }
 }
 

@@ -100,7 +100,8 @@ static void fill_times(table *t, const comparison_row *r)
 }
 
 static const char *const prediction_heads[] = {
-    "prediction", "tokens/s", "predicted", "clock", "step time off by", NULL};
+    "prediction",       "tokens/s",         "predicted", "clock",
+    "step time off by", "pace of products", NULL};
 
 static void fill_prediction(table *t, const comparison_row *r)
 {
@@ -108,6 +109,7 @@ static void fill_prediction(table *t, const comparison_row *r)
     table_set(t, 2, "%s", units_count(r->predicted_tokens_per_s).s);
     table_set(t, 3, "%s", r->clock);
     table_set(t, 4, "%+.1f %%", 100 * r->prediction_error);
+    table_set(t, 5, "%.0f %%", 100 * r->prediction_pace);
 }
 
 static const char *const measures_heads[] = {

@@ -56,6 +56,7 @@ static void row(json_writer *w, const comparison_row *r)
     whole(w, "switch_distance", r->switch_distance);
     json_write_f64(w, "predicted_tokens_per_s", r->predicted_tokens_per_s);
     json_write_f64(w, "prediction_error", r->prediction_error);
+    json_write_f64(w, "prediction_pace", r->prediction_pace);
 }
 
 static void curve(json_writer *w, const run_summary *r)
@@ -146,6 +147,7 @@ static void prediction(json_writer *w, const run_prediction *p)
     json_write_str(w, "clock", p->clock);
     json_write_f64(w, "step_s", p->step_s);
     json_write_f64(w, "measured_step_s", p->measured_step_s);
+    json_write_f64(w, "pace", p->pace);
     ledger(w, "ledger_s", &p->ledger);
     json_write_end(w);
 }

@@ -131,8 +131,10 @@ void report_add_summary(const report_data *d, int model, strbuf *page)
                    "of all ranks where they share cores. <b>of matmul "
                    "rate</b>: model flop/s over the rate of the host's matrix "
                    "products. <b>agrees</b>: every loss and gradient norm has "
-                   "the bits of the judge, one rank that holds everything.</p>"
-                   "\n");
+                   "the bits of the judge, one rank that holds everything.");
+        strbuf_add(page, predicted ? " <b>predicted</b>: for products at the "
+                                     "pace they had between the steps.</p>\n"
+                                   : "</p>\n");
     }
     not_run(d, model, page);
 }

@@ -58,6 +58,7 @@ static const h5_field fields[] = {
     I64(switch_distance),
     ADDED(predicted_tokens_per_s),
     ADDED(prediction_error),
+    ADDED(prediction_pace),
 };
 static const h5_layout layout = {fields, sizeof(fields) / sizeof(fields[0]),
                                  sizeof(comparison_row)};

@@ -55,6 +55,7 @@ typedef struct comparison_row {
     int64_t switch_distance; /* characters                                 */
     double predicted_tokens_per_s; /* by the same clock as tokens_per_s    */
     double prediction_error; /* predicted over measured step time, less 1  */
+    double prediction_pace;  /* of products, over that of calibration      */
 } comparison_row;
 
 /* Numbers "not measured", texts "". */

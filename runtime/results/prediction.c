@@ -100,6 +100,12 @@ void run_prediction_text(const run_prediction *p, strbuf *out)
         p->machine, p->clock,
         cpu ? " (ranks share cores; wall time as if they did not)" : "",
         "one step", "count", "predicted", "measured", "error");
+    if (!isnan(p->pace)) {
+        strbuf_printf(out,
+                      "  (for products at %.0f %% of their calibrated "
+                      "pace, as they went meanwhile)\n",
+                      100 * p->pace);
+    }
     add_kinds(p, cpu, out);
     if (!cpu) {
         strbuf_add(out, "  where it goes, mean of the ranks\n");

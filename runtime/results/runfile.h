@@ -208,8 +208,10 @@ typedef struct run_prediction {
     double measured_step_s; /* median of the timed steps                   */
     double wall_s, measured_wall_s;
     double cpu_s, measured_cpu_s; /* of all ranks together                 */
-    int64_t peak_bytes;           /* arena, largest of the ranks: planned  */
-    int64_t measured_peak_bytes;  /* what was touched of it, to the page   */
+    double pace; /* of products while it ran, over that of calibration: what
+                  * is predicted is for it; NaN: not known                 */
+    int64_t peak_bytes;          /* arena, largest of the ranks: planned  */
+    int64_t measured_peak_bytes; /* what was touched of it, to the page   */
     run_ledger ledger; /* seconds of a step's wall time, mean over ranks   */
     run_ledger measured_ledger;
     run_predicted_kind *kinds;

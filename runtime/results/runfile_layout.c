@@ -105,6 +105,7 @@ static const run_attr prediction_list[] = {
     ATTR(run_prediction, measured_wall_s, RUN_ATTR_F64),
     ATTR(run_prediction, cpu_s, RUN_ATTR_F64),
     ATTR(run_prediction, measured_cpu_s, RUN_ATTR_F64),
+    ATTR(run_prediction, pace, RUN_ATTR_F64),
     ATTR(run_prediction, peak_bytes, RUN_ATTR_I64),
     ATTR(run_prediction, measured_peak_bytes, RUN_ATTR_I64),
 };

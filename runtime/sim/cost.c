@@ -202,6 +202,29 @@ static double slower_at_once(const sim_setup *in, const sim_shape *t)
     return s > 0 ? sim_shape_seconds(&l->law[t->kernel], t) / s : 1;
 }
 
+/* The laws of one rank on that many threads, or of the next fewer. */
+static const sim_level *level_alone(const machine *m, int threads)
+{
+    const sim_level *best = &m->level[0];
+    for (int i = 1; i < m->nlevels && m->level[i].ranks <= 1; i++) {
+        best = m->level[i].threads <= threads ? &m->level[i] : best;
+    }
+    return best;
+}
+
+double sim_slower_pace(const sim_setup *in)
+{
+    const sim_level *alone = level_alone(in->m, in->threads);
+    const sim_level *l = level_at_once(in->m, in->ranks);
+    double now = in->pace > 0 ? in->pace : l != NULL ? l->pace : alone->pace;
+    return now > 0 && alone->pace > 0 ? now / alone->pace : 1;
+}
+
+bool sim_is_product(sim_kernel k)
+{
+    return k <= KERNEL_DATTENTION;
+}
+
 /* Seconds by the laws of the numbers of threads on both sides. */
 static status seconds_of(const sim_setup *in, const sim_shape *t, double *out)
 {
@@ -229,6 +252,7 @@ static status seconds_of(const sim_setup *in, const sim_shape *t, double *out)
     }
     *out = s[0] > 0 ? s[0] * pow(s[1] / s[0], x) : 0;
     *out *= slower_at_once(in, t);
+    *out *= sim_is_product(t->kernel) ? sim_slower_pace(in) : 1;
     return ST_OK;
 }
 

@@ -28,6 +28,8 @@ typedef struct sim_setup {
     bool shared_cores;   /* ranks share cores: CPU time is what counts     */
     double link_rate;    /* of the run; 0: the machine's                   */
     double link_latency; /* added to the machine's                         */
+    double pace; /* of products (runtime/math/pace.h) while the set-up runs;
+                  * 0: as the machine says                                 */
 } sim_setup;
 
 /* One operation, alone on the machine. */
@@ -62,6 +64,12 @@ MUST_USE status sim_costs(const sim_setup *in, const program *p, sim_work *out);
 /* The link of groups of that many ranks: the smallest that is large enough,
  * or the largest, of the kind asked for if there is one. NULL: none at all. */
 const sim_link *sim_link_for(const machine *m, int ranks, bool shared);
+
+/* How many times as long products take while the set-up runs as when the
+ * machine's laws were measured. */
+double sim_slower_pace(const sim_setup *in);
+/* Of those kernels that follow the pace. */
+bool sim_is_product(sim_kernel k);
 
 /* Seconds by a law: what a term counts, elements and their mean price. */
 double sim_law_seconds(const sim_law *law, const double count[TERM_COUNT],

@@ -144,8 +144,8 @@ static status get_law(json_val o, sim_law *law)
 
 static status get_level(json_val o, sim_level *level)
 {
-    static const char *const keys[] = {"threads", "ranks", "source", "kernels",
-                                       NULL};
+    static const char *const keys[] = {"threads", "ranks",   "pace",
+                                       "source",  "kernels", NULL};
     json_val list;
     json_iter it = {0};
     const char *key;
@@ -157,6 +157,7 @@ static status get_level(json_val o, sim_level *level)
     if (json_has(o, "ranks")) {
         TRY(json_get_int(o, "ranks", 1, 1 << 20, &level->ranks));
     }
+    TRY(json_get_f64_opt(o, "pace", 0, MOST_S, &level->pace));
     TRY(get_source(o, level->source));
     TRY(json_get_obj(o, "kernels", &list));
     TRY(json_done(list, kernels));
@@ -458,6 +459,9 @@ static void put_levels(json_writer *w, const machine *m)
         json_write_i64(w, "threads", l->threads);
         if (l->ranks > 1) {
             json_write_i64(w, "ranks", l->ranks);
+        }
+        if (l->pace > 0) {
+            json_write_f64(w, "pace", l->pace);
         }
         json_write_str(w, "source", l->source);
         json_write_obj(w, "kernels");

@@ -109,6 +109,7 @@ typedef struct sim_law {
 typedef struct sim_level {
     int32_t threads;
     int32_t ranks;
+    double pace; /* of products meanwhile (runtime/math/pace.h); 0: unknown */
     char source[SIM_TEXT];
     sim_law law[KERNEL_COUNT];
 } sim_level;

@@ -16,9 +16,27 @@ typedef struct kind_sums {
     double wall[OP_KIND_COUNT];
     double cpu[OP_KIND_COUNT];
     int64_t arena_touched;
+    double pace;
 } kind_sums;
 
-static void sum_kinds(const train *t, kind_sums *s)
+status predict_begin(train *t)
+{
+    int64_t steps = t->job->recipe.steps;
+    if (comm_rank(t->job->world) == 0) {
+        TRY(MEM_NEW(&t->kept, steps + 1, "predict"));
+    }
+    TRY(MEM_NEW(&t->paces, steps + 1, "predict"));
+    return pace_open(t->job->sh.threads, &t->pace);
+}
+
+void predict_note(train *t)
+{
+    if (t->pace != NULL) {
+        t->paces[t->npaces++] = pace_take(t->pace);
+    }
+}
+
+static void sum_kinds(train *t, kind_sums *s)
 {
     const program *p = exec_program(t->e);
     const exec_trace *tr = exec_last_trace(t->e);
@@ -29,6 +47,7 @@ static void sum_kinds(const train *t, kind_sums *s)
         s->cpu[k] += (double)tr[i].cpu;
     }
     s->arena_touched = exec_arena_touched(t->e);
+    s->pace = t->npaces > 0 ? sort_median(t->paces, t->npaces) : 0;
 }
 
 /* Rows of kinds are those of predict_set: kinds that occur, in order. */
@@ -114,6 +133,7 @@ status predict_set(const sim_setup *in, const program_set *set, predicted *out)
     p->wall_s = out->sim.step_s;
     p->cpu_s = out->sim.cpu_s;
     p->step_s = cpu ? p->cpu_s : p->wall_s;
+    p->pace = in->pace > 0 ? 1 / sim_slower_pace(in) : nan;
     p->peak_bytes = out->sim.peak_bytes;
     p->measured_peak_bytes = -1;
     p->measured_step_s = p->measured_wall_s = p->measured_cpu_s = nan;
@@ -151,6 +171,16 @@ static status measure_steps(const train *t, run_prediction *p)
 
 /* --- all of it ------------------------------------------------------------ */
 
+/* 0: no step was timed. */
+static double mean_pace(const kind_sums *all, int n)
+{
+    double sum = 0;
+    for (int r = 0; r < n; r++) {
+        sum += all[r].pace;
+    }
+    return sum / n;
+}
+
 static status fill(train *t, const kind_sums *all, predicted *out)
 {
     run_prediction *p = &out->p;
@@ -164,7 +194,8 @@ static status fill(train *t, const kind_sums *all, predicted *out)
                     .store = j->store != NULL,
                     .shared_cores = j->oversubscribed,
                     .link_rate = j->link_rate,
-                    .link_latency = j->link_latency};
+                    .link_latency = j->link_latency,
+                    .pace = mean_pace(all, j->set->nranks)};
     TRY(predict_set(&in, j->set, out));
     add_measured(all, j->set->nranks, out);
     TRY(measure_steps(t, p));

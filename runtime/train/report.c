@@ -87,12 +87,12 @@ status report_begin(train *t)
         if (!t->job->quiet) {
             print_head(t);
         }
-        if (t->job->machine != NULL) {
-            st = MEM_NEW(&t->kept, t->job->recipe.steps + 1, "report");
-        }
-        if (st == ST_OK && t->job->out != NULL) {
+        if (t->job->out != NULL) {
             st = begin_file(t);
         }
+    }
+    if (st == ST_OK && t->job->machine != NULL) {
+        st = predict_begin(t);
     }
     comm_barrier_sleeping(t->job->world);
     return comm_agree(t->job->world, st);

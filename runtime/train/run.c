@@ -122,6 +122,9 @@ static status all_steps(train *t)
         exec_result r;
         TRY(comm_agree(j->world, one_step(t, step, last || check || save, &r)));
         TRY(report_step(t, step, &r));
+        if (step > t->first) {
+            predict_note(t);
+        }
         if (check) {
             TRY(validate(t, done));
         }
@@ -161,5 +164,7 @@ status train_run(train_job *job)
     mem_free(t.ledgers);
     mem_free(t.gathered);
     mem_free(t.kept);
+    mem_free(t.paces);
+    pace_close(t.pace);
     return st;
 }

@@ -3,6 +3,7 @@
 #define WEFT_TRAIN_RUN_IMPL_H
 
 #include "runtime/exec/exec.h"
+#include "runtime/math/pace.h"
 #include "runtime/results/checkpoint.h"
 #include "runtime/train/data.h"
 #include "runtime/train/predict.h"
@@ -25,6 +26,9 @@ typedef struct train {
     int64_t timed;    /* how many those are                                */
     run_step *kept;   /* rank 0, for predictions: the steps after the first */
     int64_t nkept;
+    pace *pace; /* likewise: of products, after each of these steps    */
+    double *paces;
+    int64_t npaces;
 } train;
 
 /* report.c: terminal and results. */
@@ -36,8 +40,11 @@ MUST_USE status report_first_step(train *t, double seconds);
  * order, or with what fails now. */
 MUST_USE status report_end(train *t, status ended);
 
-/* predict.c: what the virtual clock says of the run. Collective; rank 0 gets
- * *out, the others zeros. Owns: *out, predict_fini. */
+/* predict.c: what the virtual clock says of the run. predict_note: after a
+ * step that is to be compared. predict_run: collective; rank 0 gets *out, the
+ * others zeros. Owns: *out, predict_fini. */
+MUST_USE status predict_begin(train *t);
+void predict_note(train *t);
 MUST_USE status predict_run(train *t, predicted *out);
 /* Rank 0: fills the predictions of rows of rank r's trace. */
 void predict_trace(const predicted *p, int r, run_trace *rows, int64_t n);

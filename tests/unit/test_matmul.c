@@ -14,6 +14,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/math/matmul.h"
+#include "runtime/math/pace.h"
 
 enum { BIG = 1200 * 1200 };
 
@@ -282,6 +283,27 @@ static void library_is_named(void **state)
     assert_true(matmul_kblock() >= 16);
 }
 
+/* Seconds, not of another unit: 0.1 to 1,000 GF/s. Taking it allocates
+ * nothing. */
+static void pace_is_plausible(void **state)
+{
+    pace *p = NULL;
+    const int64_t live = mem_live();
+    (void)state;
+
+    assert_int_equal(pace_open(2, &p), ST_OK);
+    const int64_t count = mem_count();
+    const double s = pace_take(p);
+    assert_int_equal(mem_count(), count);
+    const double rate = 2.0 * 256 * 256 * 256 / s;
+    if (!(rate > 1e8 && rate < 1e12)) {
+        fail_msg("a product of 256 cubed takes %g s", s);
+    }
+    pace_close(p);
+    pace_close(NULL);
+    assert_int_equal(mem_live(), live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +317,7 @@ int main(void)
         cmocka_unit_test(beta_one_is_a_separate_add),
         cmocka_unit_test(concurrent_calls),
         cmocka_unit_test(library_is_named),
+        cmocka_unit_test(pace_is_plausible),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down) != 0;
 }

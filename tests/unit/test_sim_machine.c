@@ -64,6 +64,7 @@ static machine example(void)
     m.level[1].threads = 4;
     m.level[2].threads = 1;
     m.level[2].ranks = 8;
+    m.level[2].pace = 3e-4;
     m.level[2].law[KERNEL_EXPAND] = (sim_law){.known = true,
                                               .term = {[TERM_FLOP] = 2e-11},
                                               .spread = (double)NAN,
@@ -114,6 +115,7 @@ static void test_round_trip(void **state)
     assert_true(back.store_latency_s == 1e-5);
     assert_int_equal(back.nlevels, 3);
     assert_true(back.level[1].ranks == 1 && back.level[2].ranks == 8);
+    assert_true(back.level[1].pace == 0 && back.level[2].pace == 3e-4);
     assert_true(back.link[0].tree.far.y[1] == 2e-10);
     assert_true(back.link[0].at_work.x[0] == 1e-4);
     assert_int_equal(back.link[0].p2p.far.points, 0);
@@ -249,6 +251,59 @@ static void test_at_once(void **state)
     sim_setup in = {.m = &m, .ps = &ps, .ranks = 4, .threads = 1};
     OK(sim_costs(&in, &p, w));
     NEAR(w[0].s, 64e-6, 1e-12);
+    prog_fini(&p);
+}
+
+/* Products follow the pace of the run; without one, the machine's own of that
+ * many ranks; other kernels do not. */
+static void test_pace(void **state)
+{
+    static machine m;
+    program p;
+    sim_work w[2];
+    params ps = {0};
+    (void)state;
+    machine_init(&m);
+    m.nlevels = 3;
+    m.level[0].threads = m.level[2].threads = 1;
+    m.level[1].threads = 2;
+    m.level[2].ranks = 2;
+    m.level[0].pace = 1e-3;
+    m.level[1].pace = 2e-3;
+    m.level[2].pace = 3e-3;
+    for (int l = 0; l < 3; l++) {
+        m.level[l].law[KERNEL_EXPAND] = m.level[l].law[KERNEL_ZERO] =
+            (sim_law){.known = true, .term = {1e-6}};
+    }
+    prog_init(&p);
+    int32_t x = prog_buffer(&p, "x", BUF_WORKING, -1, 64, false);
+    prog_add(&p, OP_FORWARD, STREAM_COMPUTE, -1);
+    p.ops[0].form = FORM_EXPAND;
+    for (int i = 0; i < 3; i++) {
+        prog_use(&p, prog_whole(&p, x, 8, 8, 8), i == 2 ? VIEW_W : VIEW_R);
+    }
+    prog_add(&p, OP_ZERO, STREAM_COMPUTE, -1);
+    prog_use(&p, prog_whole(&p, x, 1, 64, 64), VIEW_W);
+    OK(prog_finish(&p));
+    static const struct {
+        int ranks, threads;
+        double pace, slower;
+    } want[] = {{1, 1, 0, 1},    {1, 1, 5e-4, 0.5}, {1, 2, 4e-3, 2},
+                {1, 3, 4e-3, 2}, {2, 1, 0, 3},      {2, 1, 2e-3, 2}};
+    for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        sim_setup in = {.m = &m,
+                        .ps = &ps,
+                        .ranks = want[i].ranks,
+                        .threads = want[i].threads,
+                        .pace = want[i].pace};
+        NEAR(sim_slower_pace(&in), want[i].slower, 1e-12);
+        OK(sim_costs(&in, &p, w));
+        NEAR(w[0].s, want[i].slower * 1e-6, 1e-15);
+        NEAR(w[1].s, 1e-6, 1e-15);
+    }
+    m.level[0].pace = 0; /* a machine that does not say */
+    sim_setup in = {.m = &m, .ps = &ps, .ranks = 1, .threads = 1, .pace = 1};
+    NEAR(sim_slower_pace(&in), 1, 0);
     prog_fini(&p);
 }
 
@@ -447,6 +502,7 @@ int main(void)
         cmocka_unit_test_teardown(test_refusals, no_leak),
         cmocka_unit_test_teardown(test_level_order, no_leak),
         cmocka_unit_test_teardown(test_at_once, no_leak),
+        cmocka_unit_test_teardown(test_pace, no_leak),
         cmocka_unit_test_teardown(test_far_bytes, no_leak),
         cmocka_unit_test_teardown(test_no_law, no_leak),
         cmocka_unit_test_teardown(test_curve, no_leak),
