@@ -14,8 +14,8 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/opt.h"
+#include "runtime/base/stop.h"
 #include "runtime/comm/comm.h"
-#include "runtime/train/run.h"
 
 typedef struct compare_args {
     const char *out;
@@ -158,7 +158,7 @@ static status on_ranks(const opt_parsed *parsed, const compare_args *a,
 {
     comm *world = NULL;
     /* A signal to mpirun reaches ranks that wait, too. */
-    train_catch_signals();
+    stop_catch();
     TRY(comm_init(&world));
     log_init(comm_rank(world), LOG_INFO);
     status st = comm_agree(world, parse);

@@ -13,8 +13,8 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/units.h"
-#include "runtime/train/run.h"
 #include "ws/infer.h"
 
 typedef struct sample_args {
@@ -123,7 +123,7 @@ static void remember(writing *w, int32_t id)
 
 static status write_on(writing *w)
 {
-    while (w->written < w->a->tokens && !train_stop_asked()) {
+    while (w->written < w->a->tokens && !stop_asked()) {
         const float *logits = NULL;
         int32_t id = 0;
         TRY(infer_logits(w->m, w->window, w->n, &logits));
@@ -232,7 +232,7 @@ static status run(const sample_args *a, const char *ckpt)
         TRY(text_read_file(a->prompt_file, PROMPT_BYTES_MAX, &file, &len));
         prompt = file;
     }
-    train_catch_signals();
+    stop_catch();
     status st = comm_init(&world);
     if (st == ST_OK) {
         st = with_model(a, ckpt, world, prompt, len);

@@ -16,6 +16,7 @@
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/units.h"
 #include "runtime/io/tokens.h"
 #include "runtime/results/checkpoint.h"
@@ -164,7 +165,7 @@ static void say_dropout(const run_of *r)
 static void answer_signals(const run_of *r)
 {
     if (comm_rank(r->world) == 0 && !r->a.quiet && r->given == NULL) {
-        train_answer_signals(
+        stop_answer(
             r->a.save != NULL
                 ? "weft: stopping after this step, and saving; Ctrl-C (SIGINT) "
                   "once more ends it at once\n"
@@ -279,7 +280,7 @@ static status agree_on_run(const run_of *r)
 static status run_ranks(run_of *r, status prepared)
 {
     int64_t begin = clock_wall_ns();
-    train_catch_signals();
+    stop_catch();
     if (r->given != NULL) {
         r->world = r->given;
     } else {

@@ -6,6 +6,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/train/run_impl.h"
 
 double train_rate(const train_recipe *r, int64_t step)
@@ -92,7 +93,7 @@ static bool due(int64_t every, int64_t done)
 /* Signals reach ranks at different times, so all ranks agree. */
 static bool must_stop(const train *t, int64_t done)
 {
-    int64_t asked = train_stop_asked() || done - t->first == t->job->stop_after;
+    int64_t asked = stop_asked() || done - t->first == t->job->stop_after;
     comm_max_i64(t->job->world, &asked, 1);
     return asked != 0;
 }

@@ -80,14 +80,4 @@ double train_rate(const train_recipe *r, int64_t step);
 /* Runs the job. Fails like its parts; ST_SIGNAL after a stop that saved. */
 MUST_USE status train_run(train_job *job);
 
-/* Takes over SIGINT, SIGTERM, SIGUSR1 and, unless it is ignored (nohup),
- * SIGHUP of this process: the first asks for a stop, a second SIGINT ends the
- * process at once. */
-void train_catch_signals(void);
-bool train_stop_asked(void);
-/* What this process says at the first of them, since a step may be long: a
- * whole line. A rank of several (alone: false) is silent at SIGTERM, by which
- * mpirun ends a job that has lost a rank. Borrows the line for good. */
-void train_answer_signals(const char *line, bool alone);
-
 #endif
