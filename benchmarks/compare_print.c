@@ -103,13 +103,23 @@ static const char *const prediction_heads[] = {
     "prediction",       "tokens/s",         "predicted", "clock",
     "step time off by", "pace of products", NULL};
 
+/* "-" where a run of one step has nothing that was timed. */
+static void set_share(table *t, int column, const char *form, double share)
+{
+    if (isnan(share)) {
+        table_set(t, column, "-");
+    } else {
+        table_set(t, column, form, 100 * share);
+    }
+}
+
 static void fill_prediction(table *t, const comparison_row *r)
 {
     table_set(t, 1, "%s", units_count(r->tokens_per_s).s);
     table_set(t, 2, "%s", units_count(r->predicted_tokens_per_s).s);
     table_set(t, 3, "%s", r->clock);
-    table_set(t, 4, "%+.1f %%", 100 * r->prediction_error);
-    table_set(t, 5, "%.0f %%", 100 * r->prediction_pace);
+    set_share(t, 4, "%+.1f %%", r->prediction_error);
+    set_share(t, 5, "%.0f %%", r->prediction_pace);
 }
 
 static const char *const measures_heads[] = {

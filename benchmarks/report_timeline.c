@@ -223,11 +223,15 @@ static void add_busy(timeline *t)
     }
 }
 
-/* Something ended after the step returned. Clocks of ranks start within
- * microseconds of each other. */
-static bool runs_on(const timeline *t)
+/* A store's updates ended after the step returned. (Where there is none, a
+ * rank that began late also ended late.) */
+static bool runs_on(const timeline *t, const run_summary *r)
 {
-    return t->measured > 1.001 * t->step;
+    bool stored = false;
+    for (int64_t i = 0; i < r->nranks; i++) {
+        stored = stored || r->ranks[i].store_bytes > 0;
+    }
+    return stored && t->measured > 1.001 * t->step;
 }
 
 /* Joins neighbours less than `gap` apart; returns how many are left. */
@@ -462,7 +466,7 @@ static void note_of(const report_setup *s, const timeline *t, int64_t ops,
     }
     if (has_mark(t)) {
         strbuf_add(note, " The vertical line is where the step returned");
-        if (runs_on(t)) {
+        if (runs_on(t, r)) {
             strbuf_printf(note,
                           ": its updates ran on into the next one, until %s",
                           report_seconds(t->measured * 1e-9).s);

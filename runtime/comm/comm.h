@@ -86,6 +86,11 @@ void comm_allgather(comm *c, const void *send, int64_t bytes, void *recv);
 void comm_send(comm *c, int to, int tag, const void *data, int64_t bytes);
 void comm_recv(comm *c, int from, int tag, void *data, int64_t bytes);
 
+/* By how many ns this rank's clock_wall_ns is ahead of rank 0's: 0 where all
+ * share a node and so a clock; else from the fastest of some round trips, to
+ * half of what that takes. Collective. */
+int64_t comm_clock_ahead(comm *world);
+
 /* Point to point in a step. Starts; finish with comm_req_wait. Borrows data
  * until then. At most COMM_REQS_MAX open at once per comm. Both ends tell each
  * other that they have arrived (empty messages), so that both can tell bubble

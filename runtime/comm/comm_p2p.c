@@ -170,3 +170,50 @@ void comm_req_wait(comm_req *r, comm_wait_ns *wait)
     comm_impl_transferred(wait, start);
     req_release(r);
 }
+
+/* Rank 0 answers with its time. */
+static void tell_time(comm *c, int to, int times)
+{
+    for (int k = 0; k < times; k++) {
+        char asked = 0;
+        comm_recv(c, to, 0, &asked, 1);
+        int64_t now = clock_wall_ns();
+        comm_send(c, to, 0, &now, sizeof(now));
+    }
+}
+
+static int64_t ask_time(comm *c, int times)
+{
+    int64_t ahead = 0;
+    int64_t best = INT64_MAX;
+    for (int k = 0; k < times; k++) {
+        char ask = 0;
+        int64_t theirs = 0;
+        int64_t begin = clock_wall_ns();
+        comm_send(c, 0, 0, &ask, 1);
+        comm_recv(c, 0, 0, &theirs, sizeof(theirs));
+        int64_t trip = clock_wall_ns() - begin;
+        if (trip < best) {
+            best = trip;
+            ahead = begin + trip / 2 - theirs;
+        }
+    }
+    return ahead;
+}
+
+int64_t comm_clock_ahead(comm *world)
+{
+    enum { TRIPS = 16 };
+    int64_t ahead = 0;
+    if (comm_node_size(world) == world->size) {
+        return 0;
+    }
+    for (int r = 1; r < world->size; r++) {
+        if (world->rank == 0) {
+            tell_time(world, r, TRIPS);
+        } else if (world->rank == r) {
+            ahead = ask_time(world, TRIPS);
+        }
+    }
+    return ahead;
+}

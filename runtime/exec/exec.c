@@ -208,6 +208,11 @@ const exec_trace *exec_last_trace(const exec *e)
     return e->flights[e->traced % FLIGHTS].trace;
 }
 
+int64_t exec_last_begin(const exec *e)
+{
+    return e->flights[e->traced % FLIGHTS].begin_ns;
+}
+
 int64_t exec_arena_touched(const exec *e)
 {
     return arena_touched(&e->mem);

@@ -129,6 +129,8 @@ const prog_place *exec_place(const exec *e);
 /* The last step's operations, [nops of the program], once settled. Lends until
  * the next step. */
 const exec_trace *exec_last_trace(const exec *e);
+/* When it began, clock_wall_ns() of this rank. */
+int64_t exec_last_begin(const exec *e);
 int64_t exec_arena_bytes(const exec *e);
 /* Bytes of the arena that were touched so far, see arena_touched: measured,
  * while the program's peak_bytes is what was planned. */

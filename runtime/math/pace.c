@@ -5,7 +5,7 @@
 #include "runtime/base/sort.h"
 #include "runtime/math/matmul.h"
 
-enum { SIDE = 256, FLOATS = SIDE * SIDE, TIMES = 5 };
+enum { SIDE = 128, FLOATS = SIDE * SIDE, TIMES = 5 };
 
 struct pace {
     int threads;

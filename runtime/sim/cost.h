@@ -66,7 +66,7 @@ MUST_USE status sim_costs(const sim_setup *in, const program *p, sim_work *out);
 const sim_link *sim_link_for(const machine *m, int ranks, bool shared);
 
 /* How many times as long products take while the set-up runs as when the
- * machine's laws were measured. */
+ * machine's laws were measured; NaN: the machine does not say its pace. */
 double sim_slower_pace(const sim_setup *in);
 /* Of those kernels that follow the pace. */
 bool sim_is_product(sim_kernel k);

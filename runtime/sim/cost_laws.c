@@ -91,7 +91,7 @@ double sim_slower_pace(const sim_setup *in)
     const sim_level *alone = level_alone(in->m, in->threads);
     const sim_level *l = level_at_once(in->m, in->ranks);
     double now = in->pace > 0 ? in->pace : l != NULL ? l->pace : alone->pace;
-    return now > 0 && alone->pace > 0 ? now / alone->pace : 1;
+    return now > 0 && alone->pace > 0 ? now / alone->pace : (double)NAN;
 }
 
 bool sim_is_product(sim_kernel k)
@@ -126,6 +126,7 @@ status cost_seconds(const sim_setup *in, const sim_shape *t, double *out)
     }
     *out = s[0] > 0 ? s[0] * pow(s[1] / s[0], x) : 0;
     *out *= slower_at_once(in, t);
-    *out *= sim_is_product(t->kernel) ? sim_slower_pace(in) : 1;
+    double slower = sim_slower_pace(in);
+    *out *= sim_is_product(t->kernel) && !isnan(slower) ? slower : 1;
     return ST_OK;
 }

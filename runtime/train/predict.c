@@ -21,19 +21,29 @@ typedef struct kind_sums {
 
 status predict_begin(train *t)
 {
-    int64_t steps = t->job->recipe.steps;
-    if (comm_rank(t->job->world) == 0) {
-        TRY(MEM_NEW(&t->kept, steps + 1, "predict"));
-    }
-    TRY(MEM_NEW(&t->paces, steps + 1, "predict"));
     return pace_open(t->job->sh.threads, &t->pace);
 }
 
-void predict_note(train *t)
+/* Room for one more than n: a run may be stopped long before its last step. */
+static status grow(int64_t n, size_t size, int64_t *room, void **list)
 {
-    if (t->pace != NULL) {
-        t->paces[t->npaces++] = pace_take(t->pace);
+    if (n < *room) {
+        return ST_OK;
     }
+    *room = 2 * n + 64;
+    return mem_resize((size_t)*room, size, "predict", list);
+}
+
+status predict_note(train *t)
+{
+    TRY(grow(t->npaces, sizeof(*t->paces), &t->paces_room, (void **)&t->paces));
+    t->paces[t->npaces++] = pace_take(t->pace);
+    return ST_OK;
+}
+
+status predict_room(train *t)
+{
+    return grow(t->nkept, sizeof(*t->kept), &t->kept_room, (void **)&t->kept);
 }
 
 static void sum_kinds(train *t, kind_sums *s)

@@ -124,13 +124,16 @@ static void print_step(const train *t, const run_step *s, bool skipped)
 }
 
 /* The first step warms up. A resumed run's steps are fewer than asked for. */
-static void keep_step(train *t, const run_step *s, int ranks)
+static status keep_step(train *t, const run_step *s, int ranks)
 {
-    if (t->kept != NULL && s->step > t->first) {
-        run_step *to = &t->kept[t->nkept++];
-        *to = *s;
-        run_step_summarize(t->ledgers, ranks, to);
+    if (t->pace == NULL || s->step == t->first) {
+        return ST_OK;
     }
+    TRY(predict_room(t));
+    run_step *to = &t->kept[t->nkept++];
+    *to = *s;
+    run_step_summarize(t->ledgers, ranks, to);
+    return ST_OK;
 }
 
 status report_step(train *t, int64_t step, const exec_result *r)
@@ -150,13 +153,13 @@ status report_step(train *t, int64_t step, const exec_result *r)
             s.cpu_s += (double)t->gathered[i].cpu * 1e-9;
         }
         s.tokens_per_s = (double)(j->sh.N * j->sh.T) / s.wall_s;
-        keep_step(t, &s, size);
+        st = keep_step(t, &s, size);
         bool last = step + 1 == j->recipe.steps;
         if (!j->quiet && j->log_every > 0 &&
             (last || r->skipped || step % j->log_every == 0)) {
             print_step(t, &s, r->skipped);
         }
-        if (t->file != NULL) {
+        if (st == ST_OK && t->file != NULL) {
             st = runfile_step(t->file, &s, t->ledgers, size);
         }
     }
@@ -267,8 +270,18 @@ done:
     return st;
 }
 
+/* By how many ns this rank began the last step after the first that did. */
+static int64_t begun_late(train *t)
+{
+    comm *w = t->job->world;
+    int64_t begin = exec_last_begin(t->e) - comm_clock_ahead(w);
+    int64_t first = -begin;
+    comm_max_i64(w, &first, 1);
+    return begin + first;
+}
+
 /* Rank r's operations of the last step, written by rank 0. */
-static status write_trace_of(train *t, int r, const predicted *pr)
+static status write_trace_of(train *t, int r, int64_t late, const predicted *pr)
 {
     comm *w = t->job->world;
     const program *p = exec_program(t->e);
@@ -283,8 +296,8 @@ static status write_trace_of(train *t, int r, const predicted *pr)
         const exec_trace *tr = exec_last_trace(t->e);
         run_trace_describe(p, exec_place(t->e), r, rows);
         for (int64_t i = 0; i < n; i++) {
-            rows[i].start_ns = tr[i].start;
-            rows[i].end_ns = tr[i].end;
+            rows[i].start_ns = late + tr[i].start;
+            rows[i].end_ns = late + tr[i].end;
             rows[i].cpu_ns = tr[i].cpu;
         }
     }
@@ -310,8 +323,9 @@ static status write_end(train *t, const predicted *pr)
         return ST_OK;
     }
     TRY(write_ranks(t));
+    int64_t late = begun_late(t);
     for (int r = 0; r < comm_size(t->job->world); r++) {
-        TRY(comm_agree(t->job->world, write_trace_of(t, r, pr)));
+        TRY(comm_agree(t->job->world, write_trace_of(t, r, late, pr)));
     }
     return ST_OK;
 }

@@ -123,8 +123,8 @@ static status all_steps(train *t)
         exec_result r;
         TRY(comm_agree(j->world, one_step(t, step, last || check || save, &r)));
         TRY(report_step(t, step, &r));
-        if (step > t->first) {
-            predict_note(t);
+        if (t->pace != NULL && step > t->first) {
+            TRY(comm_agree(j->world, predict_note(t)));
         }
         if (check) {
             TRY(validate(t, done));

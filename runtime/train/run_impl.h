@@ -25,10 +25,10 @@ typedef struct train {
     double wall_done; /* seconds in the steps so far, without the first    */
     int64_t timed;    /* how many those are                                */
     run_step *kept;   /* rank 0, for predictions: the steps after the first */
-    int64_t nkept;
+    int64_t nkept, kept_room;
     pace *pace; /* likewise: of products, after each of these steps    */
     double *paces;
-    int64_t npaces;
+    int64_t npaces, paces_room;
 } train;
 
 /* report.c: terminal and results. */
@@ -44,7 +44,9 @@ MUST_USE status report_end(train *t, status ended);
  * step that is to be compared. predict_run: collective; rank 0 gets *out, the
  * others zeros. Owns: *out, predict_fini. */
 MUST_USE status predict_begin(train *t);
-void predict_note(train *t);
+MUST_USE status predict_note(train *t);
+/* Rank 0, before a step is added to t->kept. */
+MUST_USE status predict_room(train *t);
 MUST_USE status predict_run(train *t, predicted *out);
 /* Rank 0: fills the predictions of rows of rank r's trace. */
 void predict_trace(const predicted *p, int r, run_trace *rows, int64_t n);

@@ -295,9 +295,9 @@ static void pace_is_plausible(void **state)
     const int64_t count = mem_count();
     const double s = pace_take(p);
     assert_int_equal(mem_count(), count);
-    const double rate = 2.0 * 256 * 256 * 256 / s;
+    const double rate = 2.0 * 128 * 128 * 128 / s;
     if (!(rate > 1e8 && rate < 1e12)) {
-        fail_msg("a product of 256 cubed takes %g s", s);
+        fail_msg("a product of 128 cubed takes %g s", s);
     }
     pace_close(p);
     pace_close(NULL);
