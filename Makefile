@@ -201,7 +201,7 @@ test: need
 
 test-long: need
 	@$(MAKE) --no-print-directory tests
-	@tests/run.sh --build $(BUILD) --long
+	@tests/run.sh --build $(BUILD) --long $(if $(TESTS),--only '$(TESTS)')
 
 check: deps
 	@$(MAKE) --no-print-directory test

@@ -97,6 +97,17 @@ static status check_options(const run_of *r)
             ST_USAGE,
             "train: --store null keeps no weights, there is nothing to "
             "--save; leave one of them out");
+    REQUIRE(r->a.plan != NULL || r->a.store != SETUP_STORE_NULL ||
+                (r->a.resume == NULL && r->a.init == NULL),
+            ST_USAGE,
+            "train: --store null keeps no weights, not those of a checkpoint "
+            "either; leave it or the checkpoint out");
+    REQUIRE(r->a.save_every == 0 || r->a.save != NULL, ST_USAGE,
+            "train: --save-every needs --save FILE");
+    REQUIRE(r->a.min_lr <= r->a.lr, ST_USAGE,
+            "train: --min-lr %g is above --lr %g, to which the rate rises; "
+            "allowed is 0 to %g",
+            r->a.min_lr, r->a.lr, r->a.lr);
     REQUIRE(r->a.val_every == 0 || r->a.val_fraction > 0, ST_USAGE,
             "train: --val-every needs tokens to validate on; "
             "--val-fraction is 0");
@@ -108,6 +119,9 @@ static status parse(run_of *r, int argc, const char *const *argv)
     TRY(opt_parse(&train_command, argc, argv, &r->a, sizeof(r->a), &r->parsed));
     if (opt_wants_help(r->parsed)) {
         return ST_OK;
+    }
+    if (!opt_given(r->parsed, "min-lr")) {
+        r->a.min_lr = 0.1 * r->a.lr;
     }
     REQUIRE(r->a.data != NULL, ST_USAGE,
             "train: --data FILE is missing; any text will do");

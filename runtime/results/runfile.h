@@ -228,8 +228,12 @@ MUST_USE status runfile_create(const char *path, const run_info *info,
                                runfile **out);
 /* Goes on with an existing run file from `step`: records of that step and
  * later ones are dropped; ranks, set-up, host and trace may be written again.
- * Fails with ST_BADFILE if the file has no record of the step before. */
-MUST_USE status runfile_resume(const char *path, int64_t step, runfile **out);
+ * The file takes over info's plan ("pp2, then tp2"), command line and ranks.
+ * Fails, and changes nothing, with ST_BADFILE if the file has no record of the
+ * step before, with ST_CONFIG if it is of another model, seed, batch or
+ * sequence. */
+MUST_USE status runfile_resume(const char *path, const run_info *info,
+                               int64_t step, runfile **out);
 /* The run has ended in order; `complete`: it did what it was asked to. Takes
  * the place of an older file. Frees *f, also on failure. A NULL *f is fine. */
 MUST_USE status runfile_close(runfile **f, bool complete);

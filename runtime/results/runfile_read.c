@@ -26,16 +26,30 @@ static status path_in(const place *at, const char *rest,
 
 /* ---- columns ------------------------------------------------------------- */
 
+/* A column may be ahead of the step, never behind it. */
+static status rows_check(const place *at, const char *path, int64_t rows,
+                         int64_t steps)
+{
+    REQUIRE(rows >= steps, ST_BADFILE,
+            "%s: %s has %lld rows and the step %lld; the file is damaged, "
+            "copy it again",
+            h5_path(at->h5), path, (long long)rows, (long long)steps);
+    return ST_OK;
+}
+
 /* Reads one column into a member of every row. */
 static status column_read(const place *at, const char *group,
                           const run_column *column, int64_t rows,
                           double *values, char *to, size_t row_bytes)
 {
     char rest[RUN_PATH_SIZE], path[RUN_PATH_SIZE];
+    h5_info info;
 
     snprintf(rest, sizeof(rest), "%s/%s", group, column->name);
     TRY(path_in(at, rest, path));
     TRY(h5_data_check(at->h5, path, H5_KIND_FLOAT, 1, (const int64_t[]){-1}));
+    TRY(h5_data_info(at->h5, path, &info));
+    TRY(rows_check(at, path, info.rows, rows));
     TRY(h5_data_read(at->h5, path, H5_F64, 0, rows, values));
     for (int64_t i = 0; i < rows; i++) {
         memcpy(to + (size_t)i * row_bytes + column->offset, &values[i],
@@ -117,6 +131,7 @@ static status read_ledgers(const place *at, run_summary *s)
     TRY(h5_data_check(at->h5, path, H5_KIND_FLOAT, 3,
                       (const int64_t[]){-1, -1, RUN_ACCOUNTS}));
     TRY(h5_data_info(at->h5, path, &info));
+    TRY(rows_check(at, path, info.rows, s->nsteps));
     TRY(mem_alloc((size_t)info.dim[1],
                   ((size_t)s->nsteps + 1) * sizeof(run_ledger), "runfile",
                   (void **)&s->rank_ledgers));

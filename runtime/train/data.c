@@ -58,6 +58,6 @@ status train_data_batch(void *self, int64_t step, int64_t seq0, int64_t seqs,
 
 int64_t train_data_val_batches(const train_data *d)
 {
-    return d->split.val_windows == 0 ? 0
-                                     : (d->split.val_windows + d->N - 1) / d->N;
+    int64_t whole = d->split.val_windows / d->N;
+    return whole == 0 && d->split.val_windows > 0 ? 1 : whole;
 }

@@ -31,7 +31,8 @@ void train_data_close(train_data *d);
 MUST_USE status train_data_batch(void *self, int64_t step, int64_t seq0,
                                  int64_t seqs, int32_t *ids, int32_t *targets);
 
-/* Batches that pass all validation windows once, at least 1; 0 if none. */
+/* Batches that take no validation window twice; 1 where the windows are fewer
+ * than a batch, 0 where there are none. */
 int64_t train_data_val_batches(const train_data *d);
 
 #endif

@@ -61,12 +61,12 @@ static void print_head(const train *t)
 
 static status begin_file(train *t)
 {
-    if (t->first > 0 && text_path_exists(t->job->out)) {
-        return runfile_resume(t->job->out, t->first, &t->file);
-    }
     const bool older = text_path_exists(t->job->out);
     run_info info = describe(t);
     run_host host;
+    if (t->first > 0 && older) {
+        return runfile_resume(t->job->out, &info, t->first, &t->file);
+    }
     TRY(runfile_create(t->job->out, &info, &t->file));
     if (older && !t->job->quiet) {
         log_out("results are in %s.part until the run has ended, the older "
@@ -195,7 +195,7 @@ status report_first_step(train *t, double seconds)
     return runfile_setup(t->file, &s);
 }
 
-static run_rank describe_rank(const train *t)
+static run_rank describe_rank(const train *t, const train_traffic *moved)
 {
     const train_job *j = t->job;
     run_rank r;
@@ -205,13 +205,14 @@ static run_rank describe_rank(const train *t)
     r.threads = j->sh.threads;
     r.arena_bytes = exec_arena_bytes(t->e);
     host_name(r.host, sizeof(r.host));
-    exec_store_bytes(t->e, &r.loaded_bytes, &r.drained_bytes);
+    r.loaded_bytes = moved->loaded;
+    r.drained_bytes = moved->drained;
     if (j->store != NULL) {
         r.store_bytes = j->store->ops->bytes(j->store);
     }
     for (int g = 0; g < GROUP_COUNT; g++) {
-        exec_comm_bytes(t->e, (op_group)g, &r.sent_bytes[g],
-                        &r.received_bytes[g]);
+        r.sent_bytes[g] = moved->sent[g];
+        r.received_bytes[g] = moved->received[g];
     }
     r.step_allocs = t->step_allocs;
     r.library_bytes = mem_library_bytes();
@@ -243,13 +244,14 @@ static status write_ranks(train *t)
 {
     comm *w = t->job->world;
     int64_t size = comm_size(w);
-    run_rank mine = describe_rank(t);
+    run_rank mine = {0};
     run_rank *all = NULL;
-    int64_t *to = NULL;
+    train_traffic moved = {0};
     int64_t *matrix = NULL;
-    status st = MEM_NEW(&to, size, "report");
+    status st = MEM_NEW(&moved.to, size, "report");
     if (st == ST_OK) {
-        exec_comm_to(t->e, to);
+        traffic_of_steps(t, &moved);
+        mine = describe_rank(t, &moved);
         st = MEM_NEW(&all, size, "report");
     }
     if (st == ST_OK && root(t)) {
@@ -257,14 +259,14 @@ static status write_ranks(train *t)
     }
     TRY_GOTO(comm_agree(w, st), done);
     comm_gather(w, &mine, sizeof(mine), all, 0);
-    comm_gather(w, to, size * (int64_t)sizeof(*to), matrix, 0);
+    comm_gather(w, moved.to, size * (int64_t)sizeof(*moved.to), matrix, 0);
     if (t->file != NULL) {
         st = runfile_ranks(t->file, all, (int)size);
         st = st == ST_OK ? write_traffic(t, matrix) : st;
     }
     st = comm_agree(w, st);
 done:
-    mem_free(to);
+    mem_free(moved.to);
     mem_free(all);
     mem_free(matrix);
     return st;

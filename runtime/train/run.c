@@ -127,11 +127,15 @@ static status all_steps(train *t)
             TRY(comm_agree(j->world, predict_note(t)));
         }
         if (check) {
+            traffic_leave(t);
             TRY(validate(t, done));
+            traffic_return(t);
         }
         stop = must_stop(t, done);
         if (save || (stop && j->save != NULL)) {
+            traffic_leave(t);
             TRY(resume_save(t, done));
+            traffic_return(t);
         }
     }
     TRY(comm_agree(j->world, exec_settle(t->e, NULL)));
@@ -139,11 +143,26 @@ static status all_steps(train *t)
     return comm_agree(j->world, st); /* one rank says it */
 }
 
+/* Asked for, but no sequence fits. */
+static status check_validation(const train *t)
+{
+    const train_job *j = t->job;
+    REQUIRE(j->val_every == 0 || train_data_val_batches(&t->data) > 0,
+            ST_CONFIG,
+            "%s: --val-every: --val-fraction %g of it is less than a sequence "
+            "of %lld tokens; take more text, a larger --val-fraction or a "
+            "shorter --seq",
+            j->data, j->val_fraction, (long long)j->sh.T);
+    return ST_OK;
+}
+
 static status run_all(train *t)
 {
     const train_job *j = t->job;
     status st = train_data_open(j->data, j->a->V, j->sh.N, j->sh.T,
                                 j->val_fraction, j->recipe.seed, &t->data);
+    st = st == ST_OK ? check_validation(t) : st;
+    st = st == ST_OK ? traffic_init(t) : st;
     TRY(comm_agree(j->world, st));
     TRY(make_exec(t));
     int64_t begin = clock_wall_ns();
@@ -167,5 +186,6 @@ status train_run(train_job *job)
     mem_free(t.kept);
     mem_free(t.paces);
     pace_close(t.pace);
+    traffic_fini(&t);
     return st;
 }

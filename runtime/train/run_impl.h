@@ -10,6 +10,13 @@
 #include "runtime/train/run.h"
 #include "runtime/train/state.h"
 
+/* Bytes that a rank has moved so far. */
+typedef struct train_traffic {
+    int64_t loaded, drained;
+    int64_t sent[GROUP_COUNT], received[GROUP_COUNT];
+    int64_t *to; /* to each rank                                          */
+} train_traffic;
+
 typedef struct train {
     train_job *job;
     exec *e;
@@ -21,6 +28,7 @@ typedef struct train {
     int64_t step_allocs;
     run_ledger *ledgers; /* rank 0: one a rank                            */
     exec_ledger *gathered;
+    train_traffic apart; /* by validation and checkpoints, not by steps   */
     int64_t begin_ns;
     double wall_done; /* seconds in the steps so far, without the first    */
     int64_t timed;    /* how many those are                                */
@@ -39,6 +47,15 @@ MUST_USE status report_first_step(train *t, double seconds);
 /* `ended`: how the steps did. Fails with that unless they were stopped in
  * order, or with what fails now. */
 MUST_USE status report_end(train *t, status ended);
+
+/* traffic.c. Notes what is moved from traffic_leave on, between steps that
+ * are settled, as none of the steps'. Local. */
+MUST_USE status traffic_init(train *t);
+void traffic_fini(train *t);
+void traffic_leave(train *t);
+void traffic_return(train *t);
+/* What the steps have moved. Fills all of *out, whose `to` is the caller's. */
+void traffic_of_steps(const train *t, train_traffic *out);
 
 /* predict.c: what the virtual clock says of the run. predict_note: after a
  * step that is to be compared. predict_run: collective; rank 0 gets *out, the

@@ -6,6 +6,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/io/safetensors.h"
+#include "runtime/train/run.h"
 #include "runtime/train/state.h"
 #include "tests/common/tap_store.h"
 
@@ -176,12 +177,11 @@ void golden_stop(golden_run *r)
 status golden_step(golden_run *r, int64_t s, exec_result *out)
 {
     const golden *g = r->g;
-    double lr = g->lr * (double)(s + 1) / (double)g->warmup;
-    if (s >= g->warmup) {
-        double x = (double)(s - g->warmup) / (double)(g->total - g->warmup);
-        lr = g->min_lr + 0.5 * (g->lr - g->min_lr) * (1 + cos(M_PI * x));
-    }
-    exec_scalars sc = {.lr = (float)lr,
+    const train_recipe recipe = {.steps = g->total,
+                                 .lr = g->lr,
+                                 .min_lr = g->min_lr,
+                                 .warmup = g->warmup};
+    exec_scalars sc = {.lr = (float)train_rate(&recipe, s),
                        .beta1 = (float)g->beta1,
                        .beta2 = (float)g->beta2,
                        .eps = (float)g->eps,

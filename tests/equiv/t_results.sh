@@ -41,6 +41,12 @@ check 'messages meet' holds "$work/pp2.h5" \
                  for m in t if m['kind'] == b'send'} ==
       {(m['peer'], m['rank'], m['tag'])
        for m in t if m['kind'] == b'recv'} != set())(f['trace'][:])"
+check 'received after it was sent' holds "$work/pp2.h5" \
+    "(lambda t: all(r['end_ns'] >= s['start_ns']
+                    for r in t if r['kind'] == b'recv'
+                    for s in t if s['kind'] == b'send' and
+                    (s['rank'], s['peer'], s['tag']) ==
+                    (r['peer'], r['rank'], r['tag'])))(f['trace'][:])"
 check 'two ranks, six accounts, four steps' holds "$work/pp2.h5" \
     "f['ledger'].shape == (4, 2, 6)"
 
@@ -56,12 +62,43 @@ check 'the trace is one training step' holds "$work/streamed.h5" \
     "(lambda t: max(t['end_ns'][t['kind'] == b'grad_norm']) <=
       min(t['start_ns'][t['kind'] == b'clip']))(f['trace'][:])"
 
+# Validation and checkpoints are no part of the steps' traffic.
+same_traffic() {
+    holds "$1" "(lambda g: all((f['ranks'][n] == g['ranks'][n]).all()
+                 for n in f['ranks'].dtype.names
+                 if n.startswith(('sent_', 'received_', 'loaded', 'drained')))
+                 and ('traffic' not in f or
+                      (f['traffic'][:] == g['traffic'][:]).all()))(
+                 h5py.File('$2'))"
+}
+check 'tp2' run --plan tp2 --out "$work/tp2.h5"
+check 'tp2, validated and saved' run --plan tp2 --out "$work/tp2v.h5" \
+    --val-every 1 --save "$work/tp2v.ckpt"
+check 'tp2: the same traffic' same_traffic "$work/tp2.h5" "$work/tp2v.h5"
+check 'streamed, not validated' run --out "$work/alone.h5"
+check 'streamed: the same' same_traffic "$work/alone.h5" "$work/streamed.h5"
+
 check_code 85 'stopped' run --out "$work/part.h5" --save "$work/part.ckpt" \
     --stop-after 2
 check 'resumed' run --out "$work/part.h5" --resume "$work/part.ckpt"
 check 'one file, all steps' holds "$work/part.h5" \
     "list(f['steps/step']) == [0, 1, 2, 3]"
 
+check 'resumed under a plan' run --out "$work/part.h5" \
+    --resume "$work/part.ckpt" --plan tp2
+check 'both are told' holds "$work/part.h5" \
+    "f.attrs['plan'] in ('streamed, then tp2', b'streamed, then tp2')
+     and f.attrs['ranks'] == 2"
+
+check 'a tenth of another rate' run --out "$work/rate.h5" --lr 1e-5
+check 'at the end of the cosine' holds "$work/rate.h5" \
+    "max(f['steps/lr']) <= 1e-5 and min(f['steps/lr']) >= 1e-6"
+check_code 64 'a rate that rises' run --lr 1e-5 --min-lr 1e-4
+check_code 64 'every so often, but where' run --save-every 2
+check_code 64 'null keeps no checkpoint' run --store null \
+    --resume "$work/part.ckpt"
+check_code 78 'no sequence to validate on' run --val-every 1 \
+    --val-fraction 0.0001
 check_code 64 'a link needs a store' run --plan dp1 --link-rate 1GB/s
 check_code 64 'fast sums have no leaves' run --sums fast --data-leaves 4
 check_code 64 'bench is one process' $MPIRUN -np 2 "$WEFT" bench

@@ -71,7 +71,7 @@ refused $CONFIG 'more than the 4 data leaves of wide.h5|--init wide.h5 '$(
     )'--data-leaves 6' train gpt-neo-tiny --data text.txt --seq 32 --batch 8 \
     --plan dp6 --resume wide.h5
 # What changes its course is said, and the run goes on.
-"$WEFT" "${t[@]}" --lr 0.5 --resume c.h5 -q 2>err.txt || complain '--lr 0.5'
+"$WEFT" "${t[@]}" --lr 0.5 --min-lr 1e-4 --resume c.h5 -q 2>err.txt || complain '--lr 0.5'
 grep -q '^weft: warning: c.h5 goes on with steps 4 (was 2), lr 0.5 (was 0.001):' \
     err.txt || complain "--lr 0.5: $(cat err.txt)"
 rm err.txt

@@ -11,6 +11,13 @@
 
 /* ---- run files ----------------------------------------------------------- */
 
+static status resume(const char *name, int64_t step, runfile **f)
+{
+    const run_info info = info_of();
+
+    return runfile_resume(path_of(name), &info, step, f);
+}
+
 static void test_round_trip(void **state)
 {
     run_summary s;
@@ -145,10 +152,10 @@ static void test_resume(void **state)
     (void)state;
 
     make_run("run.h5");
-    assert_int_equal(runfile_resume(path_of("run.h5"), 5, &f), ST_BADFILE);
+    assert_int_equal(resume("run.h5", 5, &f), ST_BADFILE);
     has_text("ends at step 2, cannot go on from step 5");
     assert_null(f);
-    OK(runfile_resume(path_of("run.h5"), 1, &f));
+    OK(resume("run.h5", 1, &f));
     put_step(f, 1);
     OK(runfile_validation(f, 2, 6.25));
     put_ends(f);
@@ -163,12 +170,53 @@ static void test_resume(void **state)
     assert_true(s.info.complete);
     run_summary_fini(&s);
 
-    OK(runfile_resume(path_of("run.h5"), 0, &f));
+    OK(resume("run.h5", 0, &f));
     put_step(f, 0);
     OK(runfile_close(&f, false));
     OK(runfile_read(path_of("run.h5"), &s));
     check_steps(&s, 1);
     assert_false(s.info.complete);
+    run_summary_fini(&s);
+}
+
+/* Another run's file is refused as it is; another plan is told. */
+static void test_resume_others(void **state)
+{
+    static char other[] = "tp2";
+    run_summary s;
+    runfile *f = NULL;
+    run_info info = info_of();
+    (void)state;
+
+    make_run("run.h5");
+    info.arch_hash++;
+    assert_int_equal(runfile_resume(path_of("run.h5"), &info, 1, &f),
+                     ST_CONFIG);
+    has_text("its model is gpt-neo-tiny, this one's is gpt-neo-tiny of");
+    info = info_of();
+    info.batch = 4;
+    assert_int_equal(runfile_resume(path_of("run.h5"), &info, 1, &f),
+                     ST_CONFIG);
+    has_text("run.h5: holds another run: its batch is 8, this one's is 4");
+    OK(runfile_read(path_of("run.h5"), &s));
+    check_steps(&s, 3);
+    run_summary_fini(&s);
+
+    info = info_of();
+    info.plan = other;
+    info.ranks = 2;
+    for (int64_t step = 2; step > 0; step--) {
+        OK(runfile_resume(path_of("run.h5"), &info, step, &f));
+        OK(runfile_close(&f, false));
+        OK(runfile_read(path_of("run.h5"), &s));
+        assert_string_equal(s.info.plan, "dp2.tp2, then tp2");
+        assert_int_equal(s.info.ranks, 2);
+        run_summary_fini(&s);
+    }
+    OK(resume("run.h5", 1, &f));
+    OK(runfile_close(&f, false));
+    OK(runfile_read(path_of("run.h5"), &s));
+    assert_string_equal(s.info.plan, "dp2.tp2, then tp2, then dp2.tp2");
     run_summary_fini(&s);
 }
 
@@ -264,7 +312,7 @@ static void test_rank_ledgers(void **state)
     check_ledgers(&s, 0, 0, 600);
     run_summary_fini(&s);
 
-    OK(runfile_resume(path_of("ledger.h5"), 500, &f));
+    OK(resume("ledger.h5", 500, &f));
     put_ledgers(f, 1, 500, 510);
     OK(runfile_close(&f, true));
     OK(runfile_read(path_of("ledger.h5"), &s));
@@ -294,7 +342,7 @@ static void test_steps_without_ledgers(void **state)
     run_summary_fini(&s);
 
     const run_step none = step_of(300), two = step_of(303);
-    OK(runfile_resume(path_of("ledger.h5"), 300, &f));
+    OK(resume("ledger.h5", 300, &f));
     OK(runfile_step(f, &none, NULL, 0));
     put_ledgers(f, 0, 301, 303);
     OK(runfile_step(f, &two, two_ledgers, 2));
@@ -325,7 +373,7 @@ static void test_wrong_ledgers(void **state)
     OK(h5_close(&f));
     assert_true(runfile_read(path_of("ledger.h5"), &s) != ST_OK);
     has_text("/ledger");
-    assert_int_equal(runfile_resume(path_of("ledger.h5"), 3, &run), ST_BADFILE);
+    assert_int_equal(resume("ledger.h5", 3, &run), ST_BADFILE);
     has_text("/ledger");
 
     run = create("ledger.h5");
@@ -334,7 +382,7 @@ static void test_wrong_ledgers(void **state)
     OK(h5_column_create(f, "/ledger", H5_F64, 2, dim));
     OK(h5_close(&f));
     assert_int_equal(runfile_read(path_of("ledger.h5"), &s), ST_BADFILE);
-    assert_int_equal(runfile_resume(path_of("ledger.h5"), 0, &run), ST_BADFILE);
+    assert_int_equal(resume("ledger.h5", 0, &run), ST_BADFILE);
     assert_null(run);
 }
 
@@ -386,7 +434,14 @@ static void test_wrong_files(void **state)
     OK(h5_attr_set_text(f, "/", "format_version", "1.9"));
     OK(h5_column_cut(f, "/steps/lr", 1));
     OK(h5_close(&f));
-    assert_true(runfile_read(path_of("run.h5"), &s) != ST_OK);
+    assert_int_equal(runfile_read(path_of("run.h5"), &s), ST_BADFILE);
+    has_text("/steps/lr has 1 rows and the step 3; the file is damaged");
+    make_run("run.h5");
+    OK(h5_live_open(path_of("run.h5"), &f));
+    OK(h5_column_cut(f, "/ledger", 2));
+    OK(h5_close(&f));
+    assert_int_equal(runfile_read(path_of("run.h5"), &s), ST_BADFILE);
+    has_text("/ledger has 2 rows and the step 3; the file is damaged");
 
     OK(h5_create(path_of("foreign.h5"), H5_PLAIN, &f));
     OK(h5_commit(&f));
@@ -478,6 +533,7 @@ int main(void)
         cmocka_unit_test_teardown(test_read_while_written, no_leak),
         cmocka_unit_test_teardown(test_killed_while_writing, no_leak),
         cmocka_unit_test_teardown(test_resume, no_leak),
+        cmocka_unit_test_teardown(test_resume_others, no_leak),
         cmocka_unit_test_teardown(test_many_steps, no_leak),
         cmocka_unit_test_teardown(test_rank_ledgers, no_leak),
         cmocka_unit_test_teardown(test_steps_without_ledgers, no_leak),
