@@ -13,10 +13,11 @@
 static const char *const top_keys[] = {"models", "data",   "machine",
                                        "common", "setups", NULL};
 
+/* What only a streamed set-up has. */
+#define STREAM_KEYS "store", "link_rate", "link_latency"
 /* What makes a set-up; in "common": the default of all set-ups. */
 #define SETUP_KEYS                                                             \
-    "plan", "store", "device_memory", "link_rate", "link_latency",             \
-        "micro_batch", "recompute", "sums", "data_leaves", "tensor_leaves",    \
+    "plan", STREAM_KEYS, "device_memory", "micro_batch", "recompute", "sums", "data_leaves", "tensor_leaves",    \
         "threads", "reference_kernels"
 /* What must be the same for all, or there would be nothing to compare. */
 #define RUN_KEYS                                                               \
@@ -26,6 +27,7 @@ static const char *const top_keys[] = {"models", "data",   "machine",
 
 const char *const experiment_setup_keys[] = {SETUP_KEYS, NULL};
 const char *const experiment_run_keys[] = {RUN_KEYS, NULL};
+static const char *const stream_keys[] = {STREAM_KEYS, NULL};
 static const char *const setup_keys[] = {"name", SETUP_KEYS, NULL};
 static const char *const common_keys[] = {SETUP_KEYS, RUN_KEYS, NULL};
 
@@ -202,6 +204,31 @@ static status check_name(const experiment *e, json_val obj, const char *name)
     return ST_OK;
 }
 
+/* A plan has no store: those of "common" are not for it. */
+static void forget_stream(run_args *a)
+{
+    a->store = SETUP_STORE_RAM;
+    a->link_rate = 0;
+    a->link_latency = 0;
+}
+
+/* A key of its own that would do nothing was not meant so. */
+static status check_stream(json_val obj, const char *plan_text)
+{
+    for (int i = 0; stream_keys[i] != NULL; i++) {
+        json_val v;
+        if (json_has(obj, stream_keys[i])) {
+            TRY(json_get(obj, stream_keys[i], &v));
+            return json_fail(v, ST_CONFIG,
+                             "is for streaming, but the set-up has plan %s; "
+                             "allowed are a set-up without a plan, or "
+                             "\"common\", which means those",
+                             plan_text);
+        }
+    }
+    return ST_OK;
+}
+
 static status read_setup(experiment *e, json_val obj)
 {
     experiment_setup *s = &e->setups[e->nsetups];
@@ -209,6 +236,10 @@ static status read_setup(experiment *e, json_val obj)
     *s = e->setups[EXPERIMENT_SETUPS_MAX - 1];
     s->keys = obj;
     TRY(read_options(obj, e->nsetups, s));
+    if (s->args.plan != NULL) {
+        TRY(check_stream(obj, s->args.plan));
+        forget_stream(&s->args);
+    }
     TRY(json_get_str_opt(obj, "name", &name));
     if (name == NULL) {
         name = s->args.plan != NULL ? s->args.plan : "streamed";
@@ -241,6 +272,7 @@ static status add_judge(experiment *e, json_val list)
     s->args.plan = "dp1";
     s->args.sums = 0;
     s->args.device_memory = 0;
+    forget_stream(&s->args);
     s->state_part = 0;
     (void)snprintf(s->name, sizeof(s->name), "judge");
     e->judge = e->nsetups++;
@@ -380,7 +412,9 @@ static void add_option(strbuf *words, int *count, const char *key, json_val v)
     }
 }
 
-static void add_object(strbuf *words, int *count, json_val obj, json_val over)
+/* The options of an object that `over` does not have. */
+static void add_object(strbuf *words, int *count, json_val obj, json_val over,
+                       bool streamed)
 {
     json_iter it = {0};
     const char *key;
@@ -388,6 +422,7 @@ static void add_object(strbuf *words, int *count, json_val obj, json_val over)
     while (json_kind(obj) == JSON_KIND_OBJ && json_next(obj, &it, &key, &v)) {
         bool skip = key[0] == '_' || strcmp(key, "name") == 0 ||
                     strcmp(key, "device_memory") == 0 ||
+                    (!streamed && in_list(key, stream_keys)) ||
                     (json_kind(over) == JSON_KIND_OBJ && json_has(over, key));
         if (!skip) {
             add_option(words, count, key, v);
@@ -410,8 +445,9 @@ status experiment_words(const experiment *e, int index, const char *model,
         add_word(words, count, "--machine");
         add_word(words, count, e->machine);
     }
-    add_object(words, count, e->common, s->keys);
-    add_object(words, count, s->keys, none);
+    const bool streamed = s->args.plan == NULL;
+    add_object(words, count, e->common, s->keys, streamed);
+    add_object(words, count, s->keys, none, streamed);
     if (json_kind(s->keys) != JSON_KIND_OBJ) {
         add_word(words, count, "--plan");
         add_word(words, count, s->args.plan);

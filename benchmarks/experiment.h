@@ -14,7 +14,9 @@
  * with '_' for
  * '-'. A set-up has those that describe a set-up (plan, store, device_memory,
  * sums, ...); what must be the same for all (steps, batch, lr, seed, ...) is
- * in "common", which may also have defaults for set-ups. "state/8" is an
+ * in "common", which may also have defaults for set-ups; there store,
+ * link_rate and link_latency are for those without a plan, the others cannot
+ * have them. "state/8" is an
  * eighth of the model's state (16 bytes a parameter). A set-up's name is its
  * plan, or "streamed", unless given. Unknown or misplaced keys and wrong
  * values are errors (ST_CONFIG) that name file and key. The judge is the

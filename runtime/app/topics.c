@@ -92,6 +92,8 @@ static void write_experiments(strbuf *b)
                "a set-up stand in\nan object of \"setups\", or in "
                "\"common\" as a default for all:\n\n");
     write_keys(b, experiment_setup_keys);
+    strbuf_add(b, "\nThe store and its link are of set-ups without a plan: in "
+                  "\"common\" they are for\nthose alone.\n");
     strbuf_add(b, "\nThose that must be the same for all stand in "
                   "\"common\":\n\n");
     write_keys(b, experiment_run_keys);

@@ -105,6 +105,15 @@ cat >e.json <<'END'
 END
 refused $CONFIG 'e.json:1: steps: |"common"' compare e.json -o new.h5
 
+for key in '"store": "ram"' '"link_rate": "50MB/s"' '"link_latency": "1ms"'; do
+    name=${key#\"}
+    name=${name%%\"*}
+    bad $CONFIG "3: setups[1].$name: is for streaming|plan tp2|without a plan" \
+        "$one, {\"plan\": \"tp2\", $key}"
+    bad $CONFIG "3: setups[0].$name: is for streaming|plan pp2" "{$key}" \
+        "$common, \"plan\": \"pp2\""
+done
+
 # --- values -------------------------------------------------------------------
 
 bad $CONFIG '3: setups[1].threads: ' "$one, {\"threads\": [1]}"
@@ -175,4 +184,15 @@ grep -q '^1 set-up agrees with the judge bit for bit, 1 with fast sums differ' \
 [ "$(cat new.h5.run.h5)" = mine ] || complain 'a foreign file was removed'
 [ "$(echo new.h5*)" = 'new.h5 new.h5.run.h5' ] ||
     complain "left over: $(echo new.h5*)"
+rm -f new.h5 new.h5.run.h5
+
+# What "common" says of the store is for what is streamed.
+experiment '{"plan": "tp2"}, {}' "$common, \"store\": \"check\",
+    \"link_rate\": \"50MB/s\", \"link_latency\": \"10us\"" >e.json
+accepted compare e.json -o new.h5
+grep -q '^2 set-ups agree with the judge bit for bit' "$TMPDIR/out" ||
+    complain "store in common: $(tail -n 1 "$TMPDIR/out")"
+h5dump -a /gpt-neo-tiny/streamed/cmdline new.h5 |
+    grep -q -e '--store check.*--link-rate 50MB/s.*--link-latency 10us' ||
+    complain 'the streamed set-up did not get what "common" says'
 finish
