@@ -131,12 +131,11 @@ static status launch(const comparing *c, int index, const char *model,
 /* For the closing line; what disagrees was counted when it was measured. */
 static void count_agreement(comparing *c, int index, const comparison_row *row)
 {
-    if (experiment_is_fast(&c->e.setups[index])) {
-        c->fast++;
-        /* Negated so that a NaN is taken too. */
-        if (!(row->loss_difference <= c->fast_differs)) {
-            c->fast_differs = row->loss_difference;
-        }
+    const experiment_bits bits = experiment_promise(&c->e, index);
+    if (bits != EXPERIMENT_SAME) {
+        c->loose[bits]++;
+        c->differs[bits] =
+            compare_larger(c->differs[bits], row->loss_difference);
     } else if (index != c->e.judge && strcmp(row->agreement, "bitwise") == 0) {
         c->agree++;
     }
@@ -348,17 +347,6 @@ static status begin(comparing *c)
     return ST_OK;
 }
 
-static void print_end(const comparing *c)
-{
-    log_out("%d set-up%s with the judge bit for bit", c->agree,
-            c->agree == 1 ? " agrees" : "s agree");
-    if (c->fast > 0) {
-        log_out(", %d with fast sums differ%s by at most %.3g", c->fast,
-                c->fast == 1 ? "s" : "", c->fast_differs);
-    }
-    log_out("; wrote %s\n", c->config->out);
-}
-
 /* Closes the file; of a comparison that has ended early it says what became
  * of the rows so far. */
 static status end(comparing *c, status st)
@@ -401,7 +389,7 @@ status compare_run(const compare_config *config)
                   c->failed, c->disagree);
     }
     if (st == ST_OK) {
-        print_end(c);
+        compare_print_end(c);
     }
     compare_forget_judge(c);
     newfile_claim_drop(&c->claim);

@@ -35,8 +35,8 @@ typedef struct compare_config {
 } compare_config;
 
 /* Runs everything, prints tables as results come, writes the file. Fails if
- * a set-up that was not refused fails, or disagrees with the judge though its
- * sums are exact. */
+ * a set-up that was not refused fails, or disagrees with the judge though it
+ * promises its bits (experiment_promise). */
 MUST_USE status compare_run(const compare_config *c);
 
 #endif

@@ -22,9 +22,11 @@ typedef struct comparing {
     comparison_row *rows;
     int nrows;
     int failed, disagree;
-    int agree;           /* exact ones, the judge apart                    */
-    int fast;            /* ran with fast sums                             */
-    double fast_differs; /* their largest loss difference                  */
+    int agree;           /* the judge apart                                */
+    /* Of those that ran without that promise (experiment_bits), how many and
+     * their largest loss difference. */
+    int loose[EXPERIMENT_BITS_COUNT];
+    double differs[EXPERIMENT_BITS_COUNT];
     int cores;           /* of this host                                   */
     double matmul_rate;  /* best with all of them, flop/s                  */
 } comparing;
@@ -47,9 +49,14 @@ int64_t compare_switch_distance(const comparing *c, int model, int index);
 
 /* Adds the row to those that tables are printed from. */
 MUST_USE status compare_keep(comparing *c, const comparison_row *row);
+/* The larger one; a NaN is larger than any number. */
+double compare_larger(double a, double b);
+
 /* One line as soon as a set-up has been through. */
 void compare_print_row(const comparing *c, int index,
                        const comparison_row *row);
 MUST_USE status compare_print_model(const comparing *c, int model);
+/* The closing line. */
+void compare_print_end(const comparing *c);
 
 #endif

@@ -112,21 +112,35 @@ static status keep_judge(comparing *c, const run_summary *s)
     return ST_OK;
 }
 
-static void agree(comparing *c, const run_summary *s, bool exact,
+double compare_larger(double a, double b)
+{
+    return isnan(a) || a >= b ? a : b;
+}
+
+/* In all bits. Of a NaN sign and payload are nobody's result. */
+static bool same_bits(double a, double b)
+{
+    return memcmp(&a, &b, sizeof(a)) == 0 || (isnan(a) && isnan(b));
+}
+
+static void agree(comparing *c, const run_summary *s, int index,
                   comparison_row *row)
 {
     bool same = s->nsteps == c->judge_steps;
     double most = 0;
     for (int64_t i = 0; i < s->nsteps && i < c->judge_steps; i++) {
-        double d = fabs(s->steps[i].loss - c->judge_loss[i]);
-        most = d <= most ? most : d;
-        same = same && s->steps[i].loss == c->judge_loss[i] &&
-               s->steps[i].grad_norm == c->judge_norm[i];
+        const run_step *step = &s->steps[i];
+        bool same_loss = same_bits(step->loss, c->judge_loss[i]);
+        double d = same_loss ? 0 : fabs(step->loss - c->judge_loss[i]);
+        most = compare_larger(most, d);
+        same = same && same_loss &&
+               same_bits(step->grad_norm, c->judge_norm[i]);
     }
     row->loss_difference = most;
     (void)snprintf(row->agreement, sizeof(row->agreement), "%s",
                    same ? "bitwise" : "no");
-    c->disagree += !same && exact;
+    c->disagree +=
+        !same && experiment_promise(&c->e, index) == EXPERIMENT_SAME;
 }
 
 void compare_forget_judge(comparing *c)
@@ -165,7 +179,7 @@ status compare_measure(comparing *c, int index, comparison_row *row)
         st = keep_judge(c, &s);
     }
     if (st == ST_OK) {
-        agree(c, &s, c->e.setups[index].args.sums == 0, row);
+        agree(c, &s, index, row);
     }
     run_summary_fini(&s);
     return st;

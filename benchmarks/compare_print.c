@@ -27,18 +27,24 @@ static bool ran(const comparison_row *r)
     return strcmp(r->status, "ok") == 0;
 }
 
+/* What has no promise of equal bits, by experiment_bits. */
+static const char *const loose[EXPERIMENT_BITS_COUNT] = {
+    "", "fast sums", "store null", "other kernels"};
+
 void compare_print_row(const comparing *c, int index, const comparison_row *row)
 {
     if (!ran(row)) {
         log_out("%s %s: %s\n", row->model, row->name, row->status);
         return;
     }
+    const experiment_bits bits = experiment_promise(&c->e, index);
     log_out("%s %s: loss %.6f -> %.6f, ", row->model, row->name,
             row->loss_first, row->loss_last);
     if (strcmp(row->agreement, "no") != 0) {
         log_out("the judge's bits\n");
-    } else if (experiment_is_fast(&c->e.setups[index])) {
-        log_out("fast sums, differs by at most %.2g\n", row->loss_difference);
+    } else if (bits != EXPERIMENT_SAME) {
+        log_out("%s, differs by at most %.2g\n", loose[bits],
+                row->loss_difference);
     } else {
         log_out("NOT the judge's\n");
     }
@@ -193,4 +199,17 @@ status compare_print_model(const comparing *c, int model)
     log_out("%s", strbuf_view(&out));
     strbuf_fini(&out);
     return st;
+}
+
+void compare_print_end(const comparing *c)
+{
+    log_out("%d set-up%s with the judge bit for bit", c->agree,
+            c->agree == 1 ? " agrees" : "s agree");
+    for (int i = EXPERIMENT_SAME + 1; i < EXPERIMENT_BITS_COUNT; i++) {
+        if (c->loose[i] > 0) {
+            log_out(", %d with %s differ%s by at most %.3g", c->loose[i],
+                    loose[i], c->loose[i] == 1 ? "s" : "", c->differs[i]);
+        }
+    }
+    log_out("; wrote %s\n", c->config->out);
 }

@@ -172,6 +172,18 @@ bool experiment_is_fast(const experiment_setup *s)
     return s->args.sums == 1;
 }
 
+experiment_bits experiment_promise(const experiment *e, int index)
+{
+    const run_args *a = &e->setups[index].args;
+    if (a->store == SETUP_STORE_NULL) {
+        return EXPERIMENT_NULL;
+    }
+    if (a->reference != e->setups[e->judge].args.reference) {
+        return EXPERIMENT_KERNELS;
+    }
+    return a->sums == 1 ? EXPERIMENT_FAST : EXPERIMENT_SAME;
+}
+
 /* In the results a name is a group, where other characters become '_'. */
 static bool same_name(const char *a, const char *b)
 {
@@ -233,7 +245,8 @@ static status read_setup(experiment *e, json_val obj)
 {
     experiment_setup *s = &e->setups[e->nsetups];
     const char *name = NULL;
-    *s = e->setups[EXPERIMENT_SETUPS_MAX - 1];
+    const experiment_setup *common = &e->setups[EXPERIMENT_SETUPS_MAX - 1];
+    *s = *common;
     s->keys = obj;
     TRY(read_options(obj, e->nsetups, s));
     if (s->args.plan != NULL) {
@@ -247,7 +260,8 @@ static status read_setup(experiment *e, json_val obj)
     TRY(check_name(e, obj, name));
     (void)snprintf(s->name, sizeof(s->name), "%s", name);
     if (s->args.plan != NULL && strcmp(s->args.plan, "dp1") == 0 &&
-        !experiment_is_fast(s) && e->judge < 0) {
+        !experiment_is_fast(s) && e->judge < 0 &&
+        s->args.reference == common->args.reference) {
         e->judge = e->nsetups;
     }
     e->nsetups++;

@@ -20,8 +20,8 @@
  * eighth of the model's state (16 bytes a parameter). A set-up's name is its
  * plan, or "streamed", unless given. Unknown or misplaced keys and wrong
  * values are errors (ST_CONFIG) that name file and key. The judge is the
- * first set-up with plan "dp1" and exact sums; there being none, one named
- * "judge" is added. Local.
+ * first set-up with plan "dp1", exact sums and the kernels of "common"; there
+ * being none, one named "judge" is added. Local.
  */
 #ifndef WEFT_BENCHMARKS_EXPERIMENT_H
 #define WEFT_BENCHMARKS_EXPERIMENT_H
@@ -70,8 +70,19 @@ typedef struct experiment {
 MUST_USE status experiment_open(const char *path, experiment *out);
 void experiment_close(experiment *e);
 
-/* Its sums are fast: it need not agree with the judge. */
+/* Its sums are fast. */
 bool experiment_is_fast(const experiment_setup *s);
+
+/* What a set-up promises: the judge's bits, or why not. */
+typedef enum experiment_bits {
+    EXPERIMENT_SAME,
+    EXPERIMENT_FAST,    /* fast sums                                       */
+    EXPERIMENT_NULL,    /* a store that keeps nothing                      */
+    EXPERIMENT_KERNELS, /* not the judge's kernels                         */
+    EXPERIMENT_BITS_COUNT
+} experiment_bits;
+
+experiment_bits experiment_promise(const experiment *e, int index);
 
 /* Where the file has the plan of a set-up; no value for one that Weft adds. */
 json_val experiment_plan_at(const experiment *e, int index);

@@ -102,7 +102,9 @@ static void write_experiments(strbuf *b)
                "\"state/8\" is an\neighth of the model's state (16 bytes a "
                "parameter). All are compared with the\nfirst set-up of plan "
                "dp1, bit for bit; there being none, one named judge is\n"
-               "added.\n");
+               "added. Fast sums, store null and other kernels than the "
+               "judge's promise no equal\nbits: how far they are off is "
+               "shown.\n");
 }
 
 /* --- models --------------------------------------------------------------- */

@@ -195,4 +195,20 @@ grep -q '^2 set-ups agree with the judge bit for bit' "$TMPDIR/out" ||
 h5dump -a /gpt-neo-tiny/streamed/cmdline new.h5 |
     grep -q -e '--store check.*--link-rate 50MB/s.*--link-latency 10us' ||
     complain 'the streamed set-up did not get what "common" says'
+
+# What promises no equal bits is not held to them; how far off it is, is said.
+experiment '{"store": "null"}, {"name": "r", "reference_kernels": true}' >e.json
+accepted compare e.json -o new.h5
+grep -q '^0 set-ups.*, 1 with store null differs by.*, 1 with other kernels' \
+    "$TMPDIR/out" || complain "no promise: $(tail -n 1 "$TMPDIR/out")"
+
+# A NaN is as good as another one.
+experiment '{}, {"plan": "tp2"}' '"steps": 60, "batch": 2, "seq": 8, "lr": 10,
+    "min_lr": 10, "grad_clip": 0, "weight_decay": 10, "warmup": 0,
+    "on_nan": "skip"' >e.json
+accepted compare e.json -o new.h5
+grep -q '^2 set-ups agree with the judge bit for bit' "$TMPDIR/out" ||
+    complain "NaN: $(tail -n 1 "$TMPDIR/out")"
+h5dump -d /gpt-neo-tiny/judge/steps/grad_norm new.h5 | grep -q nan ||
+    complain 'no norm was NaN'
 finish

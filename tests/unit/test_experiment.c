@@ -119,6 +119,39 @@ static void test_plan_at(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
+/* The judge, and what each set-up promises, one letter each: same bits, Fast,
+ * Null, Kernels. */
+static void expect_promises(const char *setups, int judge, const char *promises)
+{
+    static experiment e;
+    open_with(setups, 8, &e);
+    assert_int_equal(e.judge, judge);
+    assert_int_equal(e.nsetups, strlen(promises));
+    for (int i = 0; i < e.nsetups; i++) {
+        int letter = "sFNK"[experiment_promise(&e, i)];
+        if (letter != promises[i]) {
+            fail_msg("%s: set-up %d promises %c", setups, i, letter);
+        }
+    }
+    experiment_close(&e);
+}
+
+static void test_promises(void **state)
+{
+    (void)state;
+
+    expect_promises("{}, " PLAN("tp2"), 2, "sss");
+    expect_promises("{}, " PLAN("dp1"), 1, "ss");
+    expect_promises("{\"store\": \"check\"}, " PLAN("dp1"), 1, "ss");
+    expect_promises("{\"store\": \"null\"}, " PLAN("dp1"), 1, "Ns");
+    expect_promises("{\"sums\": \"fast\"}, " PLAN("dp1"), 1, "Fs");
+    expect_promises("{\"reference_kernels\": true}, " PLAN("dp1"), 1, "Ks");
+    /* Who has other kernels, or fast sums, is no judge of the others. */
+    expect_promises("{\"plan\": \"dp1\", \"reference_kernels\": true}, {}", 2,
+                    "Kss");
+    expect_promises("{\"plan\": \"dp1\", \"sums\": \"fast\"}, {}", 2, "Fss");
+}
+
 static int open_tiny(void **state)
 {
     (void)state;
@@ -131,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_leaves),
         cmocka_unit_test(test_leaves_of_others),
         cmocka_unit_test(test_plan_at),
+        cmocka_unit_test(test_promises),
     };
     return cmocka_run_group_tests(tests, open_tiny, NULL) != 0;
 }
