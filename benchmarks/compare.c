@@ -33,7 +33,7 @@ static void options_of(const comparing *c, int index, const char *model,
 
 /* Leaves of all set-ups of the model. A depth that it has not is a refusal of
  * each of them, with reasons. */
-static status choose_leaves(comparing *c, int model)
+static status find_leaves(comparing *c, int model)
 {
     const run_args *common = &c->e.setups[c->e.judge].args;
     c->data_leaves = 0;
@@ -42,11 +42,8 @@ static status choose_leaves(comparing *c, int model)
     if (arch_fit(&c->a, common->layers, common->vocab) != ST_OK) {
         return ST_OK;
     }
-    TRY(experiment_leaves(&c->e, &c->a, c->config->ranks_max, &c->data_leaves,
-                          &c->tensor_leaves));
-    log_out("%s: sums in %d data and %d tensor leaves\n", c->e.models[model],
-            c->data_leaves, c->tensor_leaves);
-    return ST_OK;
+    return experiment_leaves(&c->e, &c->a, c->config->ranks_max,
+                             &c->data_leaves, &c->tensor_leaves);
 }
 
 /* Checks and compiles; a refusal fills the row, other errors are returned. */
@@ -153,12 +150,6 @@ static status run_one(comparing *c, int model, int index)
     (void)snprintf(row.name, sizeof(row.name), "%s", c->e.setups[index].name);
     (void)snprintf(row.model, sizeof(row.model), "%s", name);
     TRY(admit(c, index, name, &o, &row, &refused));
-    REQUIRE(refused || index == c->e.judge || c->judge_steps > 0,
-            c->failed > 0 ? ST_INTERNAL : ST_CONFIG,
-            "%s: the set-up '%s', which the others must agree with, did not "
-            "run for %s; its reasons are in %s",
-            c->config->experiment, c->e.setups[c->e.judge].name, name,
-            comparison_path(c->file));
     row.switch_distance = compare_switch_distance(c, model, index);
     if (!refused) {
         log_progress("%s %s ...", name, row.name);
@@ -167,7 +158,9 @@ static status run_one(comparing *c, int model, int index)
     const char *run = NULL;
     if (!refused && code != 0) {
         (void)snprintf(row.status, sizeof(row.status), "failed");
-        (void)snprintf(row.reasons, sizeof(row.reasons), "exit code %d", code);
+        (void)snprintf(row.reasons, sizeof(row.reasons), "exit code %d%s%s",
+                       code, status_text()[0] != '\0' ? ": " : "",
+                       status_text());
         c->failed++;
         REQUIRE(code != ST_SIGNAL && code < 128, ST_SIGNAL,
                 "stopped by a signal in %s of %s", row.name, name);
@@ -184,8 +177,15 @@ static status run_one(comparing *c, int model, int index)
 static status run_model(comparing *c, int model)
 {
     compare_forget_judge(c);
-    TRY(choose_leaves(c, model));
+    TRY(find_leaves(c, model));
+    log_out("%s: sums in %d data and %d tensor leaves\n", c->e.models[model],
+            c->data_leaves, c->tensor_leaves);
     TRY(run_one(c, model, c->e.judge));
+    REQUIRE(c->judge_steps > 0, c->failed > 0 ? ST_INTERNAL : ST_CONFIG,
+            "%s: the set-up '%s', which the others must agree with, did not "
+            "run for %s; its reasons are in %s",
+            c->config->experiment, c->e.setups[c->e.judge].name,
+            c->e.models[model], comparison_path(c->file));
     for (int i = 0; i < c->e.nsetups; i++) {
         if (i != c->e.judge) {
             TRY(run_one(c, model, i));
@@ -195,6 +195,15 @@ static status run_model(comparing *c, int model)
 }
 
 /* --- before anything is written ------------------------------------------- */
+
+/* In the words of the experiment, which has the model. */
+static status model_fail(const comparing *c, int model, status st,
+                         const char *start, const char *why)
+{
+    json_val list;
+    TRY(json_get_arr(json_root(c->e.doc), "models", &list));
+    return json_fail(json_at(list, (size_t)model), st, "%s%s", start, why);
+}
 
 static status list_models(const comparing *c, filelist *l)
 {
@@ -229,17 +238,11 @@ static status check_apart(const comparing *c)
     return st;
 }
 
-/* In the words of the experiment, which has the wrong name. */
 static status check_model(const comparing *c, int i)
 {
     arch a;
-    json_val v;
     status st = arch_open(c->e.models[i], &a);
-    if (st == ST_OK) {
-        return ST_OK;
-    }
-    TRY(json_get_arr(json_root(c->e.doc), "models", &v));
-    return json_fail(json_at(v, (size_t)i), st, "%s", status_text());
+    return st == ST_OK ? ST_OK : model_fail(c, i, st, "", status_text());
 }
 
 static status check_plan(const comparing *c, int i)
@@ -263,26 +266,86 @@ static status check_configs(const comparing *c)
     return ST_OK;
 }
 
+/* Reads all tokens, unless a smaller vocabulary than the model's was enough:
+ * *enough is the smallest so far. A model that cannot be as the experiment
+ * wants it has none, which check_judge says. */
+static status check_vocabulary(const comparing *c, int model,
+                               const tokens *data, int64_t *enough)
+{
+    arch a;
+    const run_args *args = &c->e.setups[c->e.judge].args;
+    TRY(arch_open(c->e.models[model], &a));
+    if (arch_fit(&a, args->layers, args->vocab) != ST_OK || a.V >= *enough) {
+        return ST_OK;
+    }
+    TRY(tokens_check(data, a.V));
+    *enough = a.V;
+    return ST_OK;
+}
+
 static status check_data(const comparing *c)
 {
     tokens *data = NULL;
     tokens_split split;
+    int64_t enough = INT64_MAX;
     const run_args *a = &c->e.setups[c->e.judge].args;
     TRY(tokens_open(c->e.data, &data));
     status st =
         tokens_split_make(tokens_count(data), a->seq, a->val_fraction, &split);
+    st = st == ST_OK ? ST_OK : FAIL(st, "%s: %s", c->e.data, status_text());
+    for (int i = 0; st == ST_OK && i < c->e.nmodels; i++) {
+        st = check_vocabulary(c, i, data, &enough);
+        st = st == ST_OK ? ST_OK : model_fail(c, i, st, "", status_text());
+    }
     tokens_close(data);
-    return st == ST_OK ? ST_OK : FAIL(st, "%s: %s", c->e.data, status_text());
+    return st;
+}
+
+/* Without a judge there is nothing to compare with. */
+static status check_judge(comparing *c, int model)
+{
+    comparison_row row;
+    setup_options o;
+    bool refused = false;
+    const int judge = c->e.judge;
+    comparison_row_init(&row);
+    TRY(find_leaves(c, model));
+    TRY(admit(c, judge, c->e.models[model], &o, &row, &refused));
+    if (!refused) {
+        return ST_OK;
+    }
+    char start[EXPERIMENT_NAME_SIZE + 80];
+    (void)snprintf(start, sizeof(start),
+                   "the set-up '%s', which the others must agree with, cannot "
+                   "run: ",
+                   c->e.setups[judge].name);
+    return model_fail(c, model, ST_CONFIG, start, row.reasons);
+}
+
+static status check_machine(const comparing *c)
+{
+    machine *m = NULL;
+    if (c->e.machine == NULL) {
+        return ST_OK;
+    }
+    TRY(MEM_NEW(&m, 1, "compare"));
+    status st = machine_open(c->e.machine, m);
+    mem_free(m);
+    return st;
 }
 
 /* A comparison takes long: what can be known to be wrong is said before it
  * starts. */
-static status check_files(const comparing *c)
+static status check_all(comparing *c)
 {
     TRY(newfile_check(c->config->out));
     TRY(check_configs(c));
     TRY(check_apart(c));
-    return check_data(c);
+    TRY(check_data(c));
+    for (int i = 0; i < c->e.nmodels; i++) {
+        TRY(check_judge(c, i));
+    }
+    return check_machine(c);
 }
 
 /* Beside the output: that folder can be written to. */
@@ -304,26 +367,13 @@ static status choose_run_path(comparing *c)
                 c->config->out);
 }
 
-static status check_machine(const comparing *c)
-{
-    machine *m = NULL;
-    if (c->e.machine == NULL) {
-        return ST_OK;
-    }
-    TRY(MEM_NEW(&m, 1, "compare"));
-    status st = machine_open(c->e.machine, m);
-    mem_free(m);
-    return st;
-}
-
 static status begin(comparing *c)
 {
     TRY(experiment_open(c->config->experiment, &c->e));
     if (c->config->machine != NULL) {
         c->e.machine = c->config->machine;
     }
-    TRY(check_files(c));
-    TRY(check_machine(c));
+    TRY(check_all(c));
     TRY(newfile_claim_take(c->config->out, 0, &c->claim));
     const bool older = text_path_exists(c->config->out);
     TRY(choose_run_path(c));

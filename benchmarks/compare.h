@@ -20,7 +20,8 @@
 #include "runtime/base/status.h"
 
 /* Runs `weft words...` (NULL-terminated) as that many ranks; what it ended
- * with goes into *code. */
+ * with goes into *code. Is that not 0, status_text() is the line that it said
+ * of it, "" if there is none. */
 typedef status (*compare_launch)(void *self, const char *const *words,
                                  int ranks, int *code);
 

@@ -214,8 +214,10 @@ static status wait_for_job(const char *name, int *code)
 }
 
 /* A job that was ended by what we sent it has not said so itself. */
-static void explain_stop(int *code)
+static void explain_stop(int *code, strbuf *said)
 {
+    static const char early[] =
+        "stopped by a signal before the first step; nothing was saved";
     bool own = *code == ST_OK || *code == ST_SIGNAL;
     if (job_ended && !own) {
         log_error("a second signal: the job was ended at once, without "
@@ -223,15 +225,16 @@ static void explain_stop(int *code)
         _exit(128 + SIGINT); /* as a single process does */
     }
     if (stops_asked > 0 && *code == 128 + SIGUSR1) {
-        log_error("stopped by a signal before the first step; nothing was "
-                  "saved");
+        log_error("%s", early);
+        strbuf_cut(said, 0);
+        strbuf_add(said, early);
         *code = ST_SIGNAL;
     }
 }
 
 /* Who was killed cannot say so; mpirun does. What else mpirun says of a job
  * whose code is none of ours is handed on as it is. */
-static void explain_death(const job_words *w, int *code)
+static void explain_death(job_words *w, int *code)
 {
     strbuf b = {0};
     if (status_known(*code)) {
@@ -242,6 +245,8 @@ static void explain_death(const job_words *w, int *code)
         log_error("%s%s", strbuf_view(&b),
                   killed ? "; if nobody did that, memory ran out: see dmesg"
                          : "");
+        strbuf_cut(&w->said, 0);
+        strbuf_add(&w->said, strbuf_view(&b));
         *code = ST_PEER;
     } else {
         (void)fputs(strbuf_view(&w->box), stderr);
@@ -249,12 +254,13 @@ static void explain_death(const job_words *w, int *code)
     strbuf_fini(&b);
 }
 
-/* One rank alone keeps our standard error, which may be a terminal. */
+/* One rank alone keeps our standard error, which may be a terminal, unless it
+ * has nothing to draw there. */
 static status run_job(char **args, bool alone, bool quiet, int *code)
 {
     old_signals old;
     job_pipes p;
-    TRY(pipes_init(&p, !quiet, !alone));
+    TRY(pipes_init(&p, !quiet, !alone || quiet));
     (void)fflush(stdout);
     stops_asked = 0;
     job_ended = 0;
@@ -276,8 +282,11 @@ static status run_job(char **args, bool alone, bool quiet, int *code)
     job_pid = 0;
     give_back_signals(&old);
     if (st == ST_OK) {
-        explain_stop(code);
+        explain_stop(code, &p.said.said);
         explain_death(&p.said, code);
+    }
+    if (st == ST_OK && *code != ST_OK) {
+        (void)status_set((status)*code, strbuf_view(&p.said.said));
     }
     if (st == ST_OK && *code == ST_OK && p.unwritten != 0) {
         st = FAIL(ST_IO, "standard output cannot be written: %s",

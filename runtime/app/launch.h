@@ -43,7 +43,9 @@ const char *launch_variable(const char *name);
 
 /* Runs `weft args...` (NULL-terminated, without the program's name) as
  * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.
- * *code is its exit code. SIGINT, SIGTERM, SIGHUP, SIGUSR1 of this one become
+ * *code is its exit code; if that is not 0, status_text()
+ * is the first error that it wrote to standard error, "" if there is none or
+ * a rank alone, not quiet, wrote it (to ours). SIGINT, SIGTERM, SIGHUP, SIGUSR1 of this one become
  * SIGUSR1 of the job: save at the next step and stop. A second SIGINT ends the
  * job within about a second and then this process (exit code 130); the death
  * of this process ends the job, too. quiet: its stdout goes nowhere.

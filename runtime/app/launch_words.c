@@ -13,12 +13,29 @@ static bool is_edge(const strbuf *line)
     return n >= DASHES && text[n + strspn(text + n, "\r\n")] == '\0';
 }
 
+/* The first rank that fails says why; what others say follows from it. */
+static void keep_error(job_words *w)
+{
+    static const char ours[] = "weft: ";
+    const char *text = strbuf_view(&w->line);
+    if (w->said.len > 0 || !text_starts(text, ours)) {
+        return;
+    }
+    text += strlen(ours);
+    if (!text_starts(text, "warning: ") && !text_starts(text, "debug: ")) {
+        strbuf_add_bytes(&w->said, text, strcspn(text, "\r\n"));
+    }
+}
+
 static void end_line(job_words *w, strbuf *on)
 {
     if (is_edge(&w->line)) {
         w->in_box = !w->in_box;
+    } else if (w->in_box) {
+        strbuf_add_bytes(&w->box, w->line.text, w->line.len);
     } else {
-        strbuf_add_bytes(w->in_box ? &w->box : on, w->line.text, w->line.len);
+        keep_error(w);
+        strbuf_add_bytes(on, w->line.text, w->line.len);
     }
     strbuf_cut(&w->line, 0);
 }
@@ -68,4 +85,5 @@ void words_fini(job_words *w)
 {
     strbuf_fini(&w->line);
     strbuf_fini(&w->box);
+    strbuf_fini(&w->said);
 }

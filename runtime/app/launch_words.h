@@ -17,6 +17,7 @@
 typedef struct job_words {
     strbuf line; /* begun, not ended                                       */
     strbuf box;  /* text of all boxes so far                               */
+    strbuf said; /* first line that is an error, without "weft: "          */
     bool in_box;
 } job_words;
 

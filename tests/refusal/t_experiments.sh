@@ -69,6 +69,25 @@ missing $CONFIG 'data.txt: ' "$one" '"seq": 1000000' "$tiny"
 missing $NOINPUT 'e.json:3: setups[1].plan: none.json' "$one, {\"plan\": \"none.json\"}"
 missing $CONFIG 'e.json:3: setups[1].plan: plan "dq2"' "$one, {\"plan\": \"dq2\"}"
 
+outside="data.txt (text, one token a byte): token |outside the vocabulary"
+missing $CONFIG "e.json:1: models[0]: $outside" '{"plan": "pp2"}' \
+    "$common, \"vocab\": 100"
+sed 's/"vocab_size": 256/"vocab_size": 90/' my-model.json >small.json
+grep -q '"vocab_size": 90' small.json || complain 'no smaller vocabulary'
+missing $CONFIG "e.json:1: models[1]: $outside" "$one" "$common" \
+    '"gpt-neo-tiny", "small.json", "model"'
+# Without a judge nothing is compared, whatever else would be refused.
+nobody="the set-up 'judge', which the others must agree with, cannot run: "
+missing $CONFIG "e.json:1: models[0]: $nobody|300|positions" \
+    '{"plan": "pp2"}' '"batch": 4, "seq": 300'
+missing $CONFIG "e.json:1: models[0]: $nobody|layers|9" '{"plan": "pp2"}' \
+    "$common, \"layers\": 9"
+missing $CONFIG "e.json:1: models[0]: ${nobody/judge/dp1}|device_memory" \
+    '{"plan": "dp1", "device_memory": "1MiB"}, {"plan": "pp2"}'
+sed 's/"max_position_embeddings": [0-9]*/"max_position_embeddings": 64/' \
+    my-model.json >short.json
+missing $CONFIG "e.json:1: models[1]: $nobody|65|positions" '{"plan": "pp2"}' \
+    '"batch": 4, "seq": 65' '"gpt-neo-tiny", "short.json"'
 echo '{"dta": 2}' >wrong.json
 missing $CONFIG 'e.json:3: setups[1].plan: wrong.json:1: dta: unknown key' \
     "$one, {\"plan\": \"wrong.json\"}"
@@ -211,4 +230,15 @@ grep -q '^2 set-ups agree with the judge bit for bit' "$TMPDIR/out" ||
     complain "NaN: $(tail -n 1 "$TMPDIR/out")"
 h5dump -d /gpt-neo-tiny/judge/steps/grad_norm new.h5 | grep -q nan ||
     complain 'no norm was NaN'
+rm -f new.h5
+
+# What fails on the way leaves its reason.
+sed 's/"skip"/"stop"/' e.json >stop.json
+"$WEFT" compare stop.json -o new.h5 >"$TMPDIR/out" 2>"$TMPDIR/err"
+[ $? -eq 70 ] || complain "a set-up failed: $(cat "$TMPDIR/err")"
+why=$(head -n 1 "$TMPDIR/err")
+grep -q "'judge'.*did not run" "$TMPDIR/err" || complain 'no word of the judge'
+h5dump -d /runs new.h5 | tr -d '\n' |
+    grep -q -F "exit code $NUMERIC: $(echo "${why#weft: }" | cut -c 1-30)" ||
+    complain "no reason is kept: $why"
 finish

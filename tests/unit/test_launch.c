@@ -52,6 +52,28 @@ static void test_lines(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
+/* The first error of the ranks, whoever says it. */
+static void test_said(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"", ""},
+        {"weft: warning: one\nweft: debug: two\n", ""},
+        {EDGE "weft: in a box\n" EDGE "word\n", ""},
+        {"a\nweft: warning: b\nweft: rank 2: c: d\nweft: e\n", "rank 2: c: d"},
+        {"weft: without an end", "without an end"}};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        job_words w = {0};
+        strbuf on = {0};
+        words_take(&w, texts[i][0], strlen(texts[i][0]), &on);
+        words_end(&w, &on);
+        assert_string_equal(strbuf_view(&w.said), texts[i][1]);
+        words_fini(&w);
+        strbuf_fini(&on);
+    }
+    assert_int_equal(mem_live(), 0);
+}
+
 static void test_no_death(void **state)
 {
     (void)state;
@@ -99,6 +121,7 @@ static void test_slurm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines),
+                                       cmocka_unit_test(test_said),
                                        cmocka_unit_test(test_no_death),
                                        cmocka_unit_test(test_slurm)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
