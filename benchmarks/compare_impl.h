@@ -22,13 +22,13 @@ typedef struct comparing {
     comparison_row *rows;
     int nrows;
     int failed, disagree;
-    int agree;           /* the judge apart                                */
+    int agree; /* the judge apart                                */
     /* Of those that ran without that promise (experiment_bits), how many and
      * their largest loss difference. */
     int loose[EXPERIMENT_BITS_COUNT];
     double differs[EXPERIMENT_BITS_COUNT];
-    int cores;           /* of this host                                   */
-    double matmul_rate;  /* best with all of them, flop/s                  */
+    int cores;          /* of this host                                   */
+    double matmul_rate; /* best with all of them, flop/s                  */
 } comparing;
 
 /* Fills what a run says of itself: losses, speed, shares, traffic, measures.

@@ -133,14 +133,13 @@ static void agree(comparing *c, const run_summary *s, int index,
         bool same_loss = same_bits(step->loss, c->judge_loss[i]);
         double d = same_loss ? 0 : fabs(step->loss - c->judge_loss[i]);
         most = compare_larger(most, d);
-        same = same && same_loss &&
-               same_bits(step->grad_norm, c->judge_norm[i]);
+        same =
+            same && same_loss && same_bits(step->grad_norm, c->judge_norm[i]);
     }
     row->loss_difference = most;
     (void)snprintf(row->agreement, sizeof(row->agreement), "%s",
                    same ? "bitwise" : "no");
-    c->disagree +=
-        !same && experiment_promise(&c->e, index) == EXPERIMENT_SAME;
+    c->disagree += !same && experiment_promise(&c->e, index) == EXPERIMENT_SAME;
 }
 
 void compare_forget_judge(comparing *c)

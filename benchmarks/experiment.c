@@ -1,12 +1,12 @@
 #include "benchmarks/experiment.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
+#include "runtime/results/comparison.h"
 
 /* --- which keys may stand where ------------------------------------------- */
 
@@ -17,8 +17,8 @@ static const char *const top_keys[] = {"models", "data",   "machine",
 #define STREAM_KEYS "store", "link_rate", "link_latency"
 /* What makes a set-up; in "common": the default of all set-ups. */
 #define SETUP_KEYS                                                             \
-    "plan", STREAM_KEYS, "device_memory", "micro_batch", "recompute", "sums", "data_leaves", "tensor_leaves",    \
-        "threads", "reference_kernels"
+    "plan", STREAM_KEYS, "device_memory", "micro_batch", "recompute", "sums",  \
+        "data_leaves", "tensor_leaves", "threads", "reference_kernels"
 /* What must be the same for all, or there would be nothing to compare. */
 #define RUN_KEYS                                                               \
     "steps", "batch", "seq", "layers", "vocab", "lr", "min_lr", "warmup",      \
@@ -94,6 +94,44 @@ static status check_keys(json_val obj, const char *const *known)
 
 /* --- values --------------------------------------------------------------- */
 
+/* In the results a name is a group, for which some characters change. */
+static bool same_group(const char *a, const char *b)
+{
+    char group_a[COMPARISON_GROUP_SIZE];
+    char group_b[COMPARISON_GROUP_SIZE];
+    comparison_group(a, group_a, sizeof(group_a));
+    comparison_group(b, group_b, sizeof(group_b));
+    return strcmp(group_a, group_b) == 0;
+}
+
+/* A path may be written in several ways, which have different groups. */
+static status check_model_name(const experiment *e, json_val v,
+                               const char *name)
+{
+    if (comparison_reserved(name)) {
+        return json_fail(v, ST_CONFIG,
+                         "'%s' is a part of every results file, which can "
+                         "have no model of that name; for a file or folder "
+                         "write './%s'",
+                         name, name);
+    }
+    for (int i = 0; i < e->nmodels; i++) {
+        if (strcmp(e->models[i], name) == 0) {
+            return json_fail(v, ST_CONFIG, "'%s' is there twice; take one out",
+                             name);
+        }
+        if (same_group(e->models[i], name)) {
+            return json_fail(v, ST_CONFIG,
+                             "'%s' and '%s' have one name in the results, "
+                             "where all but letters, digits and \"._-+\" is "
+                             "'_'; rename one or, being a path, write './%s'",
+                             name, e->models[i],
+                             name[0] == '/' ? e->models[i] : name);
+        }
+    }
+    return ST_OK;
+}
+
 static status read_models(experiment *e, json_val root)
 {
     json_val list;
@@ -111,12 +149,7 @@ static status read_models(experiment *e, json_val root)
                              "has %d characters, allowed is 1 to %d",
                              (int)strlen(name), EXPERIMENT_NAME_SIZE - 1);
         }
-        for (int k = 0; k < e->nmodels; k++) {
-            if (strcmp(e->models[k], name) == 0) {
-                return json_fail(json_at(list, i), ST_CONFIG,
-                                 "'%s' is there twice; take one out", name);
-            }
-        }
+        TRY(check_model_name(e, json_at(list, i), name));
         e->models[e->nmodels++] = name;
     }
     return ST_OK;
@@ -184,19 +217,6 @@ experiment_bits experiment_promise(const experiment *e, int index)
     return a->sums == 1 ? EXPERIMENT_FAST : EXPERIMENT_SAME;
 }
 
-/* In the results a name is a group, where other characters become '_'. */
-static bool same_name(const char *a, const char *b)
-{
-    for (; *a != '\0' && *b != '\0'; a++, b++) {
-        bool plain = isalnum((unsigned char)*a) || strchr("._-+", *a) != NULL;
-        bool plain_b = isalnum((unsigned char)*b) || strchr("._-+", *b) != NULL;
-        if ((plain ? *a : '_') != (plain_b ? *b : '_')) {
-            return false;
-        }
-    }
-    return *a == *b;
-}
-
 static status check_name(const experiment *e, json_val obj, const char *name)
 {
     if (name[0] == '\0' || strlen(name) >= EXPERIMENT_NAME_SIZE) {
@@ -206,7 +226,7 @@ static status check_name(const experiment *e, json_val obj, const char *name)
                          (int)strlen(name), EXPERIMENT_NAME_SIZE - 1);
     }
     for (int i = 0; i < e->nsetups; i++) {
-        if (same_name(e->setups[i].name, name)) {
+        if (same_group(e->setups[i].name, name)) {
             return json_fail(obj, ST_CONFIG,
                              "a second set-up named '%s'; give it a \"name\" "
                              "of its own",
@@ -276,7 +296,7 @@ static status add_judge(experiment *e, json_val list)
             json_name(e->doc));
     experiment_setup *s = &e->setups[e->nsetups];
     for (int i = 0; i < e->nsetups; i++) {
-        if (same_name(e->setups[i].name, "judge")) {
+        if (same_group(e->setups[i].name, "judge")) {
             return json_fail(json_at(list, (size_t)i), ST_CONFIG,
                              "'judge' is the name of the set-up with plan "
                              "dp1 that Weft adds; give another \"name\"");

@@ -45,12 +45,13 @@ const char *launch_variable(const char *name);
  * `ranks` ranks under mpirun, or as a plain process for one rank. Blocks.
  * *code is its exit code; if that is not 0, status_text()
  * is the first error that it wrote to standard error, "" if there is none or
- * a rank alone, not quiet, wrote it (to ours). SIGINT, SIGTERM, SIGHUP, SIGUSR1 of this one become
- * SIGUSR1 of the job: save at the next step and stop. A second SIGINT ends the
- * job within about a second and then this process (exit code 130); the death
- * of this process ends the job, too. quiet: its stdout goes nowhere.
- * Fails with ST_SYSTEM if it cannot be started, with ST_IO if it did what it
- * should but its stdout could not be passed on, and as launch_check_slurm. */
+ * a rank alone, not quiet, wrote it (to ours). SIGINT, SIGTERM, SIGHUP, SIGUSR1
+ * of this one become SIGUSR1 of the job: save at the next step and stop. A
+ * second SIGINT ends the job within about a second and then this process (exit
+ * code 130); the death of this process ends the job, too. quiet: its stdout
+ * goes nowhere. Fails with ST_SYSTEM if it cannot be started, with ST_IO if it
+ * did what it should but its stdout could not be passed on, and as
+ * launch_check_slurm. */
 MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
                            int *code);
 

@@ -9,6 +9,8 @@
 #include "runtime/results/format.h"
 
 static const char format_name[] = "weft-comparison";
+static const char runs_name[] = "/runs";
+static const char config_name[] = "/config";
 
 struct comparison {
     h5_file *h5;
@@ -82,10 +84,10 @@ static status write_attributes(h5_file *f, const char *cmdline,
     TRY(h5_attr_set_text(f, "/", "cmdline", cmdline));
     TRY(h5_attr_set_text(f, "/", "commit", commit != NULL ? commit : ""));
     if (config != NULL) {
-        TRY(h5_text_write(f, "/config", config));
+        TRY(h5_text_write(f, config_name, config));
     }
-    TRY(h5_table_create(f, "/runs", &layout));
-    TRY(h5_describe(f, "/runs", NULL, "one row a set-up"));
+    TRY(h5_table_create(f, runs_name, &layout));
+    TRY(h5_describe(f, runs_name, NULL, "one row a set-up"));
     return h5_live_show(f);
 }
 
@@ -108,18 +110,32 @@ fail:;
 }
 
 /* Letters, digits and "._-+" stay. A first '.' would be a path of its own. */
-static void add_name(char *out, size_t size, const char *name)
+void comparison_group(const char *name, char *out, size_t size)
 {
-    size_t at = strlen(out);
-
-    snprintf(out + at, size - at, "/%s", name[0] != '\0' ? name : "_");
-    for (char *c = out + at + 1; *c != '\0'; c++) {
-        const bool is_first = c == out + at + 1;
+    snprintf(out, size, "%s", name[0] != '\0' ? name : "_");
+    for (char *c = out; *c != '\0'; c++) {
         if (!isalnum((unsigned char)*c) && strchr("_-+", *c) == NULL &&
-            (*c != '.' || is_first)) {
+            (*c != '.' || c == out)) {
             *c = '_';
         }
     }
+}
+
+bool comparison_reserved(const char *model)
+{
+    char group[COMPARISON_GROUP_SIZE];
+
+    comparison_group(model, group, sizeof(group));
+    return strcmp(group, runs_name + 1) == 0 ||
+           strcmp(group, config_name + 1) == 0;
+}
+
+static void add_name(char *out, size_t size, const char *name)
+{
+    const size_t at = strlen(out);
+
+    snprintf(out + at, size - at, "/");
+    comparison_group(name, out + at + 1, size - at - 1);
 }
 
 /* The copy is an entry of this file's plots, no longer a file's root. */
@@ -153,7 +169,7 @@ status comparison_add(comparison *c, comparison_row *row, const char *run_path)
         add_name(said.group, sizeof(said.group), row->name);
         TRY(copy_run(c, said.group, run_path));
     }
-    TRY(format_table_append(c->h5, "/runs", &layout, 1, &said));
+    TRY(format_table_append(c->h5, runs_name, &layout, 1, &said));
     TRY(h5_flush(c->h5));
     c->has_rows = true;
     *row = said;
@@ -195,7 +211,7 @@ status comparison_read(const char *path, comparison_row **rows, int64_t *n)
     TRY(h5_open(path, &f));
     status st = format_check(f, "/", format_name);
     if (st == ST_OK) {
-        st = format_table_read(f, "/runs", &layout, &out, &count);
+        st = format_table_read(f, runs_name, &layout, &out, &count);
     }
     const status closed = h5_close(&f);
     st = st != ST_OK ? st : closed;

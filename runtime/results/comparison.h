@@ -12,6 +12,8 @@
 #ifndef WEFT_RESULTS_COMPARISON_H
 #define WEFT_RESULTS_COMPARISON_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "runtime/base/status.h"
@@ -61,6 +63,12 @@ typedef struct comparison_row {
 /* Numbers "not measured", texts "". */
 void comparison_row_init(comparison_row *row);
 
+/* The group of a model, or under it of a set-up, of that name: characters that
+ * a path cannot have as '_'; cut to `size`. */
+void comparison_group(const char *name, char *out, size_t size);
+/* Whether the file has something else where the model's group would be. */
+bool comparison_reserved(const char *model);
+
 typedef struct comparison comparison;
 
 /* A new file; an older one of that name stays until it is closed as whole, and
@@ -69,9 +77,9 @@ typedef struct comparison comparison;
 MUST_USE status comparison_create(const char *path, const char *cmdline,
                                   const char *commit, const char *config,
                                   comparison **out);
-/* Adds a row, and under row->group (made from model and name, characters
- * that a path cannot have as '_') a copy of the run file; run_path NULL: there
- * is none. A pair of model and name may be added once. */
+/* Adds a row, and under row->group (comparison_group of model and name) a copy
+ * of the run file; run_path NULL: there is none. A pair of model and name may
+ * be added once. */
 MUST_USE status comparison_add(comparison *c, comparison_row *row,
                                const char *run_path);
 /* `whole`: all set-ups have been through; it takes the place of an older file.

@@ -165,6 +165,20 @@ bad $CONFIG '1: models: needs 1 to|has 0' "$one" "$common" ''
 bad $CONFIG "1: models[1]: 'gpt-neo-tiny' is there twice" "$one" "$common" \
     "$tiny, $tiny"
 bad $CONFIG '1: models[0]: ' "$one" "$common" '7'
+# In the results a model is a group, beside a table and the experiment.
+mkdir runs aa
+cp my-model.json runs/config.json
+cp my-model.json aa/m.json
+cp my-model.json aa_m.json
+cp -r runs config
+for model in runs config; do
+    bad $CONFIG "1: models[1]: '$model' is a part of every|'./$model'" \
+        "$one" "$common" "$tiny, \"$model\""
+done
+bad $CONFIG "1: models[1]: 'aa_m.json' and 'aa/m.json' have one name|'./aa_m" \
+    "$one" "$common" '"aa/m.json", "aa_m.json"'
+bad $CONFIG "3: setups[1]: a second set-up named '.a'" \
+    '{"name": ".a"}, {"name": "_a", "plan": "dp1"}'
 printf '{"models": ["gpt-neo-tiny"],\n "data": "data.txt"\n "setups": []}\n' \
     >e.json
 refused $BADFILE 'e.json:3:' compare e.json -o new.h5
@@ -241,4 +255,13 @@ grep -q "'judge'.*did not run" "$TMPDIR/err" || complain 'no word of the judge'
 h5dump -d /runs new.h5 | tr -d '\n' |
     grep -q -F "exit code $NUMERIC: $(echo "${why#weft: }" | cut -c 1-30)" ||
     complain "no reason is kept: $why"
+rm -f new.h5
+
+experiment "$one" "$common" '"./runs", "aa/m.json", "./aa_m.json"' >e.json
+accepted compare e.json -o new.h5
+h5ls new.h5 >"$TMPDIR/groups"
+for group in __runs aa_m.json __aa_m.json; do
+    grep -q "^$group  *Group" "$TMPDIR/groups" ||
+        complain "no $group: $(cat "$TMPDIR/groups")"
+done
 finish

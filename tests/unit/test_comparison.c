@@ -59,6 +59,29 @@ static void check_comparison(const char *path)
     mem_free(rows);
 }
 
+static void test_groups(void **state)
+{
+    static const char *const groups[][2] = {{"gpt-neo-tiny", "gpt-neo-tiny"},
+                                            {"a/b c.json", "a_b_c.json"},
+                                            {".a.b", "_a.b"},
+                                            {"..", "_."},
+                                            {"", "_"},
+                                            {"a+\xc3\xa4", "a+__"}};
+    char out[COMPARISON_GROUP_SIZE];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        comparison_group(groups[i][0], out, sizeof(out));
+        assert_string_equal(out, groups[i][1]);
+    }
+    comparison_group("abc", out, 3);
+    assert_string_equal(out, "ab");
+    assert_true(comparison_reserved("runs"));
+    assert_true(comparison_reserved("config"));
+    assert_false(comparison_reserved("./runs"));
+    assert_false(comparison_reserved("run"));
+}
+
 static void test_comparison(void **state)
 {
     comparison_row row;
@@ -156,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_comparison, no_leak),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test_teardown(test_copied_scales, no_leak),
     };
 

@@ -120,9 +120,8 @@ static void test_slurm(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines),
-                                       cmocka_unit_test(test_said),
-                                       cmocka_unit_test(test_no_death),
-                                       cmocka_unit_test(test_slurm)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines), cmocka_unit_test(test_said),
+        cmocka_unit_test(test_no_death), cmocka_unit_test(test_slurm)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
