@@ -449,6 +449,7 @@ static void test_long_prediction(void **state)
 static void test_updates_run_on(void **state)
 {
     const double nan = (double)NAN;
+    run_rank rank = {.peak_bytes = 1 << 20, .store_bytes = 1};
     const run_trace rows[] = {
         row_of(0, "norm", "compute", 0, 200 * MS, nan, nan),
         row_of(1, "send", "pipe_out", 0, 100 * MS, nan, nan),
@@ -456,9 +457,11 @@ static void test_updates_run_on(void **state)
         row_of(3, "update", "host", 240 * MS, 300 * MS, nan, nan),
     };
     (void)state;
+    rank.class_bytes[BUF_WEIGHT] = 1 << 20;
     runfile *f = create("late.h5");
     put_step(f, 0);
     OK(runfile_trace(f, 0, rows, 4));
+    OK(runfile_ranks(f, &rank, 1));
     OK(runfile_close(&f, true));
     OK(report("late.h5", NULL, "page.html", NULL));
     page = read_text("page.html");
@@ -469,6 +472,19 @@ static void test_updates_run_on(void **state)
     has("<td>80.0 %</td>", 1);
     has("<td>60.0 %</td>", 1);
     has("<td>60.0 ms</td><td>50.0 ms</td><td>4.0 %</td>", 1);
+    mem_free(page);
+
+    /* Nor of a rank without a store: it began late. */
+    rank.store_bytes = 0;
+    f = create("late.h5");
+    put_step(f, 0);
+    OK(runfile_trace(f, 0, rows, 4));
+    OK(runfile_ranks(f, &rank, 1));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    has("The vertical line is where the step returned.", 2);
+    has("ran on into", 0);
     mem_free(page);
 
     /* Of a step that is not in /steps nothing is claimed. */
