@@ -16,7 +16,9 @@
  *   calibrate_links.c  messages and reductions between ranks, and the same
  *                      models on all ranks at once
  *
- * Local unless it says otherwise. Prints nothing.
+ * Local unless it says otherwise. Prints nothing. What takes long fails with
+ * ST_SIGNAL once a signal has come (runtime/base/stop.h), on all ranks
+ * together.
  */
 #ifndef WEFT_BENCHMARKS_CALIBRATE_H
 #define WEFT_BENCHMARKS_CALIBRATE_H

@@ -18,6 +18,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
+#include "runtime/base/stop.h"
 #include "runtime/math/matmul.h"
 
 enum {
@@ -205,10 +206,12 @@ static double wait_for_others(link_job *j, int units, double *waited)
     return burnt / (comm_size(j->w) - others);
 }
 
-static void run_once(link_job *j)
+/* Some seconds; between its parts all ranks ask whether one is to stop. */
+static status run_once(link_job *j)
 {
     int r = j->run++;
     for (int i = 0; i < SIZES; i++) {
+        TRY(comm_agree(j->w, stop_check()));
         int64_t n = floats_of[i];
         /* Two messages of a pair are one there and one back. */
         j->message[i][r] = time_of(j, messages, n, n) / 2;
@@ -216,6 +219,7 @@ static void run_once(link_job *j)
         j->sum[i][r] = time_of(j, sum, n / 8, n);
     }
     for (int i = 0; i < FARS; i++) {
+        TRY(comm_agree(j->w, stop_check()));
         j->tree[SIZES + i][r] =
             time_of(j, reduction, far_floats[i], POOL_FLOATS);
     }
@@ -223,8 +227,10 @@ static void run_once(link_job *j)
         j->nap[i][r] = wait_for_others(j, waits_of[i], &j->waited[i]);
     }
     for (int i = 0; j->shared && i < WORKS; i++) {
+        TRY(comm_agree(j->w, stop_check()));
         j->meeting[i][r] = meet_at_work(j, units_of[i], &j->alone[i][r]);
     }
+    return ST_OK;
 }
 
 /* --- fitting, on rank 0 --------------------------------------------------- */
@@ -378,7 +384,7 @@ static status measure(link_job *j, calibrate_trials *t)
 {
     for (int round = 0; round < ROUNDS; round++) {
         for (int k = 0; k < j->runs / ROUNDS; k++) {
-            run_once(j);
+            TRY(run_once(j));
         }
         TRY(calibrate_trials_round(t, 1));
     }

@@ -19,6 +19,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
+#include "runtime/base/stop.h"
 #include "runtime/math/matmul.h"
 
 enum {
@@ -122,6 +123,7 @@ static status measure_side(int threads, bool quick, float *m, copier *c,
     double loss[ROUNDS_MAX];
     int rounds = quick ? 5 : ROUNDS_MAX;
     for (int i = 0; i < rounds; i++) {
+        TRY(stop_check());
         TRY(one_round(threads, m, c, quick ? 0.03 : 0.06, &rate[i], &loss[i]));
     }
     out->side_rate = middle(rate, rounds, 0.01, 1);

@@ -11,6 +11,7 @@
 #include "benchmarks/runner.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/units.h"
 #include "runtime/math/pace.h"
 
@@ -137,6 +138,7 @@ static status open_all(comm *self, const machine *m, int threads, bool quick,
         if ((quick && !from->quick) || (!streamed && from->streamed != NULL)) {
             continue;
         }
+        TRY(stop_check());
         open_trial *t = &out->list[out->n++];
         t->streamed = from->streamed != NULL;
         t->gap = INFINITY;

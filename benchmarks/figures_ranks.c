@@ -9,6 +9,7 @@
 #include "benchmarks/ratio.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/results/comparison.h"
 
 enum { SETUPS_MAX = 16 };
@@ -127,6 +128,18 @@ static status temporary_file(const char *dir, char **out)
     return ST_OK;
 }
 
+/* A comparison that was stopped keeps its rows so far beside the file, and
+ * says so: of no use to anybody here. */
+static status forget_rows(const char *file)
+{
+    strbuf part = {0};
+    strbuf_printf(&part, "%s.part", file);
+    TRY(strbuf_check(&part));
+    (void)unlink(strbuf_view(&part));
+    strbuf_fini(&part);
+    return stop_check();
+}
+
 status figures_ranks(const char *path, int64_t rounds, const char *dir,
                      compare_launch launch, strbuf *out)
 {
@@ -139,6 +152,9 @@ status figures_ranks(const char *path, int64_t rounds, const char *dir,
     status st = ST_OK;
     for (int64_t i = 0; st == ST_OK && i < rounds; i++) {
         st = one_round(path, file, launch, all, n);
+    }
+    if (st == ST_SIGNAL && stop_asked()) {
+        st = forget_rows(file);
     }
     (void)unlink(file);
     mem_free(file);

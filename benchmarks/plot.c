@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 
 enum { SVG_BYTES_MAX = 64 * 1048576, MESSAGE_MAX = 400 };
 
@@ -133,6 +134,7 @@ static status run_gnuplot(const plotter *p, const char *argument)
         REQUIRE(errno == EINTR, ST_SYSTEM, "cannot wait for gnuplot: %s",
                 strerror(errno));
     }
+    TRY(stop_check()); /* Ctrl-C ends gnuplot, too */
     REQUIRE(!WIFEXITED(code) || WEXITSTATUS(code) != CANNOT_START, ST_NOINPUT,
             "gnuplot is missing, it draws the report: install Debian's "
             "package gnuplot-nox, or run 'make deps'");

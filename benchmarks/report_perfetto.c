@@ -15,6 +15,7 @@
 #include "benchmarks/report_impl.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/program/program.h"
 
@@ -285,6 +286,7 @@ static status add_setup(tracing *t, const report_data *d, const report_setup *r)
     run_trace *rows = NULL;
     slice *s = NULL;
     int64_t n = 0;
+    TRY(stop_check());
     TRY(report_read_trace(d, r, &rows, &n));
     status st = MEM_NEW(&s, n + 1, "perfetto");
     if (st == ST_OK) {

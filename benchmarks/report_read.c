@@ -6,6 +6,7 @@
 #include "benchmarks/compare_impl.h"
 #include "benchmarks/report_impl.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/io/h5.h"
 
@@ -230,6 +231,7 @@ status report_read(const report_config *c, report_data *out)
     TRY(MEM_NEW(&d.files, n, "report"));
     for (int i = 0; i < n; i++) {
         d.nfiles = i + 1;
+        TRY_GOTO(stop_check(), fail);
         TRY_GOTO(look_at(c->files[i], &d.files[i]), fail);
         TRY_GOTO(d.files[i].is_comparison ? read_rows(&d, i) : read_run(&d, i),
                  fail);

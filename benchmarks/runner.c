@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/rng.h"
+#include "runtime/base/stop.h"
 #include "runtime/train/state.h"
 
 static status any_tokens(void *self, int64_t step, int64_t seq0, int64_t seqs,
@@ -57,6 +58,7 @@ status runner_step(runner *r, double *seconds)
                       .weight_decay = 0.1F,
                       .grad_clip = 1,
                       .adam_step = r->step + 1};
+    TRY(stop_check());
     TRY(exec_step(r->e, r->step, &s, &r->last));
     TRY(exec_settle(r->e, &r->last.ledger)); /* others take turns */
     r->step++;

@@ -22,7 +22,7 @@ typedef struct runner {
 MUST_USE status runner_open(const arch *a, const setup_options *o, comm *self,
                             runner *r);
 void runner_close(runner *r);
-/* One training step; wall seconds of it. */
+/* One training step; wall seconds of it. ST_SIGNAL once a signal has come. */
 MUST_USE status runner_step(runner *r, double *seconds);
 
 #endif

@@ -5,6 +5,7 @@
 #include "runtime/app/launch.h"
 #include "runtime/base/log.h"
 #include "runtime/base/opt.h"
+#include "runtime/base/stop.h"
 
 typedef struct bench_args {
     int64_t seq;
@@ -79,13 +80,21 @@ static status measure(const opt_parsed *parsed, const bench_args *a)
     return st;
 }
 
+/* A signal may come between two jobs. */
+static status launch_unless_stopped(void *self, const char *const *words,
+                                    int ranks, int *code)
+{
+    TRY(stop_check());
+    return launch_job(self, words, ranks, code);
+}
+
 static status measure_ranks(const bench_args *a)
 {
     strbuf out = {0};
     const char *dir = launch_variable("TMPDIR");
     status st = figures_ranks("configs/experiments/ranks.json", a->rounds,
                               dir != NULL && dir[0] != '\0' ? dir : "/tmp",
-                              launch_job, &out);
+                              launch_unless_stopped, &out);
     log_out("\n%s", strbuf_view(&out));
     strbuf_fini(&out);
     return st;
@@ -98,6 +107,7 @@ status command_bench(int argc, const char *const *argv)
     TRY(opt_parse(&bench_command, argc, argv, &a, sizeof(a), &parsed));
     status st = ST_OK;
     if (!command_helped(&bench_command, parsed)) {
+        stop_catch();
         st = launch_is_rank() ? FAIL(ST_USAGE, "bench runs in one process: "
                                                "run it without mpirun")
              : a.only == ONLY_RANKS ? measure_ranks(&a)

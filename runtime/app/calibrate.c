@@ -14,6 +14,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/base/threads.h"
 #include "runtime/base/units.h"
@@ -59,11 +60,13 @@ static status write_machine(const machine *m, const char *path)
     return st;
 }
 
-/* A rank of a job: adds a link to the file. */
+/* A rank of a job: adds a link to the file. Of a signal the command that has
+ * started the job tells. */
 static status add_links(const calibrate_args *a)
 {
     comm *world = NULL;
     machine *m = NULL;
+    stop_catch();
     TRY(comm_init(&world));
     status st = MEM_NEW(&m, 1, "calibrate");
     if (st == ST_OK && comm_rank(world) == 0) {
@@ -79,7 +82,7 @@ static status add_links(const calibrate_args *a)
     st = comm_agree(world, st);
     mem_free(m);
     comm_fini(world);
-    return st;
+    return st == ST_SIGNAL ? status_set(st, "") : st;
 }
 
 static status start_job(const calibrate_args *a, const char *part, int ranks)
@@ -87,10 +90,14 @@ static status start_job(const calibrate_args *a, const char *part, int ranks)
     const char *words[] = {"calibrate", "--add-links", part,
                            a->quick ? "--quick" : NULL, NULL};
     int code = 0;
+    TRY(stop_check());
     TRY(launch_run(words, ranks, false, &code));
-    REQUIRE(code == 0, ST_PEER,
+    TRY(stop_check());
+    REQUIRE(status_known(code), ST_PEER,
             "calibrate: the job of %d ranks ended with code %d", ranks, code);
-    return ST_OK;
+    REQUIRE(code != ST_SIGNAL, ST_SIGNAL,
+            "calibrate: the job of %d ranks was stopped by a signal", ranks);
+    return code == 0 ? ST_OK : status_set((status)code, ""); /* it said why */
 }
 
 static status measure_host(const calibrate_args *a, machine *m)
@@ -148,6 +155,7 @@ static status calibrate(const calibrate_args *a)
     strbuf part = {0};
     machine *m = NULL;
     newfile_claim claim;
+    stop_catch();
     TRY(newfile_claim_take(a->out, 0, &claim));
     strbuf_printf(&part, "%s.part-%d", a->out, (int)getpid());
     status st = strbuf_check(&part);

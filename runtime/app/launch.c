@@ -117,7 +117,8 @@ const char *launch_variable(const char *name)
 /* Set before the handlers that read them may run. */
 static volatile pid_t job_pid;
 static volatile sig_atomic_t stops_asked;
-static volatile sig_atomic_t job_ended; /* by us */
+static volatile sig_atomic_t stopped_by; /* the first of them, or 0 */
+static volatile sig_atomic_t job_ended;  /* by us */
 
 enum { RESEND_S = 1 };
 
@@ -128,6 +129,7 @@ static void on_signal(int sig)
 {
     if (sig != SIGALRM) {
         stops_asked++;
+        stopped_by = stopped_by != 0 ? stopped_by : sig;
     }
     if (sig == SIGINT && stops_asked > 1) {
         job_ended = 1;
@@ -179,6 +181,19 @@ static void give_back_signals(const old_signals *old)
     }
 }
 
+/* Whether a command has a handler of its own (runtime/base/stop.h): it is told
+ * of the signal when the job has ended, and says so. */
+static bool catches_itself(const old_signals *old, int sig)
+{
+    for (int i = 0; i < HANDLED; i++) {
+        if (handled[i] == sig) {
+            return old->action[i].sa_handler != SIG_DFL &&
+                   old->action[i].sa_handler != SIG_IGN;
+        }
+    }
+    return false;
+}
+
 /* The child leaves the terminal's process group, so that Ctrl-C reaches it
  * only as the SIGUSR1 that we send; it does not read the terminal either. If
  * this process is killed, the job must not go on unseen. */
@@ -214,7 +229,7 @@ static status wait_for_job(const char *name, int *code)
 }
 
 /* A job that was ended by what we sent it has not said so itself. */
-static void explain_stop(int *code, strbuf *said)
+static void explain_stop(const old_signals *old, int *code, strbuf *said)
 {
     static const char early[] =
         "stopped by a signal before the first step; nothing was saved";
@@ -225,7 +240,9 @@ static void explain_stop(int *code, strbuf *said)
         _exit(128 + SIGINT); /* as a single process does */
     }
     if (stops_asked > 0 && *code == 128 + SIGUSR1) {
-        log_error("%s", early);
+        if (!catches_itself(old, stopped_by)) {
+            log_error("%s", early);
+        }
         strbuf_cut(said, 0);
         strbuf_add(said, early);
         *code = ST_SIGNAL;
@@ -263,6 +280,7 @@ static status run_job(char **args, bool alone, bool quiet, int *code)
     TRY(pipes_init(&p, !quiet, !alone || quiet));
     (void)fflush(stdout);
     stops_asked = 0;
+    stopped_by = 0;
     job_ended = 0;
     job_pid = 0;
     take_signals(&old);
@@ -281,8 +299,11 @@ static status run_job(char **args, bool alone, bool quiet, int *code)
     }
     job_pid = 0;
     give_back_signals(&old);
+    if (stopped_by != 0 && catches_itself(&old, stopped_by)) {
+        (void)raise(stopped_by);
+    }
     if (st == ST_OK) {
-        explain_stop(code, &p.said.said);
+        explain_stop(&old, code, &p.said.said);
         explain_death(&p.said, code);
     }
     if (st == ST_OK && *code != ST_OK) {

@@ -48,9 +48,10 @@ const char *launch_variable(const char *name);
  * a rank alone, not quiet, wrote it (to ours). SIGINT, SIGTERM, SIGHUP, SIGUSR1
  * of this one become SIGUSR1 of the job: save at the next step and stop. A
  * second SIGINT ends the job within about a second and then this process (exit
- * code 130); the death of this process ends the job, too. quiet: its stdout
- * goes nowhere. Fails with ST_SYSTEM if it cannot be started, with ST_IO if it
- * did what it should but its stdout could not be passed on, and as
+ * code 130); the death of this process ends the job, too. A command that has
+ * called stop_catch finds stop_asked afterwards. quiet: its stdout goes
+ * nowhere. Fails with ST_SYSTEM if it cannot be started, with ST_IO if it did
+ * what it should but its stdout could not be passed on, and as
  * launch_check_slurm. */
 MUST_USE status launch_run(const char *const *args, int ranks, bool quiet,
                            int *code);

@@ -13,6 +13,12 @@ static bool is_edge(const strbuf *line)
     return n >= DASHES && text[n + strspn(text + n, "\r\n")] == '\0';
 }
 
+/* mpirun says so each time it hands on a signal of ours. */
+static bool is_forwarding(const strbuf *line)
+{
+    return text_starts(strbuf_view(line), "mpirun: Forwarding signal ");
+}
+
 /* The first rank that fails says why; what others say follows from it. */
 static void keep_error(job_words *w)
 {
@@ -31,7 +37,7 @@ static void end_line(job_words *w, strbuf *on)
 {
     if (is_edge(&w->line)) {
         w->in_box = !w->in_box;
-    } else if (w->in_box) {
+    } else if (w->in_box || is_forwarding(&w->line)) {
         strbuf_add_bytes(&w->box, w->line.text, w->line.len);
     } else {
         keep_error(w);

@@ -2,7 +2,8 @@
  * What a job says on standard error: lines of its ranks, which go on to ours
  * as they come, and boxes of mpirun between two lines of dashes, which are
  * kept. A box tells which rank was ended by which signal, which no rank can;
- * of a job that has said why it ended it repeats that at length.
+ * of a job that has said why it ended it repeats that at length. What mpirun
+ * says of signals that it hands on is kept, too.
  *
  * Plain struct in the caller's storage, words_fini. Local, one thread.
  */
@@ -16,7 +17,7 @@
 
 typedef struct job_words {
     strbuf line; /* begun, not ended                                       */
-    strbuf box;  /* text of all boxes so far                               */
+    strbuf box;  /* what mpirun has said so far                            */
     strbuf said; /* first line that is an error, without "weft: "          */
     bool in_box;
 } job_words;

@@ -5,6 +5,7 @@
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
 #include "runtime/base/opt.h"
+#include "runtime/base/stop.h"
 #include "runtime/io/filelist.h"
 #include "runtime/io/newfile.h"
 
@@ -81,6 +82,7 @@ static status run(const opt_parsed *parsed, const report_args *a)
                              .perfetto = a->perfetto,
                              .keep = a->keep,
                              .png = a->png};
+    stop_catch();
     return report_run(&c);
 }
 

@@ -18,7 +18,7 @@
     "----------------------------------\n"
 
 static const char job[] =
-    "weft: warning: one\n" EDGE
+    "weft: warning: one\nmpirun: Forwarding signal 10 to job\n" EDGE
     "Primary job  terminated normally, but 1 process returned\n"
     "a non-zero exit code. Per user-direction, the job has been aborted.\n" EDGE
     "----\n" EDGE
