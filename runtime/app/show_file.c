@@ -431,12 +431,19 @@ status show_data(const char *what, const show_args *a)
 {
     tokens *t = NULL;
     TRY(tokens_open(what, &t));
+    tokens_warn(t);
+    const int64_t top = tokens_max(t);
+    status st = top < INT32_MAX ? ST_OK : tokens_check(t, INT32_MAX);
+    if (st != ST_OK) {
+        tokens_close(t); /* nothing can be trained on it */
+        return st;
+    }
     log_out("%s: data, %s\n", what, tokens_kind_name(t));
     show_field("tokens", "%s", units_int(tokens_count(t)).s);
     show_field("largest token", "%s: a vocabulary of %s or more",
-               units_int(tokens_max(t)).s, units_int(tokens_max(t) + 1).s);
+               units_int(top).s, units_int(top + 1).s);
     show_field("hash", "%016" PRIx64, tokens_hash(t));
-    status st = a->seq > 0 ? show_windows(t, a->seq) : ST_OK;
+    st = a->seq > 0 ? show_windows(t, a->seq) : ST_OK;
     if (st == ST_OK && a->model != NULL) {
         st = show_fit(t, a->model);
     }

@@ -175,6 +175,19 @@ static void say_dropout(const run_of *r)
     strbuf_fini(&text);
 }
 
+/* On rank 0, which speaks for all. */
+static status say_data(const run_of *r)
+{
+    tokens *data = NULL;
+    if (comm_rank(r->world) > 0) {
+        return ST_OK;
+    }
+    TRY(tokens_open(r->a.data, &data));
+    tokens_warn(data);
+    tokens_close(data);
+    return ST_OK;
+}
+
 /* A step may last; who asks for a stop should know that it was heard. */
 static void answer_signals(const run_of *r)
 {
@@ -319,6 +332,7 @@ static status run_ranks(run_of *r, status prepared)
     TRY(setup_share(&r->s, comm_rank(r->world)));
     check_binding(r);
     say_dropout(r);
+    TRY(comm_agree(r->world, say_data(r)));
     answer_signals(r);
     st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
     TRY(comm_agree(r->world, st));

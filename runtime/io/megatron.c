@@ -25,6 +25,11 @@ bool megatron_is_index(const mapfile *f)
            memcmp(f->data, "MMIDIDX\0\0", MAGIC_BYTES) == 0;
 }
 
+bool megatron_is_old_index(const mapfile *f)
+{
+    return f->bytes >= 8 && memcmp(f->data, "TNTIDX\0\0", 8) == 0;
+}
+
 static uint64_t u64_at(const mapfile *f, int64_t at)
 {
     uint64_t value;

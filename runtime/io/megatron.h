@@ -35,6 +35,9 @@ typedef struct megatron_index {
 /* True for the first bytes of an index, of any version. */
 bool megatron_is_index(const mapfile *f);
 
+/* Those of an index before MMIDIDX ("lazy", "cached", fairseq's). */
+bool megatron_is_old_index(const mapfile *f);
+
 /* Checks all of an index against the length of its .bin, named `bin`. */
 MUST_USE status megatron_read(const mapfile *idx, const char *bin,
                               int64_t bin_bytes, megatron_index *out);

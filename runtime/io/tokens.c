@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/hash.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/text.h"
@@ -22,6 +23,8 @@ struct tokens {
     mapfile file;
     tokens_kinds kind;
     int item_bytes;
+    bool is_signed;
+    bool index_ignored;
     const uint8_t *items; /* the first token, in the map */
     int64_t count;
 };
@@ -154,9 +157,31 @@ static status set_kind(tokens *t)
 
 /* ---- opening ------------------------------------------------------------- */
 
+/* An .idx that is no index: beside a .bin that may be what it says nothing
+ * of; without one a file of any kind. */
+static status pass_over(const char *path, const char *bin, const mapfile *idx,
+                        bool *ignored)
+{
+    REQUIRE(!megatron_is_old_index(idx), ST_BADFILE,
+            "%s: is an index of the older TNTIDX format (lazy or cached); make "
+            "the data set again with Megatron's tools as MMIDIDX "
+            "(--dataset-impl mmap)",
+            idx->path);
+    if (!text_path_exists(bin)) {
+        return ST_OK;
+    }
+    REQUIRE(text_ends(path, ".bin"), ST_BADFILE,
+            "%s: is no Megatron index, or a damaged one; copy it again, or "
+            "give %s if that holds plain uint16 tokens",
+            path, bin);
+    *ignored = true;
+    return ST_OK;
+}
+
 /* PREFIX.idx and PREFIX.bin, whichever `path` names, if the index is there;
- * else *idx has no data. The other file's name follows from the path. */
-static status open_index(const char *path, mapfile *idx)
+ * else *idx has no data; ignored: another .idx is beside the .bin. The other
+ * file's name follows from the path. */
+static status open_index(const char *path, mapfile *idx, bool *ignored)
 {
     const size_t len = strlen(path);
     char *name = NULL;
@@ -170,10 +195,12 @@ static status open_index(const char *path, mapfile *idx)
     if (text_path_exists(name)) {
         st = mapfile_open(name, idx);
     }
-    mem_free(name);
     if (st == ST_OK && idx->data != NULL && !megatron_is_index(idx)) {
-        mapfile_close(idx); /* somebody else's .idx */
+        memcpy(name + len - 4, ".bin", 4);
+        st = pass_over(path, name, idx, ignored);
+        mapfile_close(idx);
     }
+    mem_free(name);
     return st;
 }
 
@@ -192,6 +219,7 @@ static status open_megatron(tokens *t, const char *path, const mapfile *idx)
     TRY(st);
     t->kind = TOKENS_MEGATRON;
     t->item_bytes = m.item_bytes;
+    t->is_signed = m.item_bytes == 4;
     t->items = t->file.data;
     t->count = m.count;
     return ST_OK;
@@ -201,7 +229,7 @@ static status open_files(tokens *t, const char *path)
 {
     mapfile idx = {0};
 
-    TRY(open_index(path, &idx));
+    TRY(open_index(path, &idx, &t->index_ignored));
     if (idx.data != NULL) {
         const status st = open_megatron(t, path, &idx);
         mapfile_close(&idx);
@@ -265,6 +293,20 @@ int64_t tokens_count(const tokens *t)
     return t->count;
 }
 
+bool tokens_index_ignored(const tokens *t)
+{
+    return t->index_ignored && t->kind == TOKENS_NANOGPT;
+}
+
+void tokens_warn(const tokens *t)
+{
+    if (tokens_index_ignored(t)) {
+        log_warn("%s: the .idx beside it is no Megatron index, or a damaged "
+                 "one; the .bin is read as plain uint16 tokens",
+                 t->file.path);
+    }
+}
+
 uint64_t tokens_hash(const tokens *t)
 {
     return hash64(t->file.data, (size_t)t->file.bytes);
@@ -318,6 +360,12 @@ static int64_t scan(const tokens *t, uint32_t limit, uint32_t *top)
     return -1;
 }
 
+/* A token as its file means it. */
+static int64_t value_of(const tokens *t, uint32_t token)
+{
+    return t->is_signed ? (int64_t)(int32_t)token : (int64_t)token;
+}
+
 status tokens_check(const tokens *t, int64_t vocab)
 {
     uint32_t value;
@@ -326,11 +374,12 @@ status tokens_check(const tokens *t, int64_t vocab)
             "vocab_size is %" PRId64 ", allowed are 1 to %d", vocab, INT32_MAX);
     const int64_t at = scan(t, (uint32_t)vocab, &value);
     REQUIRE(at < 0, ST_CONFIG,
-            "%s (%s): token %" PRIu32 " at position %" PRId64
+            "%s (%s): token %" PRId64 " at position %" PRId64
             " is outside the vocabulary, allowed are 0 to %" PRId64
             "; tokenize the text for this model, choose one with a larger "
             "vocab_size, or start a new run with --vocab",
-            t->file.path, tokens_kind_name(t), value, at, vocab - 1);
+            t->file.path, tokens_kind_name(t), value_of(t, value), at,
+            vocab - 1);
     return ST_OK;
 }
 
@@ -357,9 +406,9 @@ status tokens_get(const tokens *t, int64_t first, int64_t n, int32_t *out)
         widen(t, first + done, part, block);
         for (int64_t k = 0; k < part; k++) {
             REQUIRE(block[k] <= INT32_MAX, ST_BADFILE,
-                    "%s: token %" PRIu32 " at position %" PRId64
-                    " is larger than any vocabulary",
-                    t->file.path, block[k], first + done + k);
+                    "%s: token %" PRId64 " at position %" PRId64
+                    " is outside any vocabulary",
+                    t->file.path, value_of(t, block[k]), first + done + k);
             out[done + k] = (int32_t)block[k];
         }
     }

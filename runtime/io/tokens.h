@@ -5,7 +5,8 @@
  * content first and its name second:
  *
  *   megatron PREFIX.idx or PREFIX.bin where both are there (megatron.h);
- *            uint8, uint16 or int32 tokens, documents in order
+ *            uint8, uint16 or int32 tokens, documents in order; an index of
+ *            the older TNTIDX format is refused
  *   llm.c    256 int32 of header, magic 20240520 (uint16 tokens) or 20240801
  *            (uint32); the length must be exactly header + tokens
  *   nanogpt  any other name ending in .bin: uint16 tokens, no header
@@ -35,6 +36,7 @@
 #ifndef WEFT_IO_TOKENS_H
 #define WEFT_IO_TOKENS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/base/status.h"
@@ -61,6 +63,12 @@ const char *tokens_kind_name(const tokens *t);
 const char *tokens_path(const tokens *t);
 /* Tokens in the file, >= 1. */
 int64_t tokens_count(const tokens *t);
+
+/* A .bin is read as nanoGPT's though an .idx that is no Megatron index is
+ * beside it: somebody else's, or a damaged one. */
+bool tokens_index_ignored(const tokens *t);
+/* Logs a warning then, for who opens it to say it once. */
+void tokens_warn(const tokens *t);
 
 /* Fails with ST_CONFIG unless all tokens are below `vocab`; names the first
  * that is not. Reads the whole file, about 2 GB/s. */

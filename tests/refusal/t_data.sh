@@ -64,4 +64,39 @@ gzip -c text.txt >text.txt.gz
 bad $BADFILE 'text.txt.gz: is gzip' text.txt.gz
 printf 'PK\003\004xxxxxxxxxxxxxxxxxx' >model.pt
 bad $BADFILE 'model.pt: is a zip' model.pt
+
+# Megatron: an index of before, one that is none, a token below zero.
+head -c 4000 /dev/zero >old.bin
+printf 'TNTIDX\0\0\1\0\0\0\0\0\0\0' >old.idx
+bad $BADFILE 'old.idx: is an index of the older TNTIDX format|MMIDIDX' old.bin
+refused $BADFILE 'old.idx: is an index of the older TNTIDX' show old.idx
+cp old.bin odd.bin
+printf 'NMIDIDX\0\0' >odd.idx
+bad $BADFILE 'odd.idx: is no Megatron index|give odd.bin' odd.idx
+
+# warns COMMAND...: ends well, and says so once, however many ranks there are.
+warns() {
+    timeout -k 2 60 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null ||
+        complain "weft $*: $(head -n 3 "$TMPDIR/err")"
+    tried=$((tried + 1))
+    [ "$(grep -c 'weft: warning: odd.bin: .*no Megatron index' \
+        "$TMPDIR/err")" -eq 1 ] || complain "weft $*: $(cat "$TMPDIR/err")"
+}
+warns show odd.bin
+warns train gpt-neo-tiny --data odd.bin --steps 1
+warns train gpt-neo-tiny --data odd.bin --steps 1 --plan dp2
+rm odd.idx
+accepted show odd.bin
+
+{
+    printf 'MMIDIDX\0\0\1\0\0\0\0\0\0\0\4'
+    le32 1 0 2 0 500 0 0 0 0 1 0
+} >minus.idx
+{
+    head -c 1992 /dev/zero
+    le32 -3 7
+} >minus.bin
+refused $CONFIG 'minus.bin (Megatron int32): token -3 at position 498' \
+    train gpt-neo-tiny --data minus.bin
+refused $CONFIG 'token -3 at position 498' show minus.idx
 finish

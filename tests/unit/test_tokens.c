@@ -369,11 +369,57 @@ static void test_megatron_files(void **state)
     d = make_dataset(8, 2);
     assert_int_equal(unlink(put_dataset(&d, "m.bin")), 0);
     expect_refused(path_of("m.idx"), ST_NOINPUT, "m.bin: No such file");
-    /* Somebody else's .idx beside a nanoGPT file changes nothing. */
+}
+
+/* Beside a nanoGPT file it changes nothing, but whoever opens it can tell. */
+static void test_other_index(void **state)
+{
+    const dataset d = make_dataset(8, 2);
     tokens *t = NULL;
+    (void)state;
+
+    assert_int_equal(tokens_open(put_dataset(&d, "m.bin"), &t), ST_OK);
+    assert_false(tokens_index_ignored(t));
+    tokens_close(t);
     (void)put("m.idx", "not an index", 12);
-    assert_int_equal(tokens_open(put("m.bin", d.bin, 10), &t), ST_OK);
+    assert_int_equal(tokens_open(path_of("m.bin"), &t), ST_OK);
     assert_int_equal(tokens_kind(t), TOKENS_NANOGPT);
+    assert_true(tokens_index_ignored(t));
+    tokens_close(t);
+    expect_refused(path_of("m.idx"), ST_BADFILE, "is no Megatron index");
+    assert_int_equal(unlink(path_of("m.idx")), 0);
+    assert_int_equal(tokens_open(path_of("m.bin"), &t), ST_OK);
+    assert_false(tokens_index_ignored(t));
+    tokens_close(t);
+    (void)put("m.idx", "TNTIDX\0\0\1\0\0\0\0\0\0\0", 16);
+    expect_refused(path_of("m.bin"), ST_BADFILE,
+                   "m.idx: is an index of the "
+                   "older TNTIDX format");
+    expect_refused(path_of("m.idx"), ST_BADFILE, "make the data set again");
+    assert_int_equal(unlink(path_of("m.bin")), 0);
+    expect_refused(path_of("m.idx"), ST_BADFILE, "as MMIDIDX");
+    /* No data set at all: a file of that name may be a text. */
+    assert_int_equal(tokens_open(put_text("m.idx", "not an index"), &t), ST_OK);
+    assert_int_equal(tokens_kind(t), TOKENS_TEXT);
+    tokens_close(t);
+}
+
+/* int32 has a sign, in the file and in what is said of it. */
+static void test_negative(void **state)
+{
+    const int32_t minus = -3;
+    dataset d = make_dataset(4, 4);
+    tokens *t = NULL;
+    int32_t out[5];
+    (void)state;
+
+    memcpy(d.bin + 2 * 4, &minus, sizeof(minus));
+    assert_int_equal(tokens_open(put_dataset(&d, "m.bin"), &t), ST_OK);
+    assert_int_equal(tokens_check(t, 50257), ST_CONFIG);
+    has_text("token -3 at position 2 is outside the vocabulary");
+    assert_int_equal(tokens_get(t, 0, 2, out), ST_OK);
+    assert_int_equal(tokens_get(t, 0, 5, out), ST_BADFILE);
+    has_text("token -3 at position 2 is outside any vocabulary");
     tokens_close(t);
 }
 
@@ -561,6 +607,8 @@ int main(void)
         cmocka_unit_test(test_megatron),
         cmocka_unit_test(test_megatron_numbers),
         cmocka_unit_test(test_megatron_files),
+        cmocka_unit_test(test_other_index),
+        cmocka_unit_test(test_negative),
         cmocka_unit_test(test_megatron_mutations),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_split),
