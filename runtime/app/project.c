@@ -10,6 +10,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/units.h"
+#include "runtime/device/link.h"
 #include "runtime/train/predict.h"
 
 typedef struct project_args {
@@ -43,7 +44,8 @@ static const opt_row rows[] = {
     OPT_I64(A, threads, "threads", .value = "N", .def = "0", .min = 0,
             .max = 1024, .help = "of a rank; 0: the machine's cores shared"),
     OPT_RATE(A, link_rate, "link-rate", .value = "RATE", .def = "0",
-             .help = "of the store's link, each way; 0: the machine's"),
+             .help = "of the store's link, each way; 0: the machine's, else "
+                     "at least 64 kB/s"),
 };
 
 const opt_command project_command = {
@@ -138,6 +140,10 @@ static status project(const opt_parsed *parsed, const project_args *a)
     REQUIRE(a->plan == NULL || a->link_rate == 0, ST_USAGE,
             "project: --link-rate is for streaming, a plan has no store; "
             "leave it or --plan out");
+    REQUIRE(a->link_rate == 0 || a->link_rate >= LINK_RATE_LEAST, ST_USAGE,
+            "project: --link-rate %s is too slow, a step would not end; "
+            "allowed is 0 (the machine's) or %s and more",
+            units_rate(a->link_rate).s, units_rate(LINK_RATE_LEAST).s);
     TRY(MEM_NEW(&m, 1, "project"));
     status st = machine_open(a->machine, m);
     if (st == ST_OK) {

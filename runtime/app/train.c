@@ -18,6 +18,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/stop.h"
 #include "runtime/base/units.h"
+#include "runtime/device/link.h"
 #include "runtime/io/tokens.h"
 #include "runtime/results/checkpoint.h"
 #include "runtime/train/resume.h"
@@ -69,9 +70,6 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
         }
     }
 }
-
-/* Below it the weights of the smallest model take minutes. */
-static const double LINK_RATE_LEAST = 64e3;
 
 /* An option that would do nothing was not meant so. */
 static status check_options(const run_of *r)

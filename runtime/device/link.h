@@ -17,6 +17,10 @@ typedef struct link_dir {
     int64_t free_at_ns;
 } link_dir;
 
+/* Bytes a second: below it the weights of the smallest model take minutes, and
+ * commands refuse it. */
+enum { LINK_RATE_LEAST = 64000 };
+
 /* Books a transfer that begins now; returns when it ends (monotonic ns). */
 int64_t link_book(link_dir *l, int64_t bytes);
 

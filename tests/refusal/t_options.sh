@@ -33,6 +33,10 @@ refused $USAGE "'--device-memory'|'-1MiB'" "${t[@]}" --device-memory -1MiB
 refused $USAGE "'--link-rate'|'fast'" "${t[@]}" --link-rate fast
 refused $USAGE '--link-rate 1 B/s is too slow|64.0 kB/s and more' \
     "${t[@]}" --link-rate 1
+refused $USAGE '--link-rate 1 B/s is too slow|64.0 kB/s and more' \
+    project gpt-neo-tiny --machine none.json --link-rate 1
+refused $NOINPUT 'none.json' \
+    project gpt-neo-tiny --machine none.json --link-rate 64kB/s
 refused $USAGE "'--link-latency'|100|0 to 10" "${t[@]}" --link-latency 100s
 refused $USAGE "'--link-latency'|'3 weeks'" "${t[@]}" --link-latency '3 weeks'
 refused $USAGE "'--data-leaves'|'65'|0 to 64" "${t[@]}" --data-leaves 65
