@@ -58,10 +58,17 @@ def print_model(file, model, runs):
         print_run(run, curve, first)
 
 
+def open_file(path):
+    try:
+        return h5py.File(path, "r")
+    except OSError as e:
+        sys.exit(f"{path}: cannot be read as HDF5: {e}")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__.strip())
-    with h5py.File(sys.argv[1], "r") as file:
+    with open_file(sys.argv[1]) as file:
         if text(file.attrs.get("format", b"")) != "weft-comparison":
             sys.exit(f"{sys.argv[1]}: not a comparison of weft compare")
         if text(file.attrs["format_version"]).split(".")[0] != "1":

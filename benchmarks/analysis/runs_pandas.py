@@ -11,8 +11,21 @@ import sys
 import pandas as pd
 
 
+def read_runs(path):
+    try:
+        return pd.read_hdf(path, "runs")
+    except KeyError:
+        sys.exit(
+            f"{path}: not a comparison of weft compare, it has no /runs; of a "
+            "run file steps_xarray.py shows the steps"
+        )
+    except (OSError, RuntimeError) as e:  # PyTables has a RuntimeError for it
+        reason = str(e).strip().splitlines()[-1]
+        sys.exit(f"{path}: cannot be read as HDF5: {reason}")
+
+
 def main():
-    runs = pd.read_hdf(sys.argv[1], "runs")
+    runs = read_runs(sys.argv[1])
     ok = runs[runs.status == "ok"].copy()
     ok["memory_MiB"] = ok.peak_bytes / 2**20
     columns = ["name", "devices", "memory_MiB", "tokens_per_s", "clock"]

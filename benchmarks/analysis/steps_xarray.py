@@ -13,11 +13,22 @@ import xarray as xr
 ACCOUNTS = ["compute", "load", "comm", "bubble", "optimizer", "other"]
 
 
+def open_steps(path, group):
+    try:
+        return xr.open_dataset(
+            path, group=group, engine="h5netcdf", phony_dims="sort"
+        )
+    except OSError as e:
+        if "group not found" not in str(e):
+            sys.exit(f"{path}: cannot be read as HDF5: {e}")
+        sys.exit(
+            f"{path}: no /{group}; give a run file, or a comparison and one of "
+            "its set-ups, such as gpt-neo-mini/streamed"
+        )
+
+
 def main():
-    group = "/".join(sys.argv[2:3] + ["steps"])
-    steps = xr.open_dataset(
-        sys.argv[1], group=group, engine="h5netcdf", phony_dims="sort"
-    )
+    steps = open_steps(sys.argv[1], "/".join(sys.argv[2:3] + ["steps"]))
     unit = steps.loss.attrs["units"]
     for step in steps.step.values[:: max(1, len(steps.step) // 5)]:
         loss = steps.loss.sel(step=step).item()

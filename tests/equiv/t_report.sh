@@ -129,4 +129,21 @@ check 'xarray' sh -c "'$python' $example/steps_xarray.py '$work/c.h5' \
     gpt-neo-tiny/tp2.pp2 >'$work/xarray.txt'"
 check_says 'xarray: a step' 'step 2: loss [0-9.]* nat' "$work/xarray.txt"
 check 'xarray: a run' "$python" $example/steps_xarray.py "$work/r.h5"
+
+# wrong PATTERN SCRIPT ARGUMENT...: one line that says it, no traceback.
+wrong() {
+    local pattern=$1 script=$2
+    shift 2
+    check_code 1 "$script $*" "$python" "$example/$script" "$@"
+    check_says "$script $*: says so" "$pattern" "$work/code.out"
+    check "$script $*: one line" test "$(wc -l <"$work/code.out")" -eq 1
+}
+wrong 'r.h5: not a comparison' runs_pandas.py "$work/r.h5"
+wrong 'r.h5: not a comparison' read_comparison.py "$work/r.h5"
+wrong 'c.h5: no /steps; give a run file' steps_xarray.py "$work/c.h5"
+wrong 'r.h5: no /no/steps; give' steps_xarray.py "$work/r.h5" no
+for script in runs_pandas.py read_comparison.py steps_xarray.py; do
+    wrong 'text.txt: cannot be read as HDF5' $script "$data"
+    wrong 'none.h5: cannot be read as HDF5' $script "$work/none.h5"
+done
 finish
