@@ -200,7 +200,8 @@ typedef struct bar_drawing {
     const char *note;
 } bar_drawing;
 
-/* Draws n > 0 bars, whose empty parts are dropped, and their table. */
+/* Draws n > 0 bars, whose empty parts are dropped, and their table; nothing if
+ * all are empty. */
 static status end_bars(const report_data *d, int model, plotter *p,
                        const bar_drawing *w, bar *bars, int n, strbuf *page)
 {
@@ -208,6 +209,9 @@ static status end_bars(const report_data *d, int model, plotter *p,
     strbuf numbers = {0};
     bar_parts parts = *w->parts;
     drop_empty(&parts, bars, n);
+    if (parts.n == 0) {
+        return ST_OK;
+    }
     report_figure_init(&f, model, w->id, w->title);
     draw_bars(&f, &parts, bars, n, report_name_length(d, model), w->axis,
               w->scale);

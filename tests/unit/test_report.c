@@ -612,6 +612,17 @@ static void test_gaps(void **state)
     has(">gaps</th>", 1);
     has("<td>1 MiB</td><td>3 MiB</td><td>–</td><td>–</td><td>5 MiB</td>", 1);
     mem_free(page);
+
+    /* Nothing in any class: no bar. */
+    rank = (run_rank){0};
+    f = create("late.h5");
+    put_step(f, 0);
+    OK(runfile_ranks(f, &rank, 1));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+    has("Memory of a device", 0);
+    mem_free(page);
 }
 
 /* --- a large step --------------------------------------------------------- */
