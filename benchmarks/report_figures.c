@@ -158,6 +158,7 @@ static void loss_note(const report_data *d, int model, strbuf *note)
     int same = 1; /* the base itself */
     int other = 0;
     int broken = 0;
+    bool whole = true; /* all have as many steps as the base */
     double most = 0;
     const report_setup *s;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
@@ -166,6 +167,7 @@ static void loss_note(const report_data *d, int model, strbuf *note)
         }
         same += s->difference == 0 && s->same_steps;
         other += s->difference > 0;
+        whole = whole && s->same_steps;
         broken += isnan(s->difference);
         most = s->difference > most ? s->difference : most;
     }
@@ -180,8 +182,8 @@ static void loss_note(const report_data *d, int model, strbuf *note)
                       "it.",
                       same, base->label);
     } else {
-        strbuf_printf(note, "Largest difference to %s: %.3g.", base->label,
-                      most);
+        strbuf_printf(note, "Largest difference to %s%s: %.3g.", base->label,
+                      whole ? "" : " in the steps that both have", most);
     }
     if (other > 0 && m->nran > 2) {
         strbuf_printf(note, " %d of the %d others differ%s from it.", other,

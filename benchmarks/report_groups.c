@@ -335,7 +335,8 @@ static void compare(const report_data *d, report_setup *s)
     const run_summary *a = &d->setups[base].run;
     const run_summary *b = &s->run;
     double most = 0;
-    for (int64_t i = 0; i < a->nsteps && i < b->nsteps; i++) {
+    s->shared_steps = a->nsteps < b->nsteps ? a->nsteps : b->nsteps;
+    for (int64_t i = 0; i < s->shared_steps; i++) {
         double x = a->steps[i].loss;
         double y = b->steps[i].loss;
         double by = fabs(x - y);

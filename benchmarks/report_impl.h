@@ -35,6 +35,7 @@ typedef struct report_setup {
      * no steps, or a loss that is a number on one side only. */
     double difference;
     bool same_steps; /* as many steps as the base                          */
+    int64_t shared_steps; /* that both have: those compared                */
 } report_setup;
 
 /* An input file. */

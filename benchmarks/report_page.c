@@ -46,42 +46,88 @@ static void say_who_ran(const report_model *m, strbuf *page)
     item(page, text);
 }
 
-/* The base is what others are compared with, and not one of them. */
-static void say_agreement(const report_data *d, int model, strbuf *page)
+/* How the losses of the others are to those of the base, which is none of
+ * them. */
+typedef struct agreement {
+    int n;          /* others                                              */
+    int same;       /* bit for bit, in as many steps                       */
+    int part;       /* bit for bit in the steps that both have             */
+    int64_t shared; /* the fewest of those                                 */
+    bool equally;   /* as many with each                                   */
+    int broken;     /* a loss is no number, or only one is                 */
+    int fast;       /* sums, with the base's own                           */
+    double most;
+} agreement;
+
+static agreement agreement_of(const report_data *d, int model)
 {
-    const report_setup *s;
     const report_setup *base = &d->setups[d->models[model].base];
-    strbuf text = {0};
-    int same = 0;
-    int fast = !base->run.info.exact_sums;
-    int n = 0;
-    double most = 0;
+    agreement a = {.fast = !base->run.info.exact_sums, .equally = true};
+    const report_setup *s;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (s != base) {
-            n++;
-            same += s->difference == 0 && s->same_steps;
-            fast += !s->run.info.exact_sums;
-            most = s->difference > most ? s->difference : most;
+        if (s == base) {
+            continue;
+        }
+        a.n++;
+        a.fast += !s->run.info.exact_sums;
+        a.broken += isnan(s->difference);
+        a.most = s->difference > a.most ? s->difference : a.most;
+        a.same += s->difference == 0 && s->same_steps;
+        if (s->difference == 0 && !s->same_steps) {
+            bool first = a.part++ == 0;
+            a.equally = a.equally && (first || s->shared_steps == a.shared);
+            a.shared = first || s->shared_steps < a.shared ? s->shared_steps
+                                                           : a.shared;
         }
     }
-    if (n > 0 && same == n) {
+    return a;
+}
+
+/* "2 of 4 others have the losses of dp1 bit for bit, 1 more in the 3 steps
+ * that both have; the largest difference is 0.5." */
+static void say_some_agree(const agreement *a, const char *base, strbuf *text)
+{
+    int first = a->same > 0 ? a->same : a->part;
+    strbuf_printf(text, "%d of %d other%s %s the losses of %s bit for bit",
+                  first, a->n, plural(a->n),
+                  first == 1 || a->n == 1 ? "has" : "have", base);
+    if (a->part > 0 && a->same > 0) {
+        strbuf_printf(text, ", %d more", a->part);
+    }
+    if (a->part > 0) {
+        strbuf_printf(text, " in the %lld%s step%s that both have",
+                      (long long)a->shared, a->equally ? "" : " or more",
+                      a->shared == 1 && a->equally ? "" : "s");
+    }
+    if (a->most > 0) {
+        strbuf_printf(text, "; the largest difference is %.3g", a->most);
+    }
+    if (a->broken > 0) {
+        strbuf_printf(text, "; %d %s a loss that is no number", a->broken,
+                      a->broken == 1 ? "has" : "have");
+    }
+    strbuf_add(text, ".");
+}
+
+static void say_agreement(const report_data *d, int model, strbuf *page)
+{
+    const char *base = d->setups[d->models[model].base].label;
+    const agreement a = agreement_of(d, model);
+    strbuf text = {0};
+    if (a.n > 0 && a.same == a.n) {
         strbuf_printf(
             &text,
             "The losses of all %d are the same in every step, bit for bit: "
             "%s, and %d other%s compared with it.",
-            n + 1, base->label, n, plural(n));
-    } else if (n > 0) {
-        strbuf_printf(&text,
-                      "%d of %d other%s %s the losses of %s bit for bit; the "
-                      "largest difference is %.3g.",
-                      same, n, plural(n), same == 1 || n == 1 ? "has" : "have",
-                      base->label, most);
+            a.n + 1, base, a.n, plural(a.n));
+    } else if (a.n > 0) {
+        say_some_agree(&a, base, &text);
     }
-    if (n > same && fast > 0) {
+    if (a.n > a.same + a.part && a.fast > 0) {
         strbuf_printf(&text,
                       " %d of these set-ups sum%s fast, which promises no "
                       "equal bits.",
-                      fast, fast == 1 ? "s" : "");
+                      a.fast, a.fast == 1 ? "s" : "");
     }
     if (text.len > 0) {
         item(page, strbuf_view(&text));

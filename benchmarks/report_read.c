@@ -71,6 +71,19 @@ static status add_setup(report_data *d, int file, report_setup **out)
     return ST_OK;
 }
 
+/* Ranks tell their memory and traffic at the end: of a run that was stopped
+ * neither is known, which is not none. */
+static void forget_traffic(comparison_row *row)
+{
+    row->loaded_bytes = (double)NAN;
+    row->drained_bytes = (double)NAN;
+    row->pipe_bytes = (double)NAN;
+    row->tensor_bytes = (double)NAN;
+    row->data_bytes = (double)NAN;
+    row->tie_bytes = (double)NAN;
+    row->world_bytes = (double)NAN;
+}
+
 /* A run has no row: what compare would have put there. */
 static status describe(report_setup *s)
 {
@@ -88,7 +101,11 @@ static status describe(report_setup *s)
     }
     s->row.devices = r->info.ranks;
     double rate = r->has_host ? r->host.matmul_gflops * 1e9 : (double)NAN;
-    return compare_describe(r, rate, r->has_host ? r->host.cores : 1, &s->row);
+    TRY(compare_describe(r, rate, r->has_host ? r->host.cores : 1, &s->row));
+    if (r->nranks == 0) {
+        forget_traffic(&s->row);
+    }
+    return ST_OK;
 }
 
 static status read_run(report_data *d, int file)

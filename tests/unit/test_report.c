@@ -530,6 +530,27 @@ static void headlines(const char *first, const char *second)
     page = read_text("page.html");
 }
 
+/* Its second loss is another. */
+static void make_other(const char *name, const run_info *info)
+{
+    runfile *f = NULL;
+    OK(runfile_create(path_of(name), info, &f));
+    for (int64_t step = 0; step < 3; step++) {
+        run_step s = step_of(step);
+        s.loss += step == 1 ? 0.5 : 0;
+        OK(runfile_step(f, &s, two_ledgers, 2));
+    }
+    put_ends(f);
+    OK(runfile_close(&f, true));
+}
+
+static json_kinds kind_of(json_val obj, const char *key)
+{
+    json_val v;
+    OK(json_get(obj, key, &v));
+    return json_kind(v);
+}
+
 static void test_same_task(void **state)
 {
     static const char config[] =
@@ -546,13 +567,48 @@ static void test_same_task(void **state)
     has("Fastest by", 1);
     mem_free(page);
 
-    /* Half of the losses, and sums that promise nothing. */
+    /* Other losses, and sums that promise nothing. */
     info.exact_sums = false;
-    make_task("other.h5", &info, 2);
+    make_other("other.h5", &info);
     headlines("same.h5", "other.h5");
     has("0 of 1 other has the losses of dp2.tp2 (same.h5) bit for bit; the "
-        "largest difference is 0. 1 of these set-ups sums fast",
+        "largest difference is 0.5. 1 of these set-ups sums fast",
         1);
+    mem_free(page);
+}
+
+/* One that was stopped: what there is of it is the same, and what there is
+ * not is not known. */
+static void test_stopped(void **state)
+{
+    (void)state;
+    run_info info = task_of("{\"data\": \"a.txt\", \"steps\": 3}");
+    run_setup setup = {.messages = 40, .switch_distance = -1};
+    runfile *f = NULL;
+    make_task("same.h5", &info, 3);
+    OK(runfile_create(path_of("other.h5"), &info, &f));
+    put_step(f, 0);
+    put_step(f, 1);
+    OK(runfile_setup(f, &setup));
+    OK(runfile_close(&f, false));
+    headlines("same.h5", "other.h5");
+    has("1 of 1 other has the losses of dp2.tp2 (same.h5) bit for bit in the "
+        "2 steps that both have.",
+        1);
+    has("Largest difference to dp2.tp2 (same.h5) in the steps that both "
+        "have: 0.",
+        2);
+    has("sums fast", 0);
+    has("<td>40</td><td>–</td>", 1);
+    json_doc *doc = data_of(page);
+    json_val setups;
+    OK(json_get_arr(json_root(doc), "setups", &setups));
+    assert_true(number(json_at(setups, 0), "tensor_bytes") > 0);
+    assert_int_equal(kind_of(json_at(setups, 1), "world_bytes"),
+                     JSON_KIND_NULL);
+    assert_int_equal(kind_of(json_at(setups, 1), "loaded_bytes"),
+                     JSON_KIND_NULL);
+    json_close(doc);
     mem_free(page);
 }
 
@@ -691,6 +747,7 @@ int main(void)
         cmocka_unit_test_teardown(test_long_prediction, no_leak),
         cmocka_unit_test_teardown(test_updates_run_on, no_leak),
         cmocka_unit_test_teardown(test_same_task, no_leak),
+        cmocka_unit_test_teardown(test_stopped, no_leak),
         cmocka_unit_test_teardown(test_other_task, no_leak),
         cmocka_unit_test_teardown(test_gaps, no_leak),
         cmocka_unit_test_teardown(test_large, no_leak),
