@@ -1,13 +1,91 @@
+#define _GNU_SOURCE
 #include "runtime/io/mapfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/mem.h"
+
+/* --- files that are cut while they are read ------------------------------- */
+
+enum { MAPS = 32, LINE_BYTES = 512 };
+
+/* An open map, for the handler: a registry, because a signal has no argument
+ * of ours. What it says is there before `begin` is. */
+typedef struct watched {
+    _Atomic(uintptr_t) begin; /* 0: a free slot                            */
+    uintptr_t end;
+    char line[LINE_BYTES];
+} watched;
+
+static watched maps[MAPS];
+static struct sigaction before; /* us */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* Of another cause: as if we were not there. */
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+    uintptr_t at = (uintptr_t)info->si_addr;
+    (void)context;
+    for (int i = 0; i < MAPS; i++) {
+        uintptr_t begin = atomic_load(&maps[i].begin);
+        if (begin != 0 && at >= begin && at < maps[i].end) {
+            const char *line = maps[i].line;
+            ssize_t said = write(STDERR_FILENO, line, strlen(line));
+            _exit(said < 0 ? ST_INTERNAL : ST_IO);
+        }
+    }
+    (void)sigaction(sig, &before, NULL);
+}
+
+static void catch_bus(void)
+{
+    struct sigaction sa;
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_sigaction = on_bus;
+    sa.sa_flags = SA_SIGINFO;
+    (void)sigaction(SIGBUS, &sa, &before);
+}
+
+/* More than MAPS at once are not watched. */
+static void watch(const mapfile *f)
+{
+    (void)pthread_once(&once, catch_bus);
+    (void)pthread_mutex_lock(&mutex);
+    for (int i = 0; i < MAPS; i++) {
+        watched *w = &maps[i];
+        if (atomic_load(&w->begin) == 0) {
+            (void)snprintf(w->line, sizeof(w->line),
+                           "weft: %.300s: was cut while it was read; put it "
+                           "back whole and start again\n",
+                           f->path);
+            w->end = (uintptr_t)f->data + (uintptr_t)f->bytes;
+            atomic_store(&w->begin, (uintptr_t)f->data);
+            break;
+        }
+    }
+    (void)pthread_mutex_unlock(&mutex);
+}
+
+static void watch_no_more(const mapfile *f)
+{
+    for (int i = 0; i < MAPS; i++) {
+        if (atomic_load(&maps[i].begin) == (uintptr_t)f->data) {
+            atomic_store(&maps[i].begin, 0);
+        }
+    }
+}
+
+/* --- opening -------------------------------------------------------------- */
 
 /* Maps all of fd; nothing is read yet. */
 static status map(const char *path, int fd, mapfile *f)
@@ -50,6 +128,7 @@ status mapfile_open(const char *path, mapfile *out)
         mapfile_close(&f);
         return st;
     }
+    watch(&f);
     *out = f;
     return ST_OK;
 }
@@ -57,6 +136,7 @@ status mapfile_open(const char *path, mapfile *out)
 void mapfile_close(mapfile *f)
 {
     if (f->data != NULL) {
+        watch_no_more(f);
         munmap((void *)(uintptr_t)f->data, (size_t)f->bytes);
     }
     mem_free(f->path);

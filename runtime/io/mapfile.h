@@ -2,8 +2,9 @@
  * A whole file mapped read-only. Used by tokens and safetensors.
  *
  * Plain struct in the caller's storage; `data` stays valid until
- * mapfile_close. A file that another process cuts while it is mapped ends
- * this process (SIGBUS), as with any map. Local; reading from any thread.
+ * mapfile_close. Reading what another process has cut off meanwhile ends this
+ * process, as with any map: with one line and exit code ST_IO. Local; reading
+ * from any thread.
  * Fails with ST_NOINPUT (missing), ST_LOCKED (no permission), ST_BADFILE (a
  * folder or device, empty), ST_SYSTEM (no address space).
  */
