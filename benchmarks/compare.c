@@ -10,6 +10,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/stop.h"
 #include "runtime/base/text.h"
 #include "runtime/base/threads.h"
 #include "runtime/base/units.h"
@@ -149,6 +150,8 @@ static status run_one(comparing *c, int model, int index)
     comparison_row_init(&row);
     (void)snprintf(row.name, sizeof(row.name), "%s", c->e.setups[index].name);
     (void)snprintf(row.model, sizeof(row.model), "%s", name);
+    REQUIRE(!stop_asked(), ST_SIGNAL, "stopped by a signal before %s of %s",
+            c->e.setups[index].name, name);
     TRY(admit(c, index, name, &o, &row, &refused));
     row.switch_distance = compare_switch_distance(c, model, index);
     if (!refused) {

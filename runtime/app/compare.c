@@ -185,6 +185,7 @@ status command_compare(int argc, const char *const *argv)
     if (!helped && launch_is_rank()) {
         st = on_ranks(parsed, &a, st);
     } else if (!helped && st == ST_OK) {
+        stop_catch(); /* between its jobs, which have their own handlers */
         st = launch_check_slurm();
         st = st == ST_OK ? compare(parsed, &a, NULL) : st;
     }
