@@ -445,11 +445,25 @@ static void test_long_prediction(void **state)
     mem_free(page);
 }
 
+/* The page of a run of one step, with the trace of step `traced`. */
+static void open_late_page(const run_trace *rows, int64_t n, int64_t traced,
+                           int64_t store_bytes)
+{
+    run_rank rank = {.peak_bytes = 1 << 20, .store_bytes = store_bytes};
+    runfile *f = create("late.h5");
+    rank.class_bytes[BUF_WEIGHT] = 1 << 20;
+    put_step(f, 0);
+    OK(runfile_trace(f, traced, rows, n));
+    OK(runfile_ranks(f, &rank, 1));
+    OK(runfile_close(&f, true));
+    OK(report("late.h5", NULL, "page.html", NULL));
+    page = read_text("page.html");
+}
+
 /* Two messages at once count once; an update ends 50 ms after the step. */
 static void test_updates_run_on(void **state)
 {
     const double nan = (double)NAN;
-    run_rank rank = {.peak_bytes = 1 << 20, .store_bytes = 1};
     const run_trace rows[] = {
         row_of(0, "norm", "compute", 0, 200 * MS, nan, nan),
         row_of(1, "send", "pipe_out", 0, 100 * MS, nan, nan),
@@ -457,14 +471,7 @@ static void test_updates_run_on(void **state)
         row_of(3, "update", "host", 240 * MS, 300 * MS, nan, nan),
     };
     (void)state;
-    rank.class_bytes[BUF_WEIGHT] = 1 << 20;
-    runfile *f = create("late.h5");
-    put_step(f, 0);
-    OK(runfile_trace(f, 0, rows, 4));
-    OK(runfile_ranks(f, &rank, 1));
-    OK(runfile_close(&f, true));
-    OK(report("late.h5", NULL, "page.html", NULL));
-    page = read_text("page.html");
+    open_late_page(rows, 4, 0, 1);
     has("Step 1 took 250 ms; 4 operations.", 2);
     has("The vertical line is where the step returned: its updates ran on into "
         "the next one, until 300 ms.",
@@ -474,26 +481,14 @@ static void test_updates_run_on(void **state)
     has("<td>60.0 ms</td><td>50.0 ms</td><td>4.0 %</td>", 1);
     mem_free(page);
 
-    /* Nor of a rank without a store: it began late. */
-    rank.store_bytes = 0;
-    f = create("late.h5");
-    put_step(f, 0);
-    OK(runfile_trace(f, 0, rows, 4));
-    OK(runfile_ranks(f, &rank, 1));
-    OK(runfile_close(&f, true));
-    OK(report("late.h5", NULL, "page.html", NULL));
-    page = read_text("page.html");
+    /* Not of a rank without a store: it began late. */
+    open_late_page(rows, 4, 0, 0);
     has("The vertical line is where the step returned.", 2);
     has("ran on into", 0);
     mem_free(page);
 
     /* Of a step that is not in /steps nothing is claimed. */
-    f = create("late.h5");
-    put_step(f, 0);
-    OK(runfile_trace(f, 1, rows, 4));
-    OK(runfile_close(&f, true));
-    OK(report("late.h5", NULL, "page.html", NULL));
-    page = read_text("page.html");
+    open_late_page(rows, 4, 1, 1);
     has("Step 2, whose wall time was not recorded; its last operation ended "
         "after 300 ms; 4 operations.",
         2);
