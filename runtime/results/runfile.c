@@ -330,18 +330,18 @@ static status same_run(const h5_file *f, const run_info *now)
 /* "pp2" that goes on as tp2 becomes "pp2, then tp2". */
 static status add_plan(h5_file *f, const char *now)
 {
+    static const char then[] = ", then ";
     char *was = NULL;
     strbuf both = {0};
+    status st = ST_OK;
 
     TRY(h5_attr_get_text(f, "/", "plan", "", &was));
-    const char *then = strstr(was, ", then ");
-    for (const char *s = then; s != NULL; s = strstr(s + 1, ", then ")) {
-        then = s;
+    const char *last = was;
+    for (const char *s = was; (s = strstr(s, then)) != NULL;) {
+        last = s += strlen(then);
     }
-    const char *last = then != NULL ? then + strlen(", then ") : was;
-    status st = ST_OK;
     if (strcmp(last, now) != 0) {
-        strbuf_printf(&both, "%s, then %s", was, now);
+        strbuf_printf(&both, "%s%s%s", was, then, now);
         st = strbuf_check(&both);
         if (st == ST_OK) {
             st = h5_attr_set_text(f, "/", "plan", strbuf_view(&both));

@@ -195,9 +195,10 @@ status report_first_step(train *t, double seconds)
     return runfile_setup(t->file, &s);
 }
 
-static run_rank describe_rank(const train *t, const train_traffic *moved)
+static run_rank describe_rank(const train *t)
 {
     const train_job *j = t->job;
+    const train_traffic *moved = &t->moved;
     run_rank r;
     memset(&r, 0, sizeof(r));
     run_rank_describe(exec_program(t->e), exec_place(t->e), &r);
@@ -244,29 +245,23 @@ static status write_ranks(train *t)
 {
     comm *w = t->job->world;
     int64_t size = comm_size(w);
-    run_rank mine = {0};
     run_rank *all = NULL;
-    train_traffic moved = {0};
     int64_t *matrix = NULL;
-    status st = MEM_NEW(&moved.to, size, "report");
-    if (st == ST_OK) {
-        traffic_of_steps(t, &moved);
-        mine = describe_rank(t, &moved);
-        st = MEM_NEW(&all, size, "report");
-    }
+    traffic_leave(t);
+    run_rank mine = describe_rank(t);
+    status st = MEM_NEW(&all, size, "report");
     if (st == ST_OK && root(t)) {
         st = MEM_NEW(&matrix, size * size, "report");
     }
     TRY_GOTO(comm_agree(w, st), done);
     comm_gather(w, &mine, sizeof(mine), all, 0);
-    comm_gather(w, moved.to, size * (int64_t)sizeof(*moved.to), matrix, 0);
+    comm_gather(w, t->moved.to, size * (int64_t)sizeof(*matrix), matrix, 0);
     if (t->file != NULL) {
         st = runfile_ranks(t->file, all, (int)size);
         st = st == ST_OK ? write_traffic(t, matrix) : st;
     }
     st = comm_agree(w, st);
 done:
-    mem_free(moved.to);
     mem_free(all);
     mem_free(matrix);
     return st;

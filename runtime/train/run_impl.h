@@ -28,7 +28,7 @@ typedef struct train {
     int64_t step_allocs;
     run_ledger *ledgers; /* rank 0: one a rank                            */
     exec_ledger *gathered;
-    train_traffic apart; /* by validation and checkpoints, not by steps   */
+    train_traffic moved; /* by steps, once they are left                  */
     int64_t begin_ns;
     double wall_done; /* seconds in the steps so far, without the first    */
     int64_t timed;    /* how many those are                                */
@@ -48,14 +48,13 @@ MUST_USE status report_first_step(train *t, double seconds);
  * order, or with what fails now. */
 MUST_USE status report_end(train *t, status ended);
 
-/* traffic.c. Notes what is moved from traffic_leave on, between steps that
- * are settled, as none of the steps'. Local. */
+/* traffic.c. What is moved from traffic_leave to traffic_return, between steps
+ * that are settled, is none of the steps'; after the last leave t->moved is
+ * theirs. Local. */
 MUST_USE status traffic_init(train *t);
 void traffic_fini(train *t);
 void traffic_leave(train *t);
 void traffic_return(train *t);
-/* What the steps have moved. Fills all of *out, whose `to` is the caller's. */
-void traffic_of_steps(const train *t, train_traffic *out);
 
 /* predict.c: what the virtual clock says of the run. predict_note: after a
  * step that is to be compared. predict_run: collective; rank 0 gets *out, the

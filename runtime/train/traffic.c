@@ -2,19 +2,17 @@
  * Bytes of a run's steps: all that its rank has moved, less what validation
  * and checkpoints have.
  */
-#include <string.h>
-
 #include "runtime/base/mem.h"
 #include "runtime/train/run_impl.h"
 
 status traffic_init(train *t)
 {
-    return MEM_NEW(&t->apart.to, comm_size(t->job->world), "traffic");
+    return MEM_NEW(&t->moved.to, comm_size(t->job->world), "traffic");
 }
 
 void traffic_fini(train *t)
 {
-    mem_free(t->apart.to);
+    mem_free(t->moved.to);
 }
 
 /* Adds all that was moved so far, `sign` times. */
@@ -45,27 +43,10 @@ static void add_all(const train *t, int sign, train_traffic *to)
 
 void traffic_leave(train *t)
 {
-    add_all(t, -1, &t->apart);
+    add_all(t, 1, &t->moved);
 }
 
 void traffic_return(train *t)
 {
-    add_all(t, 1, &t->apart);
-}
-
-void traffic_of_steps(const train *t, train_traffic *out)
-{
-    const train_traffic *less = &t->apart;
-    *out = (train_traffic){.to = out->to};
-    memset(out->to, 0, sizeof(*out->to) * (size_t)comm_size(t->job->world));
-    add_all(t, 1, out);
-    out->loaded -= less->loaded;
-    out->drained -= less->drained;
-    for (int g = 0; g < GROUP_COUNT; g++) {
-        out->sent[g] -= less->sent[g];
-        out->received[g] -= less->received[g];
-    }
-    for (int i = 0; i < comm_size(t->job->world); i++) {
-        out->to[i] -= less->to[i];
-    }
+    add_all(t, -1, &t->moved);
 }
