@@ -41,6 +41,11 @@ typedef struct exec exec;
 typedef status (*exec_batch)(void *self, int64_t step, int64_t seq0,
                              int64_t seqs, int32_t *ids, int32_t *targets);
 
+/* Called by the calling thread before each operation of a training step that
+ * it runs, but for sends and receives. Its time is the ledger's `other`; it
+ * allocates nothing and leaves tensors alone. */
+typedef void (*exec_between)(void *self, const prog_op *o);
+
 typedef struct exec_config {
     const arch *a;
     const params *ps;
@@ -55,6 +60,8 @@ typedef struct exec_config {
     double link_latency;   /* seconds                                     */
     exec_batch batch;
     void *batch_self;
+    exec_between between; /* NULL: nobody looks in                        */
+    void *between_self;
 } exec_config;
 
 /* Scalars of one step. */

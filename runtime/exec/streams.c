@@ -157,6 +157,9 @@ static status run_op(exec *e, int32_t i)
         start_message(e, o, i);
         return ST_OK;
     }
+    if (e->c.between != NULL && !f->forward_only) {
+        e->c.between(e->c.between_self, o);
+    }
     int64_t cpu = clock_cpu_thread_ns();
     int64_t t = clock_wall_ns();
     exec_note_start(f, i, t);

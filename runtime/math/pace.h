@@ -25,9 +25,8 @@ MUST_USE status pace_open(int threads, pace **out);
 void pace_close(pace *p); /* NULL: nothing */
 
 /* CPU seconds of a product of 128 cubed on each of the threads at once, the
- * mean over threads. Takes a quarter of a millisecond: a streamed step's
- * updates run on meanwhile, and should not get time that nobody counts.
- * Allocates nothing. */
+ * mean over threads. Takes a quarter of a millisecond, so it may be taken in
+ * the steps that are measured. Allocates nothing. */
 double pace_take(pace *p);
 
 #endif

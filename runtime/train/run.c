@@ -34,7 +34,9 @@ static status make_exec(train *t)
                      .link_rate = j->link_rate,
                      .link_latency = j->link_latency,
                      .batch = train_data_batch,
-                     .batch_self = &t->data};
+                     .batch_self = &t->data,
+                     .between = j->machine != NULL ? predict_between : NULL,
+                     .between_self = t};
     int64_t begin = clock_wall_ns();
     TRY(exec_create(&c, &t->e));
     t->job->measures.communicators_s = (double)(clock_wall_ns() - begin) * 1e-9;
@@ -123,9 +125,7 @@ static status all_steps(train *t)
         exec_result r;
         TRY(comm_agree(j->world, one_step(t, step, last || check || save, &r)));
         TRY(report_step(t, step, &r));
-        if (t->pace != NULL && step > t->first) {
-            TRY(comm_agree(j->world, predict_note(t)));
-        }
+        TRY(comm_agree(j->world, predict_note(t, step == t->first)));
         if (check) {
             traffic_leave(t);
             TRY(validate(t, done));

@@ -34,8 +34,11 @@ typedef struct train {
     int64_t timed;    /* how many those are                                */
     run_step *kept;   /* rank 0, for predictions: the steps after the first */
     int64_t nkept, kept_room;
-    pace *pace; /* likewise: of products, after each of these steps    */
-    double *paces;
+    pace *pace; /* likewise: of products, now and then in these steps      */
+    double pace_sum;
+    int pace_count;   /* in this step so far                              */
+    int64_t paced_ns; /* when the last was taken                          */
+    double *paces;    /* means of steps                                   */
     int64_t npaces, paces_room;
 } train;
 
@@ -56,11 +59,13 @@ void traffic_fini(train *t);
 void traffic_leave(train *t);
 void traffic_return(train *t);
 
-/* predict.c: what the virtual clock says of the run. predict_note: after a
- * step that is to be compared. predict_run: collective; rank 0 gets *out, the
- * others zeros. Owns: *out, predict_fini. */
+/* predict.c: what the virtual clock says of the run. predict_between: takes
+ * the pace of products, an exec_between of the train. predict_note: after each
+ * step; the first is not compared. predict_run: collective; rank 0 gets *out,
+ * the others zeros. Owns: *out, predict_fini. */
 MUST_USE status predict_begin(train *t);
-MUST_USE status predict_note(train *t);
+void predict_between(void *self, const prog_op *o);
+MUST_USE status predict_note(train *t, bool first);
 /* Rank 0, before a step is added to t->kept. */
 MUST_USE status predict_room(train *t);
 MUST_USE status predict_run(train *t, predicted *out);

@@ -63,7 +63,9 @@ status rig_open(const setup_options *o, const rig_more *more, comm *world,
                      .link_rate = more->link_rate,
                      .link_latency = more->link_latency,
                      .batch = make_batch,
-                     .batch_self = out};
+                     .batch_self = out,
+                     .between = more->between,
+                     .between_self = more->between_self};
     TRY(exec_create(&c, &out->e));
     return rig_reset_weights(out);
 }

@@ -36,6 +36,8 @@ typedef struct rig_more {
     /* Puts a store in front of the set-up's; which is owned by it. */
     store *(*wrap)(void *self, store *inner);
     void *wrap_self;
+    exec_between between; /* of exec_config */
+    void *between_self;
 } rig_more;
 
 /* more: NULL is fine. Owns: *out, rig_close; after a failure, too. */

@@ -125,6 +125,50 @@ static void test_no_allocation(void **state)
     assert_int_equal(mem_live(), of_world);
 }
 
+/* --- who looks in --------------------------------------------------------- */
+
+/* How often an operation of a kind was about to run. */
+typedef struct looks {
+    int of[OP_KIND_COUNT];
+} looks;
+
+static void look(void *self, const prog_op *o)
+{
+    looks *l = self;
+    l->of[o->kind]++;
+}
+
+/* Once before each operation of a training step that the calling thread has:
+ * all computing ones. Validation is not looked at. */
+static void test_between(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SETUPS; i++) {
+        rig r;
+        looks seen = {{0}};
+        looks want = {{0}};
+        const rig_more more = {.between = look, .between_self = &seen};
+        setup_options o = option_of(i);
+        open_ok(&o, &more, &r);
+        const program *p = exec_program(r.e);
+        for (int32_t k = 0; k < p->nops; k++) {
+            if (p->ops[k].stream == STREAM_COMPUTE) {
+                want.of[p->ops[k].kind] += STEPS;
+            }
+        }
+        (void)evaluate_ok(&r, 100);
+        assert_int_equal(seen.of[OP_FORWARD], 0);
+        for (int k = 0; k < STEPS; k++) {
+            (void)step_ok(&r, k);
+        }
+        assert_true(seen.of[OP_FORWARD] > 0 && seen.of[OP_LOAD] == 0);
+        assert_int_equal(seen.of[OP_FORWARD], want.of[OP_FORWARD]);
+        assert_int_equal(seen.of[OP_DINPUT], want.of[OP_DINPUT]);
+        assert_int_equal(seen.of[OP_DWEIGHT], want.of[OP_DWEIGHT]);
+        rig_close(&r);
+    }
+}
+
 static void test_budget(void **state)
 {
     (void)state;
@@ -763,6 +807,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_between),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_too_little),
         cmocka_unit_test(test_guard),
