@@ -46,6 +46,16 @@ static sim_product product_of(const cost_pricing *pr, const prog_op *o,
                          .sum = true};
 }
 
+/* Floats of operands and result. */
+static double items_of(const sim_product *p)
+{
+    double k = 0;
+    for (int i = 0; i < p->nsegs; i++) {
+        k += (double)(p->segs[i].k1 - p->segs[i].k0);
+    }
+    return p->m * p->n + (p->m + p->n) * k;
+}
+
 static void by_product(const cost_pricing *pr, const prog_op *o, int threads,
                        sim_shape *t)
 {
@@ -56,6 +66,7 @@ static void by_product(const cost_pricing *pr, const prog_op *o, int threads,
                 : o->kind == OP_DWEIGHT ? KERNEL_DWEIGHT
                                         : KERNEL_SUM;
     sim_product_counts(m, &m->level[0].law[t->kernel], &p, threads, t->count);
+    t->items = items_of(&p);
 }
 
 static void by_attention(const cost_pricing *pr, const prog_op *o, int threads,

@@ -9,6 +9,7 @@
  *     flop  2 m n k, m and n in tiles  a, b  floats of an operand packed
  *     c     floats of the result, once a block of k
  *     join  floats added where leaves of a tree sum join
+ *     items floats of operands and result, see below
  *   attention, dattention
  *     op    1                          call  blocks of queries
  *     flop  of the products            c     scores

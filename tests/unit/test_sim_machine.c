@@ -309,6 +309,42 @@ static void test_pace(void **state)
     prog_fini(&p);
 }
 
+/* The items of a product are its operands and its result: 16 x 24 of sums over
+ * 8 are 16 * 8 + 24 * 8 + 16 * 24. Here a cache holds all of it. */
+static void test_product_items(void **state)
+{
+    static machine m;
+    program p;
+    sim_work w[1];
+    sim_shape shape;
+    params ps = {0};
+    (void)state;
+    machine_init(&m);
+    m.nlevels = 1;
+    m.level[0].threads = 1;
+    m.level[0].law[KERNEL_EXPAND] = (sim_law){
+        .known = true, .term = {1e-6}, .items = {2, {1e5, 1e6}, {0, 1e-9}}};
+    prog_init(&p);
+    int32_t x = prog_buffer(&p, "x", BUF_WORKING, -1, 128, false);
+    int32_t matrix = prog_buffer(&p, "w", BUF_WORKING, -1, 192, false);
+    int32_t y = prog_buffer(&p, "y", BUF_WORKING, -1, 384, false);
+    prog_add(&p, OP_FORWARD, STREAM_COMPUTE, -1);
+    p.ops[0].form = FORM_EXPAND;
+    prog_use(&p, prog_whole(&p, x, 16, 8, 8), VIEW_R);
+    prog_use(&p, prog_whole(&p, matrix, 24, 8, 8), VIEW_R);
+    prog_use(&p, prog_whole(&p, y, 16, 24, 24), VIEW_W);
+    OK(prog_finish(&p));
+    sim_setup in = {.m = &m, .ps = &ps, .ranks = 1, .threads = 1};
+    OK(sim_shapes(&in, &p, &shape));
+    NEAR(shape.items, 704, 1e-9);
+    OK(sim_costs(&in, &p, w));
+    NEAR(w[0].s, 1e-6, 1e-15);
+    m.level[0].law[KERNEL_EXPAND].items.y[0] = 1e-9;
+    OK(sim_costs(&in, &p, w));
+    NEAR(w[0].s, 1e-6 + 704e-9, 1e-15);
+    prog_fini(&p);
+}
+
 /* Bytes that no cache holds cost more. */
 static void test_far_bytes(void **state)
 {
@@ -505,6 +541,7 @@ int main(void)
         cmocka_unit_test_teardown(test_level_order, no_leak),
         cmocka_unit_test_teardown(test_at_once, no_leak),
         cmocka_unit_test_teardown(test_pace, no_leak),
+        cmocka_unit_test_teardown(test_product_items, no_leak),
         cmocka_unit_test_teardown(test_far_bytes, no_leak),
         cmocka_unit_test_teardown(test_no_law, no_leak),
         cmocka_unit_test_teardown(test_curve, no_leak),
