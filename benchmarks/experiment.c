@@ -261,6 +261,30 @@ static status check_stream(json_val obj, const char *plan_text)
     return ST_OK;
 }
 
+/* Where the file has an option of a set-up: there, or in "common". */
+static status find_option(const experiment *e, json_val obj, const char *option,
+                          json_val *out)
+{
+    char key[32];
+    (void)snprintf(key, sizeof(key), "%s", option);
+    for (char *c = key; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : *c;
+    }
+    return json_get(json_has(obj, key) ? obj : e->common, key, out);
+}
+
+static status check_values(const experiment *e, json_val obj, const run_args *a)
+{
+    char why[RUN_ARGS_WHY_SIZE];
+    const char *fault = run_args_fault(a, why);
+    json_val at;
+    if (fault == NULL) {
+        return ST_OK;
+    }
+    TRY(find_option(e, obj, fault, &at));
+    return json_fail(at, ST_CONFIG, "%s", why);
+}
+
 static status read_setup(experiment *e, json_val obj)
 {
     experiment_setup *s = &e->setups[e->nsetups];
@@ -273,6 +297,7 @@ static status read_setup(experiment *e, json_val obj)
         TRY(check_stream(obj, s->args.plan));
         forget_stream(&s->args);
     }
+    TRY(check_values(e, obj, &s->args));
     TRY(json_get_str_opt(obj, "name", &name));
     if (name == NULL) {
         name = s->args.plan != NULL ? s->args.plan : "streamed";
@@ -331,6 +356,9 @@ static status read_setups(experiment *e, json_val root)
     TRY(json_get_obj_opt(root, "common", &e->common));
     if (json_kind(e->common) == JSON_KIND_OBJ) {
         TRY(read_options(e->common, -1, common));
+    }
+    if (!json_has(e->common, "min_lr")) {
+        common->args.min_lr = 0.1 * common->args.lr; /* as weft train does */
     }
     TRY(json_get_arr(root, "setups", &list));
     size_t n = json_len(list);

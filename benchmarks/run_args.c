@@ -1,5 +1,10 @@
 #include "benchmarks/run_args.h"
 
+#include <stdio.h>
+
+#include "runtime/base/units.h"
+#include "runtime/device/link.h"
+
 static const char *const stores[] = {"ram", "null", "check", NULL};
 static const char *const recomputes[] = {"auto", "none", "full", NULL};
 static const char *const on_nans[] = {"stop", "skip", NULL};
@@ -119,6 +124,33 @@ const opt_command train_command = {
     .max_args = 1,
     OPT_ROWS(rows),
 };
+
+const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE])
+{
+    if (a->link_rate > 0 && a->link_rate < LINK_RATE_LEAST) {
+        (void)snprintf(why, RUN_ARGS_WHY_SIZE,
+                       "%s is too slow, a step would not end; allowed is 0 (no "
+                       "throttle) or %s and more",
+                       units_rate(a->link_rate).s,
+                       units_rate(LINK_RATE_LEAST).s);
+        return "link-rate";
+    }
+    if (a->min_lr > a->lr) {
+        (void)snprintf(why, RUN_ARGS_WHY_SIZE,
+                       "%g is above lr %g, to which the rate rises; allowed is "
+                       "0 to %g",
+                       a->min_lr, a->lr, a->lr);
+        return "min-lr";
+    }
+    if (a->val_every > 0 && a->val_fraction <= 0) {
+        (void)snprintf(why, RUN_ARGS_WHY_SIZE,
+                       "%lld needs tokens to validate on, and val-fraction is "
+                       "0; allowed is 0, or a val-fraction above 0",
+                       (long long)a->val_every);
+        return "val-every";
+    }
+    return NULL;
+}
 
 void run_args_setup(const run_args *a, const char *model, setup_options *out)
 {

@@ -57,6 +57,11 @@ typedef struct run_args {
 
 extern const opt_command train_command;
 
+/* Values that do not go together: the option at fault, without dashes, or
+ * NULL. `why` goes behind its name, "0.1 is above lr 0.01, ...". Pure. */
+enum { RUN_ARGS_WHY_SIZE = 160 };
+const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE]);
+
 /* The set-up that the options describe. */
 void run_args_setup(const run_args *a, const char *model, setup_options *out);
 

@@ -17,8 +17,6 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/stop.h"
-#include "runtime/base/units.h"
-#include "runtime/device/link.h"
 #include "runtime/io/tokens.h"
 #include "runtime/results/checkpoint.h"
 #include "runtime/train/resume.h"
@@ -81,10 +79,6 @@ static status check_options(const run_of *r)
                 "or --plan out",
                 stream[i]);
     }
-    REQUIRE(r->a.link_rate == 0 || r->a.link_rate >= LINK_RATE_LEAST, ST_USAGE,
-            "train: --link-rate %s is too slow, a step would not end; allowed "
-            "is 0 (no throttle) or %s and more",
-            units_rate(r->a.link_rate).s, units_rate(LINK_RATE_LEAST).s);
     bool leaves = opt_given(r->parsed, "data-leaves") ||
                   opt_given(r->parsed, "tensor-leaves");
     REQUIRE(r->a.sums == 0 || !leaves || r->a.launched_at > 0, ST_USAGE,
@@ -102,14 +96,9 @@ static status check_options(const run_of *r)
             "either; leave it or the checkpoint out");
     REQUIRE(r->a.save_every == 0 || r->a.save != NULL, ST_USAGE,
             "train: --save-every needs --save FILE");
-    REQUIRE(r->a.min_lr <= r->a.lr, ST_USAGE,
-            "train: --min-lr %g is above --lr %g, to which the rate rises; "
-            "allowed is 0 to %g",
-            r->a.min_lr, r->a.lr, r->a.lr);
-    REQUIRE(r->a.val_every == 0 || r->a.val_fraction > 0, ST_USAGE,
-            "train: --val-every needs tokens to validate on; "
-            "--val-fraction is 0");
-    return ST_OK;
+    char why[RUN_ARGS_WHY_SIZE];
+    const char *fault = run_args_fault(&r->a, why);
+    return fault == NULL ? ST_OK : FAIL(ST_USAGE, "train: --%s %s", fault, why);
 }
 
 static status parse(run_of *r, int argc, const char *const *argv)

@@ -77,13 +77,18 @@ static status fail_unknown(const char *model)
     return st;
 }
 
+static status fail_empty(const char *folder)
+{
+    return FAIL(ST_NOINPUT, "%s: this folder has no %s", folder, config_file);
+}
+
 /* NAME -> the first configs/models/NAME.json there is. */
 static status find_by_name(const char *model, char **out)
 {
     char *path = NULL;
     TRY(shelf_find(shelf, model, &path));
     if (path == NULL) {
-        return fail_unknown(model);
+        return text_is_dir(model) ? fail_empty(model) : fail_unknown(model);
     }
     *out = path;
     return ST_OK;
@@ -124,8 +129,7 @@ status arch_config_path(const char *model, char **out)
         }
         mem_free(path);
         if (!bare) {
-            return FAIL(ST_NOINPUT, "%s: this folder has no %s", model,
-                        config_file);
+            return fail_empty(model);
         }
     } else if (text_path_exists(model)) {
         TRY(refuse_hdf5(model));

@@ -135,6 +135,14 @@ done
 
 # --- values -------------------------------------------------------------------
 
+bad $CONFIG '3: setups[1].link_rate: 1 B/s is too slow|64.0 kB/s and more' \
+    "$one, {\"link_rate\": \"1B/s\"}"
+bad $CONFIG '2: common.link_rate: 1 B/s is too slow' '{}' \
+    "$common, \"link_rate\": \"1B/s\""
+bad $CONFIG '2: common.min_lr: 0.1 is above lr 0.01|0 to 0.01' "$one" \
+    "$common, \"lr\": 0.01, \"min_lr\": 0.1"
+bad $CONFIG '2: common.val_every: 2 needs tokens|val-fraction is 0' "$one" \
+    "$common, \"val_every\": 2, \"val_fraction\": 0"
 bad $CONFIG '3: setups[1].threads: ' "$one, {\"threads\": [1]}"
 bad $CONFIG '3: setups[1].plan: ' "$one, {\"plan\": 2}"
 bad $CONFIG '3: setups[1].sums: ' "$one, {\"sums\": \"exakt\"}"

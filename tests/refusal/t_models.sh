@@ -34,6 +34,7 @@ refused $NOINPUT './none.json|no such file' train ./none.json --data text.txt
 refused $NOINPUT 'none.json|no such file' show none.json
 mkdir empty
 refused $NOINPUT './empty|has no config.json' train ./empty --data text.txt
+refused $NOINPUT 'empty: this folder has no config.json' convert empty -o x.h5
 refused $NOINPUT 'no model given' train '' --data text.txt
 
 # Syntax: file, line and column.
