@@ -47,28 +47,36 @@ static status find_leaves(comparing *c, int model)
                              &c->data_leaves, &c->tensor_leaves);
 }
 
+/* Who may run: all is well, no for reasons of the experiment, or no because
+ * this machine has too little memory. */
+typedef enum admission { ADMITTED, REFUSED, NO_ROOM } admission;
+
 /* Checks and compiles; a refusal fills the row, other errors are returned. */
 static status admit(comparing *c, int index, const char *model,
-                    setup_options *o, comparison_row *row, bool *refused)
+                    setup_options *o, comparison_row *row, admission *out)
 {
     setup s;
+    bool room = true;
     options_of(c, index, model, o);
     TRY(experiment_memory(&c->e.setups[index], &c->a, &o->device_memory));
     int most = c->config->ranks_max;
     status st = setup_open(o, 0, &s);
-    if (st == ST_OK) {
-        st = most > 0 && setup_ranks(&s) > most
-                 ? FAIL(ST_CONFIG,
-                        "it needs %d ranks, mpirun started %d; use mpirun "
-                        "-np %d, or no mpirun at all",
-                        setup_ranks(&s), most, setup_ranks(&s))
-                 : setup_check_host(&s, setup_ranks(&s));
-        if (st != ST_OK) {
+    if (st == ST_OK && most > 0 && setup_ranks(&s) > most) {
+        st = FAIL(ST_CONFIG,
+                  "it needs %d ranks, mpirun started %d; use mpirun -np %d, or "
+                  "no mpirun at all",
+                  setup_ranks(&s), most, setup_ranks(&s));
+        setup_close(&s);
+    } else if (st == ST_OK) {
+        st = setup_check_host(&s, setup_ranks(&s));
+        room = st == ST_OK;
+        if (!room) {
             setup_close(&s);
         }
     }
-    *refused = st == ST_CONFIG || st == ST_BUDGET;
-    if (*refused) {
+    bool refused = st == ST_CONFIG || st == ST_BUDGET;
+    *out = !refused ? ADMITTED : room ? REFUSED : NO_ROOM;
+    if (refused) {
         (void)snprintf(row->status, sizeof(row->status), "refused");
         (void)snprintf(row->reasons, sizeof(row->reasons), "%s", status_text());
         return ST_OK;
@@ -139,56 +147,105 @@ static void count_agreement(comparing *c, int index, const comparison_row *row)
     }
 }
 
+/* A set-up that was launched and failed. The first one's code is ours. */
+static status note_failure(comparing *c, int code, comparison_row *row)
+{
+    (void)snprintf(row->status, sizeof(row->status), "failed");
+    (void)snprintf(row->reasons, sizeof(row->reasons), "exit code %d%s%s", code,
+                   status_text()[0] != '\0' ? ": " : "", status_text());
+    bool stopped = code == ST_SIGNAL || (code >= 128 && stop_asked());
+    REQUIRE(!stopped, ST_SIGNAL, "stopped by a signal in %s of %s", row->name,
+            row->model);
+    c->why = c->failed > 0 ? c->why : status_known(code) ? code : ST_PEER;
+    c->failed++;
+    /* Who is killed leaves files behind that have no name of their own. */
+    char lock[sizeof(c->run_path) + sizeof(".lock")];
+    (void)snprintf(lock, sizeof(lock), "%s.lock", c->run_path);
+    (void)unlink(lock);
+    return ST_OK;
+}
+
+/* What is there of a set-up of a model before it has run. */
+static void begin_row(const comparing *c, int model, int index,
+                      comparison_row *row)
+{
+    comparison_row_init(row);
+    (void)snprintf(row->name, sizeof(row->name), "%s", c->e.setups[index].name);
+    (void)snprintf(row->model, sizeof(row->model), "%s", c->e.names[model]);
+    row->switch_distance = compare_switch_distance(c, model, index);
+}
+
+static status end_row(comparing *c, int index, comparison_row *row,
+                      const char *run)
+{
+    TRY(comparison_add(c->file, row, run));
+    compare_print_row(c, index, row);
+    return compare_keep(c, row);
+}
+
 /* One set-up of one model: a row, and what is kept for the judge. */
 static status run_one(comparing *c, int model, int index)
 {
     comparison_row row;
     setup_options o;
-    bool refused = false;
+    admission may = REFUSED;
     int code = 0;
     const char *name = c->e.models[model];
-    comparison_row_init(&row);
-    (void)snprintf(row.name, sizeof(row.name), "%s", c->e.setups[index].name);
-    (void)snprintf(row.model, sizeof(row.model), "%s", name);
+    begin_row(c, model, index, &row);
     REQUIRE(!stop_asked(), ST_SIGNAL, "stopped by a signal before %s of %s",
-            c->e.setups[index].name, name);
-    TRY(admit(c, index, name, &o, &row, &refused));
-    row.switch_distance = compare_switch_distance(c, model, index);
-    if (!refused) {
-        log_progress("%s %s ...", name, row.name);
-        TRY(launch(c, index, name, &o, row.devices, &code));
-    }
+            row.name, row.model);
+    TRY(admit(c, index, name, &o, &row, &may));
     const char *run = NULL;
-    if (!refused && code != 0) {
-        (void)snprintf(row.status, sizeof(row.status), "failed");
-        (void)snprintf(row.reasons, sizeof(row.reasons), "exit code %d%s%s",
-                       code, status_text()[0] != '\0' ? ": " : "",
-                       status_text());
-        c->failed++;
-        REQUIRE(code != ST_SIGNAL && code < 128, ST_SIGNAL,
-                "stopped by a signal in %s of %s", row.name, name);
-    } else if (!refused) {
-        run = c->run_path;
-        TRY(compare_measure(c, index, &row));
-        count_agreement(c, index, &row);
+    if (may == ADMITTED) {
+        log_progress("%s %s ...", row.model, row.name);
+        TRY(launch(c, index, name, &o, row.devices, &code));
+        if (code != 0) {
+            TRY(note_failure(c, code, &row));
+        } else {
+            run = c->run_path;
+            TRY(compare_measure(c, index, &row));
+            count_agreement(c, index, &row);
+        }
     }
-    TRY(comparison_add(c->file, &row, run));
-    compare_print_row(c, index, &row);
-    return compare_keep(c, &row);
+    return end_row(c, index, &row, run);
+}
+
+/* Nothing of a model runs whose judge this machine has no room for. */
+static status refuse_one(comparing *c, int model, int index)
+{
+    comparison_row row;
+    setup_options o;
+    admission may = REFUSED;
+    begin_row(c, model, index, &row);
+    TRY(admit(c, index, c->e.models[model], &o, &row, &may));
+    if (may == ADMITTED) {
+        (void)snprintf(row.status, sizeof(row.status), "refused");
+        (void)snprintf(row.reasons, sizeof(row.reasons),
+                       "this machine has no memory for the set-up '%s', which "
+                       "it must agree with",
+                       c->e.setups[c->e.judge].name);
+    }
+    return end_row(c, index, &row, NULL);
 }
 
 static status run_model(comparing *c, int model)
 {
     compare_forget_judge(c);
     TRY(find_leaves(c, model));
-    log_out("%s: sums in %d data and %d tensor leaves\n", c->e.models[model],
+    log_out("%s: sums in %d data and %d tensor leaves\n", c->e.names[model],
             c->data_leaves, c->tensor_leaves);
+    for (int i = 0; c->no_room[model] && i < c->e.nsetups; i++) {
+        TRY(refuse_one(c, model, i));
+    }
+    if (c->no_room[model]) {
+        return compare_print_model(c, model);
+    }
     TRY(run_one(c, model, c->e.judge));
-    REQUIRE(c->judge_steps > 0, c->failed > 0 ? ST_INTERNAL : ST_CONFIG,
+    REQUIRE(c->judge_steps > 0, c->failed > 0 ? (status)c->why : ST_CONFIG,
             "%s: the set-up '%s', which the others must agree with, did not "
             "run for %s; its reasons are in %s",
             c->config->experiment, c->e.setups[c->e.judge].name,
-            c->e.models[model], comparison_path(c->file));
+            c->e.names[model], comparison_path(c->file));
     for (int i = 0; i < c->e.nsetups; i++) {
         if (i != c->e.judge) {
             TRY(run_one(c, model, i));
@@ -304,17 +361,21 @@ static status check_data(const comparing *c)
     return st;
 }
 
-/* Without a judge there is nothing to compare with. */
-static status check_judge(comparing *c, int model)
+/* Without a judge there is nothing to compare with; models that this machine
+ * has no room for are left out as long as one is left. */
+static status check_judge(comparing *c, int model, int *left)
 {
     comparison_row row;
     setup_options o;
-    bool refused = false;
+    admission may = REFUSED;
     const int judge = c->e.judge;
     comparison_row_init(&row);
     TRY(find_leaves(c, model));
-    TRY(admit(c, judge, c->e.models[model], &o, &row, &refused));
-    if (!refused) {
+    TRY(admit(c, judge, c->e.models[model], &o, &row, &may));
+    c->no_room[model] = may == NO_ROOM;
+    *left += may == ADMITTED;
+    bool last = model + 1 == c->e.nmodels;
+    if (may == ADMITTED || (may == NO_ROOM && (*left > 0 || !last))) {
         return ST_OK;
     }
     char start[EXPERIMENT_NAME_SIZE + 80];
@@ -345,8 +406,9 @@ static status check_all(comparing *c)
     TRY(check_configs(c));
     TRY(check_apart(c));
     TRY(check_data(c));
+    int left = 0;
     for (int i = 0; i < c->e.nmodels; i++) {
-        TRY(check_judge(c, i));
+        TRY(check_judge(c, i, &left));
     }
     return check_machine(c);
 }
@@ -436,7 +498,7 @@ status compare_run(const compare_config *config)
     }
     st = end(c, st);
     if (st == ST_OK && (c->failed > 0 || c->disagree > 0)) {
-        st = FAIL(ST_INTERNAL,
+        st = FAIL(c->disagree > 0 ? ST_INTERNAL : (status)c->why,
                   "%d set-ups failed, %d disagree with the judge; see the "
                   "tables",
                   c->failed, c->disagree);

@@ -37,7 +37,9 @@ typedef struct compare_config {
 
 /* Runs everything, prints tables as results come, writes the file. Fails if
  * a set-up that was not refused fails, or disagrees with the judge though it
- * promises its bits (experiment_promise). */
+ * promises its bits (experiment_promise): with the first one's code, or with
+ * ST_INTERNAL. A model of which this machine has no memory for the judge has
+ * rows that say so. */
 MUST_USE status compare_run(const compare_config *c);
 
 #endif

@@ -21,7 +21,9 @@ typedef struct comparing {
     double *judge_norm;
     comparison_row *rows;
     int nrows;
+    bool no_room[EXPERIMENT_MODELS_MAX]; /* models that nothing runs of    */
     int failed, disagree;
+    int why;   /* code of the first that failed                              */
     int agree; /* the judge apart                                */
     /* Of those that ran without that promise (experiment_bits), how many and
      * their largest loss difference. */

@@ -19,7 +19,7 @@ status compare_keep(comparing *c, const comparison_row *row)
 
 static bool of_model(const comparing *c, const comparison_row *r, int model)
 {
-    return strcmp(r->model, c->e.models[model]) == 0;
+    return strcmp(r->model, c->e.names[model]) == 0;
 }
 
 static bool ran(const comparison_row *r)
@@ -177,21 +177,22 @@ static void refusals(const comparing *c, int model, strbuf *out)
     }
 }
 
+static status add_tables(const comparing *c, int model, strbuf *out)
+{
+    curve(c, out);
+    TRY(add_table(c, model, results_heads, fill_results, out));
+    TRY(add_table(c, model, times_heads, fill_times, out));
+    if (c->e.machine != NULL) {
+        TRY(add_table(c, model, prediction_heads, fill_prediction, out));
+    }
+    return add_table(c, model, measures_heads, fill_measures, out);
+}
+
 status compare_print_model(const comparing *c, int model)
 {
     strbuf out = {0};
-    strbuf_printf(&out, "\n%s\n\n", c->e.models[model]);
-    curve(c, &out);
-    status st = add_table(c, model, results_heads, fill_results, &out);
-    if (st == ST_OK) {
-        st = add_table(c, model, times_heads, fill_times, &out);
-    }
-    if (st == ST_OK && c->e.machine != NULL) {
-        st = add_table(c, model, prediction_heads, fill_prediction, &out);
-    }
-    if (st == ST_OK) {
-        st = add_table(c, model, measures_heads, fill_measures, &out);
-    }
+    strbuf_printf(&out, "\n%s\n\n", c->e.names[model]);
+    status st = c->no_room[model] ? ST_OK : add_tables(c, model, &out);
     refusals(c, model, &out);
     if (st == ST_OK) {
         st = strbuf_check(&out);

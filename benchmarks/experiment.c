@@ -18,12 +18,13 @@ static const char *const top_keys[] = {"models", "data",   "machine",
 /* What makes a set-up; in "common": the default of all set-ups. */
 #define SETUP_KEYS                                                             \
     "plan", STREAM_KEYS, "device_memory", "micro_batch", "recompute", "sums",  \
-        "data_leaves", "tensor_leaves", "threads", "reference_kernels"
+        "threads", "reference_kernels"
 /* What must be the same for all, or there would be nothing to compare. */
 #define RUN_KEYS                                                               \
     "steps", "batch", "seq", "layers", "vocab", "lr", "min_lr", "warmup",      \
         "beta1", "beta2", "eps", "weight_decay", "grad_clip", "on_nan",        \
-        "seed", "val_fraction", "val_every", "val_batches"
+        "seed", "data_leaves", "tensor_leaves", "val_fraction", "val_every",   \
+        "val_batches"
 
 const char *const experiment_setup_keys[] = {SETUP_KEYS, NULL};
 const char *const experiment_run_keys[] = {RUN_KEYS, NULL};
@@ -116,20 +117,38 @@ static status check_model_name(const experiment *e, json_val v,
                          name, name);
     }
     for (int i = 0; i < e->nmodels; i++) {
-        if (strcmp(e->models[i], name) == 0) {
+        if (strcmp(e->names[i], name) == 0) {
             return json_fail(v, ST_CONFIG, "'%s' is there twice; take one out",
                              name);
         }
-        if (same_group(e->models[i], name)) {
+        if (same_group(e->names[i], name)) {
             return json_fail(v, ST_CONFIG,
                              "'%s' and '%s' have one name in the results, "
                              "where all but letters, digits and \"._-+\" is "
                              "'_'; rename one or, being a path, write './%s'",
-                             name, e->models[i],
-                             name[0] == '/' ? e->models[i] : name);
+                             name, e->names[i],
+                             name[0] == '/' ? e->names[i] : name);
         }
     }
     return ST_OK;
+}
+
+/* Of a long path as much of the end as a name may have: from a folder on, or
+ * from a character. */
+static const char *end_of(const char *path)
+{
+    size_t len = strlen(path);
+    const char *end = len < EXPERIMENT_NAME_SIZE
+                          ? path
+                          : path + len - EXPERIMENT_NAME_SIZE + 1;
+    const char *folder = end > path ? strchr(end - 1, '/') : NULL;
+    if (folder != NULL && folder[1] != '\0') {
+        return folder + 1;
+    }
+    while (end > path && ((unsigned char)*end & 0xC0) == 0x80) {
+        end++;
+    }
+    return end;
 }
 
 static status read_models(experiment *e, json_val root)
@@ -144,13 +163,14 @@ static status read_models(experiment *e, json_val root)
     for (size_t i = 0; i < n; i++) {
         const char *name = NULL;
         TRY(json_as_str(json_at(list, i), &name));
-        if (name[0] == '\0' || strlen(name) >= EXPERIMENT_NAME_SIZE) {
+        if (name[0] == '\0') {
             return json_fail(json_at(list, i), ST_CONFIG,
-                             "has %d characters, allowed is 1 to %d",
-                             (int)strlen(name), EXPERIMENT_NAME_SIZE - 1);
+                             "is empty; give a name in configs/models, a "
+                             "config.json or its folder");
         }
-        TRY(check_model_name(e, json_at(list, i), name));
-        e->models[e->nmodels++] = name;
+        TRY(check_model_name(e, json_at(list, i), end_of(name)));
+        e->models[e->nmodels] = name;
+        e->names[e->nmodels++] = end_of(name);
     }
     return ST_OK;
 }
@@ -261,28 +281,27 @@ static status check_stream(json_val obj, const char *plan_text)
     return ST_OK;
 }
 
-/* Where the file has an option of a set-up: there, or in "common". */
-static status find_option(const experiment *e, json_val obj, const char *option,
-                          json_val *out)
+/* Where the file has an option of a set-up: there, in "common", or not. */
+static json_val find_option(const experiment *e, json_val obj, const char *key)
 {
-    char key[32];
-    (void)snprintf(key, sizeof(key), "%s", option);
-    for (char *c = key; *c != '\0'; c++) {
-        *c = *c == '-' ? '_' : *c;
+    json_val v = {0};
+    const json_val objects[] = {obj, e->common};
+    for (int i = 0; i < 2 && json_kind(v) == JSON_KIND_NONE; i++) {
+        if (json_kind(objects[i]) == JSON_KIND_OBJ &&
+            json_has(objects[i], key)) {
+            (void)!json_get(objects[i], key, &v);
+        }
     }
-    return json_get(json_has(obj, key) ? obj : e->common, key, out);
+    return v;
 }
 
 static status check_values(const experiment *e, json_val obj, const run_args *a)
 {
     char why[RUN_ARGS_WHY_SIZE];
     const char *fault = run_args_fault(a, why);
-    json_val at;
-    if (fault == NULL) {
-        return ST_OK;
-    }
-    TRY(find_option(e, obj, fault, &at));
-    return json_fail(at, ST_CONFIG, "%s", why);
+    return fault == NULL
+               ? ST_OK
+               : json_fail(find_option(e, obj, fault), ST_CONFIG, "%s", why);
 }
 
 static status read_setup(experiment *e, json_val obj)
@@ -409,16 +428,7 @@ void experiment_close(experiment *e)
 
 json_val experiment_plan_at(const experiment *e, int index)
 {
-    json_val v = {0};
-    const experiment_setup *s = &e->setups[index];
-    const json_val objects[] = {s->keys, e->common};
-    for (int i = 0; i < 2 && json_kind(v) == JSON_KIND_NONE; i++) {
-        if (json_kind(objects[i]) == JSON_KIND_OBJ &&
-            json_has(objects[i], "plan")) {
-            (void)!json_get(objects[i], "plan", &v);
-        }
-    }
-    return v;
+    return find_option(e, e->setups[index].keys, "plan");
 }
 
 status experiment_memory(const experiment_setup *s, const arch *a,
@@ -454,6 +464,7 @@ static void add_option(strbuf *words, int *count, const char *key, json_val v)
     }
     bool flag = json_kind(v) == JSON_KIND_BOOL;
     bool on = false;
+    int64_t whole = 0;
     double number = 0;
     if (flag) {
         if (json_as_bool(v, &on) != ST_OK || !on) {
@@ -463,6 +474,11 @@ static void add_option(strbuf *words, int *count, const char *key, json_val v)
         if (json_as_str(v, &text) != ST_OK) {
             return;
         }
+    } else if (json_kind(v) == JSON_KIND_INT) { /* not by way of a double */
+        if (json_as_i64(v, INT64_MIN, INT64_MAX, &whole) != ST_OK) {
+            return;
+        }
+        (void)snprintf(value, sizeof(value), "%lld", (long long)whole);
     } else if (json_as_f64(v, -1e300, 1e300, &number) == ST_OK) {
         (void)snprintf(value, sizeof(value), "%.17g", number);
     } else {

@@ -58,6 +58,7 @@ typedef struct experiment {
     const char *data;
     const char *machine; /* to predict times on, or NULL                   */
     const char *models[EXPERIMENT_MODELS_MAX];
+    const char *names[EXPERIMENT_MODELS_MAX]; /* the end of a long path     */
     int nmodels;
     json_val common;
     experiment_setup setups[EXPERIMENT_SETUPS_MAX];

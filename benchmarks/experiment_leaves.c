@@ -21,8 +21,7 @@ static bool passes(const plan *p, const plan_job *job)
                   plan_least_bytes(p, job) <= job->device_memory);
 }
 
-/* Adds the plan of a set-up, unless it is refused whatever the leaves are,
- * or has leaves of its own. */
+/* Adds the plan of a set-up, unless it is refused whatever the leaves are. */
 static status add_plan(leaf_choice *c, const experiment_setup *s,
                        int ranks_most)
 {
@@ -33,7 +32,7 @@ static status add_plan(leaf_choice *c, const experiment_setup *s,
         return ST_OK;
     }
     TRY(experiment_memory(s, job.a, &job.device_memory));
-    /* Leaves of its own, or those that suit it best. */
+    /* Those of the experiment, or those that suit it best. */
     job.D = (int32_t)s->args.data_leaves;
     job.S = (int32_t)s->args.tensor_leaves;
     job.D = job.D > 0 || p->data > job.N ? job.D : p->data;

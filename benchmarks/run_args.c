@@ -133,21 +133,21 @@ const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE])
                        "throttle) or %s and more",
                        units_rate(a->link_rate).s,
                        units_rate(LINK_RATE_LEAST).s);
-        return "link-rate";
+        return "link_rate";
     }
     if (a->min_lr > a->lr) {
         (void)snprintf(why, RUN_ARGS_WHY_SIZE,
                        "%g is above lr %g, to which the rate rises; allowed is "
                        "0 to %g",
                        a->min_lr, a->lr, a->lr);
-        return "min-lr";
+        return "min_lr";
     }
     if (a->val_every > 0 && a->val_fraction <= 0) {
         (void)snprintf(why, RUN_ARGS_WHY_SIZE,
                        "%lld needs tokens to validate on, and val-fraction is "
                        "0; allowed is 0, or a val-fraction above 0",
                        (long long)a->val_every);
-        return "val-every";
+        return "val_every";
     }
     return NULL;
 }

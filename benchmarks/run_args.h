@@ -57,8 +57,9 @@ typedef struct run_args {
 
 extern const opt_command train_command;
 
-/* Values that do not go together: the option at fault, without dashes, or
- * NULL. `why` goes behind its name, "0.1 is above lr 0.01, ...". Pure. */
+/* Values that do not go together: the option at fault, as experiments spell it
+ * (min_lr), or NULL. `why` goes behind its name, "0.1 is above lr 0.01, ...".
+ * Pure; what it returns is constant. */
 enum { RUN_ARGS_WHY_SIZE = 160 };
 const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE]);
 

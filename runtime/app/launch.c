@@ -249,15 +249,26 @@ static void explain_stop(const old_signals *old, int *code, strbuf *said)
     }
 }
 
+/* A job of one process, which nobody asked to stop. */
+static bool alone_death(int code, strbuf *b)
+{
+    if (code <= 128 || stops_asked > 0) {
+        return false;
+    }
+    strbuf_printf(b, "the process was killed by signal %d (%s)", code - 128,
+                  strsignal(code - 128));
+    return true;
+}
+
 /* Who was killed cannot say so; mpirun does. What else mpirun says of a job
  * whose code is none of ours is handed on as it is. */
-static void explain_death(job_words *w, int *code)
+static void explain_death(job_words *w, bool alone, int *code)
 {
     strbuf b = {0};
     if (status_known(*code)) {
         return; /* a rank has said why */
     }
-    if (words_death(w, &b)) {
+    if (alone ? alone_death(*code, &b) : words_death(w, &b)) {
         bool killed = *code == 128 + SIGKILL;
         log_error("%s%s", strbuf_view(&b),
                   killed ? "; if nobody did that, memory ran out: see dmesg"
@@ -304,7 +315,7 @@ static status run_job(char **args, bool alone, bool quiet, int *code)
     }
     if (st == ST_OK) {
         explain_stop(&old, code, &p.said.said);
-        explain_death(&p.said, code);
+        explain_death(&p.said, alone, code);
     }
     if (st == ST_OK && *code != ST_OK) {
         (void)status_set((status)*code, strbuf_view(&p.said.said));

@@ -70,6 +70,21 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
 }
 
 /* An option that would do nothing was not meant so. */
+static status check_values(const run_args *a)
+{
+    char why[RUN_ARGS_WHY_SIZE];
+    char option[32];
+    const char *fault = run_args_fault(a, why);
+    if (fault == NULL) {
+        return ST_OK;
+    }
+    (void)snprintf(option, sizeof(option), "%s", fault);
+    for (char *c = option; *c != '\0'; c++) {
+        *c = *c == '_' ? '-' : *c;
+    }
+    return FAIL(ST_USAGE, "train: --%s %s", option, why);
+}
+
 static status check_options(const run_of *r)
 {
     static const char *const stream[] = {"store", "link-rate", "link-latency"};
@@ -96,9 +111,7 @@ static status check_options(const run_of *r)
             "either; leave it or the checkpoint out");
     REQUIRE(r->a.save_every == 0 || r->a.save != NULL, ST_USAGE,
             "train: --save-every needs --save FILE");
-    char why[RUN_ARGS_WHY_SIZE];
-    const char *fault = run_args_fault(&r->a, why);
-    return fault == NULL ? ST_OK : FAIL(ST_USAGE, "train: --%s %s", fault, why);
+    return check_values(&r->a);
 }
 
 static status parse(run_of *r, int argc, const char *const *argv)
@@ -189,10 +202,29 @@ static void answer_signals(const run_of *r)
     }
 }
 
+/* Streaming leaves nothing to decide; who does so anyway has decided. */
+static int streamed_decisions(const run_args *a, plan_decision *d)
+{
+    int n = 0;
+    if (a->micro_batch > 0) {
+        d[n] = (plan_decision){.key = "micro_batch",
+                               .rules = "micro_batch memory"};
+        (void)snprintf(d[n++].value, sizeof(d[0].value), "%lld",
+                       (long long)a->micro_batch);
+    }
+    if (a->recompute != SETUP_RECOMPUTE_AUTO) {
+        d[n] = (plan_decision){.key = "recompute", .rules = "memory"};
+        (void)snprintf(d[n++].value, sizeof(d[0].value), "%s",
+                       a->recompute == SETUP_RECOMPUTE_FULL ? "full" : "none");
+    }
+    return n;
+}
+
 static void list_decisions(run_of *r, run_setup *m)
 {
     plan_decision d[PLAN_DECISIONS_MAX];
-    int n = r->s.streamed ? 0 : plan_decisions(&r->s.plan, d);
+    int n = r->s.streamed ? streamed_decisions(&r->a, d)
+                          : plan_decisions(&r->s.plan, d);
     for (int i = 0; i < n; i++) {
         run_decision *to = &r->decisions[i];
         memcpy(to->key, d[i].key, sizeof(d[i].key));

@@ -100,7 +100,8 @@ bad $CONFIG '3: setups[2].stor: unknown key|did you mean "store"' \
 bad $CONFIG '3: setups[0].stepz: unknown key|known are' '{"stepz": 3}'
 bad $CONFIG '2: common.stepz: unknown key|did you mean "steps"' "$one" '"stepz": 1'
 for key in steps batch seq layers lr min_lr warmup beta1 beta2 eps \
-    weight_decay grad_clip seed val_fraction val_every val_batches; do
+    weight_decay grad_clip seed data_leaves tensor_leaves val_fraction \
+    val_every val_batches; do
     bad $CONFIG "3: setups[1].$key: must be the same|\"common\"" \
         "$one, {\"$key\": 1}"
 done
@@ -254,10 +255,69 @@ h5dump -d /gpt-neo-tiny/judge/steps/grad_norm new.h5 | grep -q nan ||
     complain 'no norm was NaN'
 rm -f new.h5
 
+# A whole number is that number, also where a double has no such.
+experiment '{}, {"plan": "tp2"}' "$common, \"seed\": 9007199254740993" >e.json
+accepted compare e.json -o new.h5
+h5dump -a /gpt-neo-tiny/tp2/cmdline new.h5 |
+    grep -q -e '--seed 9007199254740993 ' || complain 'another seed'
+
+# Streaming needs no decision, and who makes one has made it.
+experiment '{"name": "s"}, {"name": "m", "micro_batch": 1, "recompute": "full"},
+    {"name": "p", "plan": "dp1", "micro_batch": 1, "recompute": "full"}' >e.json
+accepted compare e.json -o new.h5
+for row in 's 0' 'm 2' 'p 2'; do
+    grep -q "^${row% *}  *1*  *${row#* }  *[0-9]" "$TMPDIR/out" ||
+        complain "decisions, not $row: $(cat "$TMPDIR/out")"
+done
+
+# A model that no machine has the memory for does not hold up the others.
+sed 's/"hidden_size": 128/"hidden_size": 65536/; s/"num_heads": 4/"num_heads": 512/' \
+    my-model.json >huge.json
+experiment '{"plan": "dp1"}, {"plan": "tp2"}' "$common" '"huge.json", "gpt-neo-tiny"' \
+    >e.json
+accepted compare e.json -o new.h5
+grep -q '^tp2: refused: huge needs .*memory' "$TMPDIR/out" ||
+    complain "no refusal: $(cat "$TMPDIR/out")"
+grep -q '^1 set-up agrees' "$TMPDIR/out" || complain 'the other model did not run'
+rm -f new.h5
+missing $CONFIG 'e.json:1: models[0]: |huge needs|memory' '{"plan": "dp1"}' \
+    "$common" '"huge.json"'
+
+# A long path is a model, too; its end is its name.
+deep=$(printf 'folder-%02d/' 1 2 3 4 5 6 7 8 9)
+mkdir -p "$deep"
+cp my-model.json "$deep/config.json"
+experiment '{"plan": "dp1"}' "$common" "\"$deep\"" >e.json
+accepted compare e.json -o new.h5
+h5ls new.h5 | grep -q '^folder-04_folder.*_folder-09_  *Group' ||
+    complain "a long path: $(h5ls new.h5)"
+rm -rf new.h5 folder-01
+
+# Who is killed is a row, and the others run.
+experiment '{"plan": "dp1"}, {"name": "s"}, {"plan": "tp2"}' \
+    '"steps": 300, "batch": 4, "seq": 16' >e.json
+"$WEFT" compare e.json -o new.h5 >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null &
+comparing=$!
+for ((i = 0; i < 600; i++)); do
+    child=$(pgrep -f "train gpt-neo-tiny --data .*--out $PWD/new.h5.run|train gpt-neo-tiny .*--out new.h5.run" | head -n 1)
+    grep -q '^gpt-neo-tiny dp1: ' "$TMPDIR/out" && [ -n "$child" ] && break
+    sleep 0.05
+done
+kill -KILL "$child"
+wait $comparing
+[ $? -eq 75 ] || complain "killed: $(cat "$TMPDIR/err")"
+grep -q '^s: failed: exit code 75: .*killed by signal 9' "$TMPDIR/out" ||
+    complain "killed: $(cat "$TMPDIR/out")"
+grep -q '^gpt-neo-tiny tp2: loss' "$TMPDIR/out" || complain 'the others did not run'
+ls new.h5?* 2>/dev/null && complain 'files are left'
+rm -f new.h5
+
 # What fails on the way leaves its reason.
-sed 's/"skip"/"stop"/' e.json >stop.json
+experiment '{}, {"plan": "tp2"}' '"steps": 60, "batch": 2, "seq": 8, "lr": 10,
+    "min_lr": 10, "grad_clip": 0, "weight_decay": 10, "warmup": 0,
+    "on_nan": "stop"' >stop.json
 "$WEFT" compare stop.json -o new.h5 >"$TMPDIR/out" 2>"$TMPDIR/err"
-[ $? -eq 70 ] || complain "a set-up failed: $(cat "$TMPDIR/err")"
+[ $? -eq $NUMERIC ] || complain "a set-up failed: $(cat "$TMPDIR/err")"
 why=$(head -n 1 "$TMPDIR/err")
 grep -q "'judge'.*did not run" "$TMPDIR/err" || complain 'no word of the judge'
 h5dump -d /runs new.h5 | tr -d '\n' |
