@@ -432,6 +432,19 @@ static status choose_run_path(comparing *c)
                 c->config->out);
 }
 
+static void say_weights(const comparing *c)
+{
+    for (int i = 0; i < c->e.nmodels; i++) {
+        strbuf text = {0};
+        if (arch_weights_beside(c->e.models[i], &text) == ST_OK &&
+            text.len > 0) {
+            log_warn("%s is not read: a comparison starts from the seed",
+                     strbuf_view(&text));
+        }
+        strbuf_fini(&text);
+    }
+}
+
 static status begin(comparing *c)
 {
     TRY(experiment_open(c->config->experiment, &c->e));
@@ -449,6 +462,7 @@ static status begin(comparing *c)
                 "until then\n",
                 c->config->out, c->config->out);
     }
+    say_weights(c);
     /* One rate for all rows: the machine's best just now. */
     c->cores = threads_usable();
     c->matmul_rate = host_matmul_rate(c->cores, 2048, 5);

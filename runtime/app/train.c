@@ -175,6 +175,20 @@ static void say_dropout(const run_of *r)
     strbuf_fini(&text);
 }
 
+/* Who names a folder with weights may think that they are taken. */
+static void say_weights(const run_of *r)
+{
+    strbuf text = {0};
+    if (comm_rank(r->world) == 0 && !r->a.quiet && r->a.init == NULL &&
+        r->a.resume == NULL &&
+        arch_weights_beside(r->so.model, &text) == ST_OK && text.len > 0) {
+        log_warn("%s is not read: weights start from the seed; weft convert "
+                 "makes a checkpoint of its folder for --init",
+                 strbuf_view(&text));
+    }
+    strbuf_fini(&text);
+}
+
 /* On rank 0, which speaks for all. */
 static status say_data(const run_of *r)
 {
@@ -351,6 +365,7 @@ static status run_ranks(run_of *r, status prepared)
     TRY(setup_share(&r->s, comm_rank(r->world)));
     check_binding(r);
     say_dropout(r);
+    say_weights(r);
     TRY(comm_agree(r->world, say_data(r)));
     answer_signals(r);
     st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);

@@ -182,6 +182,26 @@ status arch_dropout(const char *model, strbuf *out)
     return st;
 }
 
+status arch_weights_beside(const char *model, strbuf *out)
+{
+    static const char *const files[] = {
+        "model.safetensors", "model.safetensors.index.json",
+        "pytorch_model.bin", "pytorch_model.bin.index.json"};
+    char *config = NULL;
+    TRY(arch_config_path(model, &config));
+    int len = (int)(text_path_base(config) - config);
+    size_t start = out->len;
+    bool found = false;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && !found; i++) {
+        strbuf_cut(out, start);
+        strbuf_printf(out, "%.*s%s", len, config, files[i]);
+        found = text_path_exists(strbuf_view(out) + start);
+    }
+    strbuf_cut(out, found ? out->len : start);
+    mem_free(config);
+    return strbuf_check(out);
+}
+
 status arch_config_text(const char *model, char **out)
 {
     char *path = NULL;

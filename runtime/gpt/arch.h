@@ -83,6 +83,11 @@ MUST_USE status arch_open_text(const char *text, const char *label, arch *out);
  * configs are published ones. Fails as arch_open. */
 MUST_USE status arch_dropout(const char *model, strbuf *out);
 
+/* Appends the path of weights that lie beside the config.json that arch_open
+ * reads for `model`, where nobody reads them; nothing if there are none. Fails
+ * as arch_open. */
+MUST_USE status arch_weights_beside(const char *model, strbuf *out);
+
 /* Where the config.json lies that arch_open reads for `model`. Owns: *out,
  * mem_free. Fails as arch_open. */
 MUST_USE status arch_config_path(const char *model, char **out);

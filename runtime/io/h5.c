@@ -11,6 +11,7 @@
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/io/h5_impl.h"
 #include "runtime/io/seal.h"
 
@@ -295,6 +296,10 @@ static status file_open(h5_file *f, bool writable)
     if (stat(f->path, &info) != 0) {
         return fail_access(f);
     }
+    REQUIRE(!S_ISDIR(info.st_mode), ST_BADFILE,
+            "%s: is a folder; give an HDF5 file (of a Hugging Face folder weft "
+            "convert makes one)",
+            f->path);
     REQUIRE(S_ISREG(info.st_mode), ST_BADFILE,
             "%s: is not a regular file; give an HDF5 file", f->path);
     REQUIRE(info.st_size > 0, ST_BADFILE,
@@ -306,8 +311,11 @@ static status file_open(h5_file *f, bool writable)
     if (is < 0) {
         return H5_FAIL(f, ST_NOINPUT, NULL, "cannot be read");
     }
-    REQUIRE(is > 0, ST_BADFILE, "%s: is not an HDF5 file (signature not found)",
-            f->path);
+    REQUIRE(is > 0, ST_BADFILE,
+            "%s: is not an HDF5 file (signature not found)%s", f->path,
+            text_ends(f->path, ".safetensors")
+                ? "; weft convert makes one of the folder that it is in"
+                : "");
     TRY(look_before(f, writable));
     const hid_t access = h5_access_list(false);
     f->writable = writable;

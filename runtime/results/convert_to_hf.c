@@ -51,6 +51,7 @@ typedef struct exporter {
     char *dir;      /* without slashes at the end                           */
     char *temp;     /* dir.tmp                                              */
     int lock;       /* temp, opened and locked; -1: it is not ours          */
+    mode_t mode;    /* of the empty folder that is replaced; 0: none        */
     int open;       /* shard being written, -1: none yet                    */
     safetensors_writer *w;
 } exporter;
@@ -144,19 +145,48 @@ static status name_folder(exporter *x, const char *dir)
     return strbuf_take(&b, &x->temp);
 }
 
-/* ST_CANTCREATE unless the folder may take the place of `path`. */
-static status check_free(const char *path)
+/* A folder is replaced by its name, which ".", a link and the root of a file
+ * system do not have. */
+static status check_replaceable(const char *path, const struct stat *info)
+{
+    const char *last = text_path_base(path);
+    struct stat above;
+    char *parent = NULL;
+
+    TRY(text_path_join(path, "..", &parent));
+    const bool known = stat(parent, &above) == 0;
+    mem_free(parent);
+    const bool mounted = known && above.st_dev != info->st_dev;
+    const bool link = S_ISLNK(info->st_mode);
+    REQUIRE(!link && !mounted && strcmp(last, ".") != 0 &&
+                strcmp(last, "..") != 0,
+            ST_CANTCREATE,
+            "%s: is %s, which a finished folder cannot take the place of; give "
+            "the name of a new folder%s",
+            path,
+            link      ? "a symbolic link"
+            : mounted ? "a mounted file system"
+                      : "no folder's own name",
+            link ? "" : " in it");
+    return ST_OK;
+}
+
+/* ST_CANTCREATE unless the folder may take the place of `path`. *mode is that
+ * of an empty folder there, 0: there is none. */
+static status check_free(const char *path, mode_t *mode)
 {
     struct stat info;
 
-    if (stat(path, &info) != 0) {
+    if (lstat(path, &info) != 0) {
         return ST_OK;
     }
+    TRY(check_replaceable(path, &info));
     DIR *d = S_ISDIR(info.st_mode) ? opendir(path) : NULL;
     REQUIRE(d != NULL, ST_CANTCREATE,
             "%s: is there and is not a folder that can be filled; give "
             "another name",
             path);
+    *mode = info.st_mode & 07777;
     int members = 0;
     while (readdir(d) != NULL) {
         members++;
@@ -296,7 +326,7 @@ static void unlock_folder(exporter *x)
 static status make_folder(exporter *x, const char *dir)
 {
     TRY(name_folder(x, dir));
-    TRY(check_free(x->dir));
+    TRY(check_free(x->dir, &x->mode));
     const bool made = mkdir(x->temp, 0777) == 0;
     REQUIRE(made || errno == EEXIST, ST_CANTCREATE, "%s: cannot create: %s",
             x->temp, strerror(errno));
@@ -411,6 +441,8 @@ static status fill_folder(exporter *x, const char *ckpt_path)
     }
     TRY(stop_check());
     unlink_in(x, mark_name);
+    REQUIRE(x->mode == 0 || fchmod(x->lock, x->mode) == 0, ST_CANTCREATE,
+            "%s: %s", x->temp, strerror(errno));
     REQUIRE(rename(x->temp, x->dir) == 0, ST_CANTCREATE,
             "%s: cannot rename %s to it: %s", x->dir, x->temp, strerror(errno));
     unlock_folder(x);

@@ -42,5 +42,13 @@ for golden in gpt2_exact_untied gpt_neo_odd_inner gptj_one_head_tied \
             test "$loss" = "$(first_loss "$work/b$n.h5")"
     done
     check "$golden: there is a loss" test -n "$loss"
+    # Weights that are not read are spoken of, and only those.
+    "$WEFT" train "$work/hf2" "${run[@]}" --steps 1 >/dev/null 2>"$work/err"
+    check "$golden: not read" grep -q \
+        'hf2/model.safetensors.index.json is not read: weights start from' \
+        "$work/err"
+    "$WEFT" train "$work/hf2" "${run[@]}" --steps 1 --init "$work/a.h5" \
+        >/dev/null 2>"$work/err"
+    check "$golden: read" test ! -s "$work/err"
 done
 finish

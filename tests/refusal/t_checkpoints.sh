@@ -21,7 +21,10 @@ bad() {
 }
 bad $NOINPUT 'none.h5|No such file' none.h5
 mkdir folder
-bad $BADFILE 'folder: is not a regular file' folder
+bad $BADFILE 'folder: is a folder|weft convert' folder
+cp text.txt x.safetensors
+bad $BADFILE 'x.safetensors: is not an HDF5 file|weft convert' x.safetensors
+rm x.safetensors
 : >empty.h5
 bad $BADFILE 'empty.h5: is empty' empty.h5
 bad $BADFILE 'text.txt: is not an HDF5 file' text.txt

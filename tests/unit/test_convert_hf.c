@@ -308,12 +308,26 @@ static void test_refused(void **state)
     OK(text_write_file(path_of("hf/mine"), "x", 1));
     expect(ST_CANTCREATE, "a.h5", "hf", WHOLE, "is not empty");
     assert_true(is_there("hf/mine"));
+    OK(text_make_dirs(path_of("empty")));
+    expect(ST_CANTCREATE, "a.h5", "empty/.", WHOLE, "no folder's own name");
+    assert_int_equal(symlink("empty", path_of("link")), 0);
+    expect(ST_CANTCREATE, "a.h5", "link", WHOLE, "is a symbolic link");
+    assert_int_equal(unlink(path_of("link")), 0);
+    assert_int_equal(convert_to_hf(path_of("a.h5"), "/proc", WHOLE, NULL),
+                     ST_CANTCREATE);
+    assert_non_null(strstr(status_text(), "a mounted file system"));
     OK(text_make_dirs(path_of("new.tmp")));
     OK(text_write_file(path_of("new.tmp/config.json"), "x", 1));
     expect(ST_CANTCREATE, "a.h5", "new", WHOLE, "holds config.json");
     assert_true(is_there("new.tmp/config.json"));
     assert_int_equal(convert_to_hf(path_of("a.h5"), "-", WHOLE, NULL),
                      ST_USAGE);
+    /* An empty folder that is there keeps its mode. */
+    struct stat info;
+    assert_int_equal(chmod(path_of("empty"), 0710), 0);
+    OK(convert_to_hf(path_of("a.h5"), path_of("empty"), WHOLE, NULL));
+    assert_int_equal(stat(path_of("empty"), &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0710);
     OK(text_write_file(path_of("x.h5"), "not HDF5", 8));
     expect(ST_BADFILE, "x.h5", "other", WHOLE, "x.h5");
     assert_false(is_there("other"));

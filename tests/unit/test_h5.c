@@ -801,7 +801,7 @@ static void test_wrong_files(void **state)
 
     snprintf(none, sizeof(none), "%s", path_of("none.h5"));
     expect_refused(none, ST_NOINPUT, "No such file");
-    expect_refused(folder, ST_BADFILE, "not a regular file");
+    expect_refused(folder, ST_BADFILE, "is a folder");
     expect_refused(put("empty.h5", "", 0), ST_BADFILE, "is empty");
     expect_refused(put("text.h5", "not an HDF5 file at all", 23), ST_BADFILE,
                    "is not an HDF5 file");
