@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/base/json.h"
 #include "runtime/base/status.h"
 #include "runtime/gpt/arch.h"
 #include "runtime/gpt/params.h"
@@ -41,9 +42,11 @@ typedef enum hf_use {
     HF_ROTARY_DIM,  /* rotated dimensions of a head; null: all            */
     HF_ROTARY_PART, /* the same as a fraction of the head                 */
     HF_ROTARY_BASE,
-    HF_ROPE,          /* an object with both, or null                     */
-    HF_PARALLEL,      /* parallel residual with two norms, or sequential  */
-    HF_ATTENTION_BIAS /* biases of qkv and of the output projection       */
+    HF_ROPE,             /* an object with both, or null                  */
+    HF_ROTARY_PART_COPY, /* written beside the first by some versions,    */
+    HF_ROTARY_BASE_COPY, /* read by none: may only repeat the value       */
+    HF_PARALLEL,         /* parallel residual with two norms, or sequential  */
+    HF_ATTENTION_BIAS    /* biases of qkv and of the output projection       */
 } hf_use;
 
 /* Lists end with a NULL name. Several keys of one use are aliases; the first
@@ -109,6 +112,10 @@ MUST_USE status hf_read(const char *path, arch *out);
 MUST_USE status hf_read_text(const char *text, const char *name, arch *out);
 /* Appends the dropout rates that are not 0: "resid_pdrop 0.1". */
 MUST_USE status hf_dropout(const char *path, strbuf *out);
+
+/* The HF_ROTARY_PART and HF_ROTARY_BASE of a config.json, whichever of its keys
+ * say them, or the family's defaults. Fails like hf_read. */
+MUST_USE status hf_rotary(json_val root, double *part, double *base);
 
 /* Name on disk of a parameter's part. Layer is ignored outside layers. */
 void hf_tensor_name(const arch *a, param_role role, int layer, int part,

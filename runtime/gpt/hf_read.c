@@ -8,7 +8,9 @@
  */
 #include "runtime/gpt/hf.h"
 
+#include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/base/json.h"
@@ -16,6 +18,9 @@
 
 /* Larger sizes than any model has; they keep products within 64 bits. */
 enum { WIDTH_MAX = 1 << 20, INNER_MAX = 1 << 22, POSITIONS_MAX = 1 << 24 };
+
+/* Longer than any key of the table, with the object it stands in. */
+enum { KEY_SIZE = 64 };
 
 typedef struct reader {
     json_val root;
@@ -25,10 +30,10 @@ typedef struct reader {
     arch a;
 } reader;
 
-/* A number that several keys may give; `key` is NULL while none has. */
+/* A number that several keys may give; `key` is empty while none has. */
 typedef struct number {
     double value;
-    const char *key;
+    char key[KEY_SIZE];
 } number;
 
 static const char *const attention_names[] = {"global", "local", NULL};
@@ -66,14 +71,14 @@ static bool family_has(const reader *rd, hf_use use)
 
 static status settle(const reader *rd, number *n, const char *key, double value)
 {
-    if (n->key != NULL && n->value != value) {
+    if (n->key[0] != '\0' && n->value != value) {
         return json_fail(rd->root, ST_CONFIG,
                          "%s is %.9g but %s is %.9g and they mean the same; "
                          "remove one of them",
                          n->key, n->value, key, value);
     }
     n->value = value;
-    n->key = key;
+    (void)snprintf(n->key, sizeof(n->key), "%s", key);
     return ST_OK;
 }
 
@@ -377,6 +382,20 @@ static status read_attention(reader *rd)
 
 /* --- rotary positions -------------------------------------------------- */
 
+/* Takes a number of the object v, which is called `outer`. */
+static status read_inner(const reader *rd, json_val v, const char *outer,
+                         const char *key, double min, double max, number *n)
+{
+    char name[KEY_SIZE];
+    double value = 0;
+    if (!json_has(v, key)) {
+        return ST_OK;
+    }
+    TRY(json_get_f64(v, key, min, max, &value));
+    (void)snprintf(name, sizeof(name), "%s.%s", outer, key);
+    return settle(rd, n, name, value);
+}
+
 /* {"rope_type": "default", "rope_theta": .., "partial_rotary_factor": ..} */
 static status read_rope(const reader *rd, const char *key, number *part,
                         number *base)
@@ -393,17 +412,50 @@ static status read_rope(const reader *rd, const char *key, number *part,
     TRY(json_get_choice_opt(v, "rope_type", kinds, &kind));
     TRY(json_get_choice_opt(v, "type", kinds, &kind));
     TRY(json_done(v, known));
-    double value = -1;
-    TRY(json_get_f64_opt(v, "rope_theta", 1, 1e9, &value));
-    if (value > 0) {
-        TRY(settle(rd, base, "rope_theta", value));
+    TRY(read_inner(rd, v, key, "rope_theta", 1, 1e9, base));
+    return read_inner(rd, v, key, "partial_rotary_factor", 0, 1, part);
+}
+
+/* A key that nothing reads must not say anything else than `n`, which is of
+ * use `use`. */
+static status check_copy(const reader *rd, hf_use copy, hf_use use,
+                         const number *n)
+{
+    const char *key = key_of(rd, copy);
+    double value = 0;
+    json_val v;
+    if (!json_has(rd->root, key)) {
+        return ST_OK;
     }
-    value = -1;
-    TRY(json_get_f64_opt(v, "partial_rotary_factor", 0, 1, &value));
-    if (value >= 0) {
-        TRY(settle(rd, part, "partial_rotary_factor", value));
+    TRY(json_get(rd->root, key, &v));
+    TRY(json_as_f64(v, -DBL_MAX, DBL_MAX, &value));
+    if (value == n->value) {
+        return ST_OK;
     }
-    return ST_OK;
+    const bool given = n->key[0] != '\0';
+    return json_fail(v, ST_CONFIG,
+                     "is %.9g, but transformers reads %s, which is %.9g%s; "
+                     "remove %s, or write the right value as %s",
+                     value, given ? n->key : key_of(rd, use), n->value,
+                     given ? "" : " by default", key,
+                     given ? n->key : key_of(rd, use));
+}
+
+/* Both numbers of a family with HF_ROTARY_PART. */
+static status read_fractions(const reader *rd, number *part, number *base)
+{
+    *part = (number){.value = rd->fam->rotary_part};
+    *base = (number){.value = rd->fam->base.rotary_base};
+    TRY(read_real(rd, HF_ROTARY_PART, 0, 1, part));
+    TRY(read_real(rd, HF_ROTARY_BASE, 1, 1e9, base));
+    for (int i = 0; i < rd->nkeys; i++) {
+        const char *key = rd->keys[i]->name;
+        if (rd->keys[i]->use == HF_ROPE && json_has(rd->root, key)) {
+            TRY(read_rope(rd, key, part, base));
+        }
+    }
+    TRY(check_copy(rd, HF_ROTARY_PART_COPY, HF_ROTARY_PART, part));
+    return check_copy(rd, HF_ROTARY_BASE_COPY, HF_ROTARY_BASE, base);
 }
 
 static status read_rotary(reader *rd)
@@ -419,16 +471,8 @@ static status read_rotary(reader *rd)
     }
     if (rd->fam->rotary_part > 0) {
         use = HF_ROTARY_PART;
-        number part = {.value = rd->fam->rotary_part};
-        number base = {.value = a->rotary_base};
-        TRY(read_real(rd, use, 0, 1, &part));
-        TRY(read_real(rd, HF_ROTARY_BASE, 1, 1e9, &base));
-        for (int i = 0; i < rd->nkeys; i++) {
-            const char *key = rd->keys[i]->name;
-            if (rd->keys[i]->use == HF_ROPE && json_has(rd->root, key)) {
-                TRY(read_rope(rd, key, &part, &base));
-            }
-        }
+        number part, base;
+        TRY(read_fractions(rd, &part, &base));
         a->rotary_dims = (int32_t)(a->D * part.value);
         a->rotary_base = (float)base.value;
     }
@@ -524,6 +568,17 @@ status hf_read_text(const char *text, const char *name, arch *out)
     status st = read_doc(doc, out);
     json_close(doc);
     return st;
+}
+
+status hf_rotary(json_val root, double *part, double *base)
+{
+    reader rd = {.root = root};
+    number p, b;
+    TRY(read_family(&rd));
+    TRY(read_fractions(&rd, &p, &b));
+    *part = p.value;
+    *base = b.value;
+    return ST_OK;
 }
 
 status hf_dropout(const char *path, strbuf *out)

@@ -105,7 +105,28 @@ static bool write_known(json_writer *w, const arch *a, const char *key,
     }
 }
 
-static void write_members(json_writer *w, const arch *a, json_val root)
+/* Both numbers of rotary positions under the names that every version reads:
+ * transformers 4 does not know rope_parameters. */
+static status write_rotary(json_writer *w, const hf_family *fam, json_val root)
+{
+    const char *key_part = class_key(fam, HF_ROTARY_PART);
+    const char *key_base = class_key(fam, HF_ROTARY_BASE);
+    double part = 0, base = 0;
+
+    if (key_part == NULL) {
+        return ST_OK;
+    }
+    TRY(hf_rotary(root, &part, &base));
+    if (!json_has(root, key_part)) {
+        json_write_f64(w, key_part, part);
+    }
+    if (!json_has(root, key_base)) {
+        json_write_f64(w, key_base, base);
+    }
+    return ST_OK;
+}
+
+static status write_members(json_writer *w, const arch *a, json_val root)
 {
     static const hf_use needed[] = {HF_LAYERS, HF_INNER, HF_ROTARY_DIM,
                                     HF_ATTENTION_TYPES};
@@ -137,6 +158,7 @@ static void write_members(json_writer *w, const arch *a, json_val root)
     }
     json_write_bool(w, "tie_word_embeddings", a->tied);
     json_write_str(w, "torch_dtype", "float32");
+    return write_rotary(w, fam, root);
 }
 
 status arch_hf_config(const arch *a, const char *config, char **out)
@@ -147,9 +169,11 @@ status arch_hf_config(const arch *a, const char *config, char **out)
     TRY(json_parse(config, strlen(config), "config.json", &doc));
     json_writer_init(&w);
     json_write_obj(&w, NULL);
-    write_members(&w, a, json_root(doc));
+    status st = write_members(&w, a, json_root(doc));
     json_write_end(&w);
-    const status st = json_writer_take(&w, out);
+    if (st == ST_OK) {
+        st = json_writer_take(&w, out);
+    }
     json_writer_fini(&w);
     json_close(doc);
     return st;

@@ -214,6 +214,11 @@ static void test_gpt_neox(void **state)
     assert_true(a.bias_mlp && a.tied);
     assert_int_equal(a.rotary_dims, 24);
     assert_true(a.rotary_base == 500.0F);
+    /* Copies that say the same, of what is given and of defaults. */
+    a = text_ok(NEOX ",\"rope_theta\":77,\"rotary_emb_base\":77,"
+                     "\"partial_rotary_factor\":0.25}");
+    assert_true(a.rotary_base == 77.0F);
+    assert_int_equal(a.rotary_dims, 12);
     assert_int_equal(text_ok(NEOX ",\"hidden_act\":\"gelu_python\"}").act,
                      ACT_GELU_ERF);
     assert_int_equal(text_ok(NEOX ",\"hidden_act\":\"gelu_accurate\"}").act,
@@ -334,7 +339,20 @@ static void test_mistakes_in_keys(void **state)
     refuse(GPT2 ",\"add_cross_attention\":true}", ST_CONFIG,
            "add_cross_attention", NULL, NULL);
     refuse(NEOX ",\"rotary_pct\":0.5,\"partial_rotary_factor\":0.25}",
-           ST_CONFIG, "rotary_pct is 0.5", "partial_rotary_factor is 0.25",
+           ST_CONFIG, "partial_rotary_factor: is 0.25",
+           "reads rotary_pct, which is 0.5;", NULL);
+    refuse(NEOX ",\"partial_rotary_factor\":0.5}", ST_CONFIG,
+           "partial_rotary_factor: is 0.5",
+           "reads rotary_pct, which is 0.25 by default",
+           "remove partial_rotary_factor");
+    refuse(NEOX ",\"rope_theta\":77}", ST_CONFIG, "rope_theta: is 77",
+           "reads rotary_emb_base, which is 10000 by default",
+           "write the right value as rotary_emb_base");
+    refuse(NEOX ",\"rope_theta\":77,\"rope_parameters\":{\"rope_type\":"
+                "\"default\",\"rope_theta\":500}}",
+           ST_CONFIG, "rope_theta: is 77",
+           "reads rope_parameters.rope_theta, which is 500;", NULL);
+    refuse(NEOX ",\"rope_theta\":\"77\"}", ST_CONFIG, "rope_theta", "number",
            NULL);
     refuse(NEOX ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}}",
            ST_CONFIG, "rope_scaling.type", "linear", "default");
@@ -342,8 +360,8 @@ static void test_mistakes_in_keys(void **state)
            ST_CONFIG, "rope_parameters.rope_type", "yarn", "default");
     refuse(NEOX ",\"rotary_pct\":0.5,\"rope_parameters\":{\"rope_type\":"
                 "\"default\",\"partial_rotary_factor\":0.25}}",
-           ST_CONFIG, "rotary_pct is 0.5", "partial_rotary_factor is 0.25",
-           NULL);
+           ST_CONFIG, "rotary_pct is 0.5",
+           "rope_parameters.partial_rotary_factor is 0.25", NULL);
     refuse(NEOX ",\"hidden_act\":\"quick_gelu\"}", ST_CONFIG, "hidden_act",
            "quick_gelu", "gelu_python");
     refuse(NEOX ",\"rope_parameters\":{\"rope_thetta\":2}}", ST_CONFIG,

@@ -283,6 +283,43 @@ static void test_config(void **state)
     drop_all();
 }
 
+/* transformers 4 knows nothing of rope_parameters: the keys it reads are
+ * written too, with the very values, not with what they come to. */
+static void test_config_rotary(void **state)
+{
+    static const char *const texts[] = {
+        "\"rope_parameters\": {\"rope_type\": \"default\","
+        " \"rope_theta\": 500.0, \"partial_rotary_factor\": 0.33}",
+        "\"rotary_pct\": 0.33, \"rope_scaling\": {\"type\": \"default\","
+        " \"rope_theta\": 500}",
+        "\"rotary_emb_base\": 500.0, \"partial_rotary_factor\": 0.33,"
+        " \"rotary_pct\": 0.33",
+    };
+    arch a, b;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        char text[512];
+        snprintf(text, sizeof(text),
+                 "{\"model_type\": \"gpt_neox\", \"num_hidden_layers\": 2,"
+                 " \"hidden_size\": 60, \"num_attention_heads\": 3, %s}",
+                 texts[i]);
+        OK(text_write_file(path_of("config.json"), text, strlen(text)));
+        OK(arch_open(path_of("config.json"), &a));
+        assert_int_equal(a.rotary_dims, 6);
+        char *c = hf_config(path_of("config.json"), 0);
+        config_has(c, "\n  \"rotary_pct\": 0.33", true);
+        config_has(c, "\n  \"rotary_emb_base\": 500", true);
+        OK(arch_open_text(c, "config.json", &b));
+        assert_true(arch_hash(&a) == arch_hash(&b));
+        mem_free(c);
+    }
+    char *c = hf_config("pythia-14m", 0);
+    config_has(c, "\"rotary_emb_base\": 10000", true);
+    mem_free(c);
+    drop_all();
+}
+
 /* ---- refusals ------------------------------------------------------------ */
 
 static void expect(status want, const char *ckpt, const char *dir,
@@ -530,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_shard_sizes),
         cmocka_unit_test(test_published_head),
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_config_rotary),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_stopped),
