@@ -211,31 +211,6 @@ status arch_config_text(const char *model, char **out)
     return st;
 }
 
-status arch_config_with_vocab(const char *config, int64_t vocab, char **out)
-{
-    static const char key_vocab[] = "vocab_size";
-    json_doc *doc = NULL;
-    json_iter it = {0};
-    json_val value;
-    const char *key = NULL;
-    json_writer w;
-
-    TRY(json_parse(config, strlen(config), config_file, &doc));
-    json_writer_init(&w);
-    json_write_obj(&w, NULL);
-    while (json_next(json_root(doc), &it, &key, &value)) {
-        if (strcmp(key, key_vocab) != 0) {
-            json_write_val(&w, key, value);
-        }
-    }
-    json_write_i64(&w, key_vocab, vocab);
-    json_write_end(&w);
-    const status st = json_writer_take(&w, out);
-    json_writer_fini(&w);
-    json_close(doc);
-    return st;
-}
-
 /* --- what the fields imply --------------------------------------------- */
 
 status arch_cut(arch *a, int layers)

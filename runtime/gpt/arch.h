@@ -113,7 +113,8 @@ MUST_USE status arch_set_vocab(arch *a, int64_t vocab);
 MUST_USE status arch_fit(arch *a, int64_t layers, int64_t vocab);
 
 /* A config.json with this vocab_size, so that what is saved with it opens as
- * the model that was run. Owns: *out, mem_free. */
+ * the model that was run. Ids of tokens that it does not have become null, in
+ * lists they are left out. Owns: *out, mem_free. */
 MUST_USE status arch_config_with_vocab(const char *config, int64_t vocab,
                                        char **out);
 

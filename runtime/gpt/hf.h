@@ -81,6 +81,7 @@ typedef struct hf_family {
     /* Defaults of HF's config class, and what no key can change. F = 0 is
      * four times the width, rotary_dims = 0 the whole head. */
     arch base;
+    int32_t bos, eos;    /* defaults of bos_token_id and eos_token_id      */
     bool scaled;         /* default of HF_SCALED                           */
     double rotary_part;  /* default of HF_ROTARY_PART, 0: has rotary_dim   */
     double dropout;      /* default of each HF_DROPOUT                     */

@@ -1,5 +1,5 @@
 /*
- * Writes a config.json for transformers.
+ * Writes a config.json: one for transformers, one with another vocabulary.
  *
  * What a person wrote is kept, key by key: token ids and the like are no
  * business of ours. Replaced is what may no longer hold: the depth of a cut
@@ -126,6 +126,22 @@ static status write_rotary(json_writer *w, const hf_family *fam, json_val root)
     return ST_OK;
 }
 
+/* The class's own ids may be of tokens that a small vocabulary has not. */
+static void write_ids(json_writer *w, const arch *a, json_val root)
+{
+    const hf_family *fam = hf_family_at(a->family);
+    const struct {
+        const char *key;
+        int32_t id;
+    } ids[] = {{"bos_token_id", fam->bos}, {"eos_token_id", fam->eos}};
+
+    for (int i = 0; i < 2; i++) {
+        if (ids[i].id >= a->V && !json_has(root, ids[i].key)) {
+            json_write_null(w, ids[i].key);
+        }
+    }
+}
+
 static status write_members(json_writer *w, const arch *a, json_val root)
 {
     static const hf_use needed[] = {HF_LAYERS, HF_INNER, HF_ROTARY_DIM,
@@ -158,6 +174,7 @@ static status write_members(json_writer *w, const arch *a, json_val root)
     }
     json_write_bool(w, "tie_word_embeddings", a->tied);
     json_write_str(w, "torch_dtype", "float32");
+    write_ids(w, a, root);
     return write_rotary(w, fam, root);
 }
 
@@ -174,6 +191,86 @@ status arch_hf_config(const arch *a, const char *config, char **out)
     if (st == ST_OK) {
         st = json_writer_take(&w, out);
     }
+    json_writer_fini(&w);
+    json_close(doc);
+    return st;
+}
+
+/* --- another vocabulary ------------------------------------------------ */
+
+/* Keys whose values are tokens: one, a list, or a list of lists. */
+static bool has_tokens(const char *key)
+{
+    return text_ends(key, "_token_id") || text_ends(key, "suppress_tokens") ||
+           strcmp(key, "bad_words_ids") == 0;
+}
+
+/* True if it is or has a token from `vocab` on. */
+static bool is_outside(json_val v, int64_t vocab)
+{
+    int64_t id = 0;
+
+    if (json_kind(v) == JSON_KIND_INT) {
+        return json_as_i64(v, INT64_MIN, INT64_MAX, &id) == ST_OK &&
+               id >= vocab;
+    }
+    for (size_t i = 0; json_kind(v) == JSON_KIND_ARR && i < json_len(v); i++) {
+        if (is_outside(json_at(v, i), vocab)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Null where nothing is left: without the key its class's default would hold,
+ * which is of the whole vocabulary. */
+static void write_tokens(json_writer *w, const char *key, json_val v,
+                         int64_t vocab)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; json_kind(v) == JSON_KIND_ARR && i < json_len(v); i++) {
+        left += !is_outside(json_at(v, i), vocab);
+    }
+    if (!is_outside(v, vocab)) {
+        json_write_val(w, key, v);
+        return;
+    }
+    if (left == 0) {
+        json_write_null(w, key);
+        return;
+    }
+    json_write_arr_flat(w, key);
+    for (size_t i = 0; i < json_len(v); i++) {
+        if (!is_outside(json_at(v, i), vocab)) {
+            json_write_val(w, NULL, json_at(v, i));
+        }
+    }
+    json_write_end(w);
+}
+
+status arch_config_with_vocab(const char *config, int64_t vocab, char **out)
+{
+    static const char key_vocab[] = "vocab_size";
+    json_doc *doc = NULL;
+    json_iter it = {0};
+    json_val value;
+    const char *key = NULL;
+    json_writer w;
+
+    TRY(json_parse(config, strlen(config), "config.json", &doc));
+    json_writer_init(&w);
+    json_write_obj(&w, NULL);
+    while (json_next(json_root(doc), &it, &key, &value)) {
+        if (has_tokens(key)) {
+            write_tokens(&w, key, value, vocab);
+        } else if (strcmp(key, key_vocab) != 0) {
+            json_write_val(&w, key, value);
+        }
+    }
+    json_write_i64(&w, key_vocab, vocab);
+    json_write_end(&w);
+    const status st = json_writer_take(&w, out);
     json_writer_fini(&w);
     json_close(doc);
     return st;

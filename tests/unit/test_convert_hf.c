@@ -279,6 +279,22 @@ static void test_config(void **state)
     config_has(c, "auto_map", false);
     config_has(c, "_name_or_path", false);
     config_has(c, "_note", true);
+    config_has(c, "token_id", false); /* the class's are in its vocabulary */
+    mem_free(c);
+    drop_all();
+}
+
+/* Without these keys transformers would take 50256, of 256 tokens. */
+static void test_config_tokens(void **state)
+{
+    static const char bare[] = "{\"model_type\": \"gpt2\", \"vocab_size\": "
+                               "256, \"eos_token_id\": 7}";
+    (void)state;
+
+    OK(text_write_file(path_of("config.json"), bare, strlen(bare)));
+    char *c = hf_config(path_of("config.json"), 0);
+    config_has(c, "\"bos_token_id\": null", true);
+    config_has(c, "\"eos_token_id\": 7", true);
     mem_free(c);
     drop_all();
 }
@@ -567,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_shard_sizes),
         cmocka_unit_test(test_published_head),
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_config_tokens),
         cmocka_unit_test(test_config_rotary),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_left_over),
