@@ -28,6 +28,7 @@ static const hf_key common_keys[] = {
     {"chunk_size_feed_forward", HF_IGNORE},
     {"classifier_dropout", HF_IGNORE}, /* of a head for classification */
     {"cross_attention_hidden_size", HF_IGNORE},
+    {"custom_pipelines", HF_IGNORE}, /* Dolly v2: names of Python files */
     {"decoder_start_token_id", HF_IGNORE},
     {"diversity_penalty", HF_IGNORE},
     {"do_sample", HF_IGNORE},
@@ -52,6 +53,7 @@ static const hf_key common_keys[] = {
     {"num_beams", HF_IGNORE},
     {"num_labels", HF_IGNORE},
     {"num_return_sequences", HF_IGNORE},
+    {"num_steps", HF_IGNORE}, /* Polyglot-Ko: where training had come to */
     {"output_attentions", HF_IGNORE},
     {"output_hidden_states", HF_IGNORE},
     {"output_scores", HF_IGNORE},

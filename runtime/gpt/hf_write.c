@@ -14,9 +14,16 @@
 
 /* Keys whose old value would be wrong or lead elsewhere. */
 static const char *const dropped[] = {
-    "architectures",       "auto_map",         "dtype",
-    "torch_dtype",         "_name_or_path",    "transformers_version",
-    "tie_word_embeddings", "attention_layers", NULL,
+    "architectures",
+    "auto_map",
+    "dtype",
+    "torch_dtype",
+    "_name_or_path",
+    "transformers_version",
+    "tie_word_embeddings",
+    "attention_layers",
+    "custom_pipelines",
+    NULL,
 };
 
 static bool is_dropped(const char *key)

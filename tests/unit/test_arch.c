@@ -214,6 +214,12 @@ static void test_gpt_neox(void **state)
     assert_true(a.bias_mlp && a.tied);
     assert_int_equal(a.rotary_dims, 24);
     assert_true(a.rotary_base == 500.0F);
+    /* Of Dolly v2 and of Polyglot-Ko. */
+    a = text_ok(NEOX ",\"custom_pipelines\":{\"text-generation\":{\"impl\":"
+                     "\"instruct_pipeline.InstructionTextGenerationPipeline\","
+                     "\"pt\":\"AutoModelForCausalLM\"}},"
+                     "\"num_steps\":\"global_step320000\"}");
+    assert_int_equal(a.rotary_dims, 12);
     /* Copies that say the same, of what is given and of defaults. */
     a = text_ok(NEOX ",\"rope_theta\":77,\"rotary_emb_base\":77,"
                      "\"partial_rotary_factor\":0.25}");

@@ -268,6 +268,7 @@ static void test_config(void **state)
     /* What its keys left to defaults is written out. */
     static const char *const bare =
         "{\"model_type\": \"gptj\", \"n_layer\": 2, \"auto_map\": {\"A\": 1},"
+        " \"custom_pipelines\": {\"a\": {}}, \"num_steps\": \"global_step1\","
         " \"dtype\": \"float16\", \"_name_or_path\": \"x\", \"_note\": 1}";
     OK(text_write_file(path_of("config.json"), bare, strlen(bare)));
     c = hf_config(path_of("config.json"), 0);
@@ -277,6 +278,8 @@ static void test_config(void **state)
     config_has(c, "\"tie_word_embeddings\": false", true);
     config_has(c, "float16", false);
     config_has(c, "auto_map", false);
+    config_has(c, "custom_pipelines", false); /* its Python is not written */
+    config_has(c, "num_steps", true);
     config_has(c, "_name_or_path", false);
     config_has(c, "_note", true);
     config_has(c, "token_id", false); /* the class's are in its vocabulary */
