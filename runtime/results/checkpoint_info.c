@@ -267,8 +267,27 @@ static void add_difference(strbuf *b, const char *what, double file,
     }
 }
 
+/* The same of values that have names. */
+static void add_named(strbuf *b, const char *what, const char *const *names,
+                      int file, int wanted)
+{
+    if (file != wanted) {
+        strbuf_printf(b, "%s%s %s (wanted %s)", b->len > 0 ? ", " : "", what,
+                      names[file], names[wanted]);
+    }
+}
+
 static void add_differences(strbuf *b, const arch *file, const arch *a)
 {
+    static const char *const no_yes[] = {"no", "yes"};
+    static const char *const pairings[] = {
+        [PAIR_NEIGHBOURS] = "neighbours", [PAIR_HALVES] = "halves"};
+    static const char *const residuals[] = {
+        [RES_SEQUENTIAL] = "sequential",
+        [RES_PARALLEL_ONE] = "parallel with one norm",
+        [RES_PARALLEL_TWO] = "parallel with two norms"};
+    static const char *const acts[] = {
+        [ACT_GELU_TANH] = "tanh GELU", [ACT_GELU_ERF] = "exact GELU"};
     int layer = 0;
 
     add_difference(b, "layers", file->L, a->L);
@@ -277,19 +296,20 @@ static void add_differences(strbuf *b, const arch *file, const arch *a)
     add_difference(b, "inner width", file->F, a->F);
     add_difference(b, "vocabulary", file->V, a->V);
     add_difference(b, "positions", file->positions, a->positions);
-    add_difference(b, "rotary positions", file->pos, a->pos);
+    add_named(b, "rotary positions", no_yes, file->pos == POS_ROTARY,
+              a->pos == POS_ROTARY);
     add_difference(b, "rotary dimensions", file->rotary_dims, a->rotary_dims);
-    add_difference(b, "rotary pairing", file->rotary_pairing,
-                   a->rotary_pairing);
+    add_named(b, "rotary pairing", pairings, file->rotary_pairing,
+              a->rotary_pairing);
     add_difference(b, "rotary base", file->rotary_base, a->rotary_base);
-    add_difference(b, "residual kind", file->residual, a->residual);
+    add_named(b, "residual kind", residuals, file->residual, a->residual);
     add_difference(b, "score scale", file->score_scale, a->score_scale);
-    add_difference(b, "qkv bias", file->bias_qkv, a->bias_qkv);
-    add_difference(b, "output bias", file->bias_out, a->bias_out);
-    add_difference(b, "mlp bias", file->bias_mlp, a->bias_mlp);
-    add_difference(b, "activation", file->act, a->act);
-    add_difference(b, "tied head", file->tied, a->tied);
-    add_difference(b, "head bias", file->head_bias, a->head_bias);
+    add_named(b, "qkv bias", no_yes, file->bias_qkv, a->bias_qkv);
+    add_named(b, "output bias", no_yes, file->bias_out, a->bias_out);
+    add_named(b, "mlp bias", no_yes, file->bias_mlp, a->bias_mlp);
+    add_named(b, "activation", acts, file->act, a->act);
+    add_named(b, "tied head", no_yes, file->tied, a->tied);
+    add_named(b, "head bias", no_yes, file->head_bias, a->head_bias);
     add_difference(b, "norm epsilon", file->norm_eps, a->norm_eps);
     while (layer < a->L - 1 && layer < file->L - 1 &&
            file->window[layer] == a->window[layer]) {

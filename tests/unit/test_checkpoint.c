@@ -206,6 +206,20 @@ static void test_other_model(void **state)
     assert_int_equal(load(&m, path_of("a.h5"), CKPT_WEIGHTS), ST_CONFIG);
     has_text("norm epsilon 9.99999975e-06 (wanted 9.99999997e-07), attention "
              "window 0 (wanted 5)");
+    /* Kinds are called by their names. */
+    model_fini(&m);
+    model_init(&m, "gpt-neo-tiny", 0);
+    m.a.act = ACT_GELU_ERF;
+    m.a.pos = POS_ROTARY;
+    m.a.rotary_pairing = PAIR_HALVES;
+    m.a.residual = RES_PARALLEL_TWO;
+    m.a.tied = false;
+    m.a.bias_qkv = true;
+    assert_int_equal(load(&m, path_of("a.h5"), CKPT_WEIGHTS), ST_CONFIG);
+    has_text(": rotary positions no (wanted yes), rotary pairing neighbours "
+             "(wanted halves), residual kind sequential (wanted parallel with "
+             "two norms), qkv bias no (wanted yes), activation tanh GELU "
+             "(wanted exact GELU), tied head yes (wanted no); name");
     /* Without a readable /config the reason is shorter. */
     OK(h5_live_open(path_of("a.h5"), &f));
     OK(h5_attr_set_i64(f, "/", "layers", 400));
