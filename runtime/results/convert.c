@@ -151,11 +151,43 @@ static status fail_missing(const converter *c, const param_part *part,
     return st;
 }
 
+/* What the same model would call its head if it had one of its own. */
+static status head_part(const arch *tied, param_part *out)
+{
+    arch a = *tied;
+    params ps;
+    param_part parts[PARAM_PARTS_MAX];
+
+    a.tied = false;
+    TRY(params_init(&a, &ps));
+    const int n =
+        param_parts(&a, &ps, params_find(&ps, -1, PARAM_HEAD_W), parts);
+    params_fini(&ps);
+    ASSERT(n == 1);
+    *out = parts[0];
+    return ST_OK;
+}
+
+/* A tied model may have its one matrix under the head's name alone:
+ * safetensors.torch.save_model keeps one name of what is shared. */
+static status find_embedding(converter *c)
+{
+    wanted *w = &c->list[c->first[params_find(&c->ps, -1, PARAM_WTE)]];
+    param_part part;
+
+    if (!c->a.tied || w->from != NULL) {
+        return ST_OK;
+    }
+    TRY(head_part(&c->a, &part));
+    return find_tensor(c, &part, &w->from);
+}
+
 static status match_wanted(converter *c, const char *dir)
 {
     for (int i = 0; i < c->count; i++) {
         TRY(find_tensor(c, &c->list[i].part, &c->list[i].from));
     }
+    TRY(find_embedding(c));
     /* Apart, so that a hint can tell what is left over. */
     for (int i = 0; i < c->count; i++) {
         if (c->list[i].from == NULL) {
@@ -220,23 +252,6 @@ static status compare_tensors(const safetensors_info *x,
     return st;
 }
 
-/* What the same model would call its head if it had one of its own. */
-static status head_part(const arch *tied, param_part *out)
-{
-    arch a = *tied;
-    params ps;
-    param_part parts[PARAM_PARTS_MAX];
-
-    a.tied = false;
-    TRY(params_init(&a, &ps));
-    const int n =
-        param_parts(&a, &ps, params_find(&ps, -1, PARAM_HEAD_W), parts);
-    params_fini(&ps);
-    ASSERT(n == 1);
-    *out = parts[0];
-    return ST_OK;
-}
-
 static status check_tied_head(converter *c)
 {
     const safetensors_info *head = NULL;
@@ -245,14 +260,15 @@ static status check_tied_head(converter *c)
     if (!c->a.tied) {
         return ST_OK;
     }
+    const safetensors_info *embedding =
+        c->list[c->first[params_find(&c->ps, -1, PARAM_WTE)]].from;
     TRY(head_part(&c->a, &part));
     TRY(find_tensor(c, &part, &head));
-    if (head == NULL) {
+    if (head == NULL || head == embedding) {
         return ST_OK;
     }
     TRY(check_tensor(head, &part));
-    return compare_tensors(
-        head, c->list[c->first[params_find(&c->ps, -1, PARAM_WTE)]].from);
+    return compare_tensors(head, embedding);
 }
 
 /* ---- conversion ---------------------------------------------------------- */

@@ -270,6 +270,34 @@ static void test_published_names(void **state)
     }
 }
 
+/* What safetensors.torch.save_model leaves of a tied model: the head. */
+static void test_tied_by_head(void **state)
+{
+    static const variant variants[] = {
+        {.golden = "tests/golden/gpt2_three_heads",
+         .skip = "transformer.wte.weight",
+         .extras = {{"lm_head.weight", "transformer.wte.weight", 0}}},
+        {.golden = "tests/golden/gpt_neo_local",
+         .skip = "transformer.wte.weight",
+         .extras = {{"lm_head.weight", "transformer.wte.weight", 0}}},
+        {.golden = "tests/golden/gptj_one_head_tied",
+         .skip = "transformer.wte.weight",
+         .extras = {{"lm_head.weight", "transformer.wte.weight", 0}}},
+        {.golden = "tests/golden/gpt_neox_sequential_tied",
+         .skip = "gpt_neox.embed_in.weight",
+         .extras = {{"lm_head.weight", "gpt_neox.embed_in.weight", 0}}},
+        {.golden = "tests/golden/gpt_neox_sequential_tied",
+         .skip = "gpt_neox.embed_in.weight",
+         .extras = {{"embed_out.weight", "gpt_neox.embed_in.weight", 0}}},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
+        OK(convert_variant(&variants[i]));
+        check_same(variants[i].golden);
+    }
+}
+
 static void test_shards(void **state)
 {
     static const char golden[] = "tests/golden/gpt_neo_odd_heads_untied";
@@ -339,6 +367,16 @@ static void test_refused(void **state)
           .strip = "transformer.",
           .prefix = "model."},
          "is missing"},
+        {{.golden = "tests/golden/gpt2_exact_untied",
+          .skip = "transformer.wte.weight"},
+         "transformer.wte.weight is missing"},
+        {{.golden = "tests/golden/gpt2_three_heads",
+          .skip = "transformer.wte.weight"},
+         "transformer.wte.weight is missing"},
+        {{.golden = "tests/golden/gpt2_three_heads",
+          .skip = "transformer.wte.weight",
+          .extras = {{"lm_head.weight", "transformer.wpe.weight", 0}}},
+         "lm_head.weight: shape is (18, 24), by config.json it is ("},
     };
     (void)state;
 
@@ -421,6 +459,7 @@ int main(void)
         cmocka_unit_test_teardown(test_goldens, drop_files),
         cmocka_unit_test_teardown(test_loads_as_model, drop_files),
         cmocka_unit_test_teardown(test_published_names, drop_files),
+        cmocka_unit_test_teardown(test_tied_by_head, drop_files),
         cmocka_unit_test_teardown(test_shards, drop_files),
         cmocka_unit_test_teardown(test_refused, drop_files),
         cmocka_unit_test_teardown(test_wrong_type, drop_files),
