@@ -281,7 +281,6 @@ static status make_list(converter *c)
     TRY(MEM_NEW(&c->names, most + 1, "convert"));
     TRY(MEM_NEW(&c->first, c->ps.n, "convert"));
     TRY(MEM_NEW(&c->used, safetensors_count(c->in) + 1, "convert"));
-    int64_t largest = 1;
     for (int i = 0; i < c->ps.n; i++) {
         param_part parts[PARAM_PARTS_MAX];
         const int n = param_parts(&c->a, &c->ps, i, parts);
@@ -291,7 +290,18 @@ static status make_list(converter *c)
             w->part = parts[k];
             c->names[c->count++] = w->part.name;
         }
-        const int64_t floats = c->ps.list[i].rows * c->ps.list[i].cols;
+    }
+    return ST_OK;
+}
+
+/* Only once the shapes are known to be those of the files: a config.json can
+ * ask for any amount of memory. */
+static status make_room(converter *c)
+{
+    int64_t largest = 1;
+
+    for (int i = 0; i < c->count; i++) {
+        const int64_t floats = c->list[i].from->count;
         largest = floats > largest ? floats : largest;
     }
     return MEM_NEW(&c->part, largest, "convert");
@@ -339,6 +349,7 @@ static status convert(converter *c, const char *dir, const char *out_path)
     TRY(match_wanted(c, dir));
     TRY(check_tied_head(c));
     TRY(check_left_over(c));
+    TRY(make_room(c));
     return save(c, dir, out_path);
 }
 

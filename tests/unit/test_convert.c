@@ -388,6 +388,23 @@ static void test_refused(void **state)
     }
 }
 
+/* Sizes that no memory holds: the tensors are what is wrong. */
+static void test_too_wide(void **state)
+{
+    static const char config[] =
+        "{\"model_type\": \"gpt2\", \"n_embd\": 1048576, \"n_head\": 4,"
+        " \"n_layer\": 2, \"vocab_size\": 16777216, \"n_positions\": 18}";
+    const variant v = {.golden = "tests/golden/gpt2_three_heads"};
+    (void)state;
+
+    make(&v, "model.safetensors");
+    OK(text_write_file(path_of("model/config.json"), config, strlen(config)));
+    assert_int_equal(convert_from_hf(path_of("model"), path_of("out.h5"), NULL),
+                     ST_BADFILE);
+    has_text("transformer.wte.weight: shape is (");
+    has_text("24), by config.json it is (16777216, 1048576)");
+}
+
 /* The same bytes said to be whole numbers. */
 static void test_wrong_type(void **state)
 {
@@ -462,6 +479,7 @@ int main(void)
         cmocka_unit_test_teardown(test_tied_by_head, drop_files),
         cmocka_unit_test_teardown(test_shards, drop_files),
         cmocka_unit_test_teardown(test_refused, drop_files),
+        cmocka_unit_test_teardown(test_too_wide, drop_files),
         cmocka_unit_test_teardown(test_wrong_type, drop_files),
         cmocka_unit_test_teardown(test_folders, drop_files),
     };
