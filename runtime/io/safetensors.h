@@ -89,7 +89,8 @@ const char *safetensors_metadata(const safetensors *s, const char *key);
 const char *safetensors_dtype_name(safetensors_dtype dtype);
 
 /* Rows [first, first + rows) as float32, row-major. From F32, F16, BF16 and
- * F64 (rounded to nearest); other dtypes are ST_BADFILE. */
+ * F64 (rounded to nearest); other dtypes are ST_BADFILE, as is a finite F64
+ * beyond float32. */
 MUST_USE status safetensors_read(const safetensors_info *info, int64_t first,
                                  int64_t rows, float *out);
 /* All of it; fails unless it has exactly `count` elements. */

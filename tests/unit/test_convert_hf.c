@@ -507,11 +507,28 @@ static void test_memory(void **state)
     drop_all();
 }
 
-/* ---- 16 bits ------------------------------------------------------------- */
+/* ---- 16 and 64 bits
+ * ------------------------------------------------------------- */
 
-/* The golden's tensors as bfloat16: each value cut, so that it widens to
- * known bits. */
-static void put_bf16(const char *golden)
+/* The value at `from` as BF16: cut, so that it widens to known bits. */
+static void add_bf16(strbuf *b, const uint8_t *from)
+{
+    strbuf_add_bytes(b, from + 2, 2); /* upper half */
+}
+
+/* As F64, times `factor`. */
+static void add_f64(strbuf *b, const uint8_t *from, double factor)
+{
+    float value;
+
+    memcpy(&value, from, sizeof(value));
+    const double wide = value * factor;
+    strbuf_add_bytes(b, &wide, sizeof(wide));
+}
+
+/* The golden's tensors as `bytes` (2 or 8) a value, as folder `typed`; of 8
+ * the last is multiplied by `factor`. */
+static void put_typed(const char *golden, int bytes, double factor)
 {
     safetensors *s = NULL;
     strbuf head = {0}, data = {0}, file = {0};
@@ -522,16 +539,22 @@ static void put_bf16(const char *golden)
     OK(safetensors_open(golden, &s));
     for (int64_t i = 0; i < safetensors_count(s); i++) {
         const safetensors_info *t = safetensors_at(s, i);
-        strbuf_printf(&head, "%s\"%s\":{\"dtype\":\"BF16\",\"shape\":[",
-                      i > 0 ? "," : "{", t->name);
+        strbuf_printf(&head, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
+                      i > 0 ? "," : "{", t->name, bytes == 2 ? "BF16" : "F64");
         for (int d = 0; d < t->n_dims; d++) {
             strbuf_printf(&head, "%s%lld", d > 0 ? "," : "",
                           (long long)t->dim[d]);
         }
         strbuf_printf(&head, "],\"data_offsets\":[%zu,%zu]}", data.len,
-                      data.len + (size_t)t->count * 2);
+                      data.len + (size_t)(t->count * bytes));
         for (int64_t k = 0; k < t->count; k++) {
-            strbuf_add_bytes(&data, t->data + 4 * k + 2, 2); /* upper half */
+            const bool last =
+                i == safetensors_count(s) - 1 && k == t->count - 1;
+            if (bytes == 2) {
+                add_bf16(&data, t->data + 4 * k);
+            } else {
+                add_f64(&data, t->data + 4 * k, last ? factor : 1);
+            }
         }
     }
     strbuf_add(&head, "}");
@@ -540,11 +563,12 @@ static void put_bf16(const char *golden)
     strbuf_add_bytes(&file, head.text, head.len);
     strbuf_add_bytes(&file, data.text, data.len);
     OK(strbuf_check(&file));
-    OK(text_make_dirs(path_of("bf16")));
-    OK(text_write_file(path_of("bf16/model.safetensors"), file.text, file.len));
+    OK(text_make_dirs(path_of("typed")));
+    OK(text_write_file(path_of("typed/model.safetensors"), file.text,
+                       file.len));
     snprintf(path, sizeof(path), "%s/config.json", golden);
     OK(text_read_file(path, 1 << 20, &config, &len));
-    OK(text_write_file(path_of("bf16/config.json"), config, len));
+    OK(text_write_file(path_of("typed/config.json"), config, len));
     mem_free(config);
     strbuf_fini(&head);
     strbuf_fini(&data);
@@ -558,8 +582,8 @@ static void test_bf16(void **state)
     convert_summary said;
     (void)state;
 
-    put_bf16(goldens[0]);
-    OK(convert_from_hf(path_of("bf16"), path_of("a.h5"), &said));
+    put_typed(goldens[0], 2, 1);
+    OK(convert_from_hf(path_of("typed"), path_of("a.h5"), &said));
     assert_int_equal(said.widened, said.tensors);
     OK(convert_to_hf(path_of("a.h5"), path_of("hf"), WHOLE, NULL));
     OK(safetensors_open(goldens[0], &in));
@@ -574,6 +598,29 @@ static void test_bf16(void **state)
     }
     safetensors_close(in);
     safetensors_close(out);
+    drop_all();
+}
+
+/* Doubles are rounded, but not to infinity. */
+static void test_f64(void **state)
+{
+    convert_summary said;
+    (void)state;
+
+    put_typed(goldens[0], 8, 1);
+    OK(convert_from_hf(path_of("typed"), path_of("a.h5"), &said));
+    assert_int_equal(said.rounded, said.tensors);
+    assert_int_equal(said.widened, 0);
+    OK(convert_to_hf(path_of("a.h5"), path_of("hf"), WHOLE, NULL));
+    same_folders(goldens[0], path_of("hf"));
+    drop_all();
+    put_typed(goldens[0], 8, 1e300);
+    assert_int_equal(convert_from_hf(path_of("typed"), path_of("a.h5"), &said),
+                     ST_BADFILE);
+    has_text("typed/model.safetensors: transformer.");
+    has_text("float32 ends at 3.4e38");
+    assert_false(is_there("a.h5"));
+    assert_false(is_there("a.h5.tmp"));
     drop_all();
 }
 
@@ -595,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_broken_checksum),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_f64),
     };
 
     return cmocka_run_group_tests(tests, make_folder, drop_folder) != 0;

@@ -162,21 +162,21 @@ static void test_half_floats(void **state)
 
 static void test_other_floats(void **state)
 {
-    uint8_t data[2 + 16 + 8];
+    uint8_t data[2 + 24 + 8];
     const uint16_t bf = 0xc049; /* -3.140625 */
-    const double real[] = {0.1, -1e300};
+    const double real[] = {0.1, -INFINITY, -1e300};
     safetensors *s = NULL;
     float out[2];
     (void)state;
 
     memcpy(data, &bf, 2);
-    memcpy(data + 2, real, 16);
-    memset(data + 18, 0, 8);
+    memcpy(data + 2, real, 24);
+    memset(data + 26, 0, 8);
     const char *path = put_tensors(
         "o.safetensors",
-        "{\"i\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[18,26]},"
+        "{\"i\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[26,34]},"
         "\"b\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[0,2]},"
-        "\"d\":{\"dtype\":\"F64\",\"shape\":[2,1],\"data_offsets\":[2,18]}}",
+        "\"d\":{\"dtype\":\"F64\",\"shape\":[3,1],\"data_offsets\":[2,26]}}",
         data, sizeof(data));
     assert_int_equal(safetensors_open(path, &s), ST_OK);
     /* Listed by place, not by the order of the header. */
@@ -186,6 +186,10 @@ static void test_other_floats(void **state)
     assert_true(out[0] == -3.140625f);
     assert_int_equal(safetensors_read(safetensors_at(s, 1), 0, 2, out), ST_OK);
     assert_true(out[0] == 0.1f && out[1] == -INFINITY);
+    /* No infinity of ours. */
+    assert_int_equal(safetensors_read(safetensors_at(s, 1), 1, 2, out),
+                     ST_BADFILE);
+    assert_non_null(strstr(status_text(), "o.safetensors: d: holds -1e+300"));
     assert_int_equal(safetensors_read_all(safetensors_at(s, 2), 1, out),
                      ST_BADFILE);
     assert_non_null(strstr(status_text(), "dtype I64"));
