@@ -520,40 +520,6 @@ static void test_vocab(void **state)
     assert_int_equal(a.V, 512);
 }
 
-/* Ids of tokens that a smaller vocabulary has not are gone: as null, since
- * without the key transformers takes 50256 of its own. */
-static void test_vocab_drops_tokens(void **state)
-{
-    static const char config[] =
-        GPT2 ",\"bos_token_id\":50256,\"eos_token_id\":[256,3,50256],"
-             "\"pad_token_id\":255,\"sep_token_id\":null,"
-             "\"decoder_start_token_id\":[256],"
-             "\"bad_words_ids\":[[1,300],[7]],\"suppress_tokens\":[1,2],"
-             "\"vocab_size\":50257}";
-    static const char *const wanted[] = {
-        "\"bos_token_id\": null",   "\"eos_token_id\": [3]",
-        "\"pad_token_id\": 255",    "\"decoder_start_token_id\": null",
-        "\"bad_words_ids\": [[7]]", "\"vocab_size\": 256",
-        "\"sep_token_id\": null",
-    };
-    char *changed = NULL;
-    (void)state;
-    assert_int_equal(arch_config_with_vocab(config, 256, &changed), ST_OK);
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
-        if (strstr(changed, wanted[i]) == NULL) {
-            fail_msg("no '%s' in %s", wanted[i], changed);
-        }
-    }
-    assert_int_equal(text_ok(changed).V, 256);
-    mem_free(changed);
-    /* A larger one keeps all. */
-    assert_int_equal(arch_config_with_vocab(config, 60000, &changed), ST_OK);
-    assert_null(strstr(changed, "\"bos_token_id\": null"));
-    assert_non_null(strstr(changed, "50256"));
-    assert_non_null(strstr(changed, "300"));
-    mem_free(changed);
-}
-
 static void test_cut(void **state)
 {
     (void)state;
@@ -624,7 +590,6 @@ int main(void)
         cmocka_unit_test(test_dropout_is_noted),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_vocab),
-        cmocka_unit_test(test_vocab_drops_tokens),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_flops),

@@ -1,8 +1,8 @@
 /*
  * Conversion back to Hugging Face: folder -> checkpoint -> folder has the
  * same tensors bit for bit, checkpoint -> folder -> checkpoint the same
- * weights, in one file or in shards; the config says what transformers needs;
- * a failure leaves nothing. Run from the top of the repository.
+ * weights, in one file or in shards; a failure leaves nothing. Run from the top
+ * of the repository.
  */
 #define _GNU_SOURCE /* memmem */
 #include <fcntl.h>
@@ -202,7 +202,7 @@ static void test_shard_sizes(void **state)
     drop_all();
 }
 
-/* ---- names, config ------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------- */
 
 /* transformers 4 calls the head of this family embed_out, 5 takes both. */
 static void test_published_head(void **state)
@@ -217,125 +217,6 @@ static void test_published_head(void **state)
     assert_non_null(safetensors_find(s, "embed_out.weight"));
     assert_null(safetensors_find(s, "lm_head.weight"));
     safetensors_close(s);
-    drop_all();
-}
-
-static char *hf_config(const char *model, int layers)
-{
-    char *text = NULL, *out = NULL;
-    arch a;
-
-    OK(arch_open(model, &a));
-    if (layers > 0) {
-        OK(arch_cut(&a, layers));
-    }
-    OK(arch_config_text(model, &text));
-    OK(arch_hf_config(&a, text, &out));
-    mem_free(text);
-    return out;
-}
-
-static void config_has(const char *config, const char *part, bool wanted)
-{
-    if ((strstr(config, part) != NULL) != wanted) {
-        fail_msg("'%s' is %s in\n%s", part, wanted ? "not" : "still", config);
-    }
-}
-
-static void test_config(void **state)
-{
-    char *c = hf_config("gpt-neo-125m", 3);
-    arch a, b;
-    (void)state;
-
-    config_has(c, "\"architectures\": [\"GPTNeoForCausalLM\"]", true);
-    config_has(c, "\"num_layers\": 3", true);
-    config_has(c, "\"intermediate_size\": 3072", true);
-    config_has(c, "[[[\"global\"], 1], [[\"local\"], 1], [[\"global\"], 1]]",
-               true);
-    config_has(c, "\"attention_layers\": [\"global\", \"local\", \"global\"]",
-               true);
-    config_has(c, "\"torch_dtype\": \"float32\"", true);
-    config_has(c, "\"bos_token_id\": 50256", true);
-    config_has(c, "\"embed_dropout\": 0.0", true);
-    OK(text_write_file(path_of("config.json"), c, strlen(c)));
-    OK(arch_open(path_of("config.json"), &b));
-    OK(arch_open("gpt-neo-125m", &a));
-    OK(arch_cut(&a, 3));
-    assert_true(arch_hash(&a) == arch_hash(&b));
-    mem_free(c);
-
-    /* What its keys left to defaults is written out. */
-    static const char *const bare =
-        "{\"model_type\": \"gptj\", \"n_layer\": 2, \"auto_map\": {\"A\": 1},"
-        " \"custom_pipelines\": {\"a\": {}}, \"num_steps\": \"global_step1\","
-        " \"dtype\": \"float16\", \"_name_or_path\": \"x\", \"_note\": 1}";
-    OK(text_write_file(path_of("config.json"), bare, strlen(bare)));
-    c = hf_config(path_of("config.json"), 0);
-    config_has(c, "GPTJForCausalLM", true);
-    config_has(c, "\"rotary_dim\": 64", true);
-    config_has(c, "\"n_inner\": 16384", true);
-    config_has(c, "\"tie_word_embeddings\": false", true);
-    config_has(c, "float16", false);
-    config_has(c, "auto_map", false);
-    config_has(c, "custom_pipelines", false); /* its Python is not written */
-    config_has(c, "num_steps", true);
-    config_has(c, "_name_or_path", false);
-    config_has(c, "_note", true);
-    config_has(c, "token_id", false); /* the class's are in its vocabulary */
-    mem_free(c);
-    drop_all();
-}
-
-/* Without these keys transformers would take 50256, of 256 tokens. */
-static void test_config_tokens(void **state)
-{
-    static const char bare[] = "{\"model_type\": \"gpt2\", \"vocab_size\": "
-                               "256, \"eos_token_id\": 7}";
-    (void)state;
-
-    OK(text_write_file(path_of("config.json"), bare, strlen(bare)));
-    char *c = hf_config(path_of("config.json"), 0);
-    config_has(c, "\"bos_token_id\": null", true);
-    config_has(c, "\"eos_token_id\": 7", true);
-    mem_free(c);
-    drop_all();
-}
-
-/* transformers 4 knows nothing of rope_parameters: the keys it reads are
- * written too, with the very values, not with what they come to. */
-static void test_config_rotary(void **state)
-{
-    static const char *const texts[] = {
-        "\"rope_parameters\": {\"rope_type\": \"default\","
-        " \"rope_theta\": 500.0, \"partial_rotary_factor\": 0.33}",
-        "\"rotary_pct\": 0.33, \"rope_scaling\": {\"type\": \"default\","
-        " \"rope_theta\": 500}",
-        "\"rotary_emb_base\": 500.0, \"partial_rotary_factor\": 0.33,"
-        " \"rotary_pct\": 0.33",
-    };
-    arch a, b;
-    (void)state;
-
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-        char text[512];
-        snprintf(text, sizeof(text),
-                 "{\"model_type\": \"gpt_neox\", \"num_hidden_layers\": 2,"
-                 " \"hidden_size\": 60, \"num_attention_heads\": 3, %s}",
-                 texts[i]);
-        OK(text_write_file(path_of("config.json"), text, strlen(text)));
-        OK(arch_open(path_of("config.json"), &a));
-        assert_int_equal(a.rotary_dims, 6);
-        char *c = hf_config(path_of("config.json"), 0);
-        config_has(c, "\n  \"rotary_pct\": 0.33", true);
-        config_has(c, "\n  \"rotary_emb_base\": 500", true);
-        OK(arch_open_text(c, "config.json", &b));
-        assert_true(arch_hash(&a) == arch_hash(&b));
-        mem_free(c);
-    }
-    char *c = hf_config("pythia-14m", 0);
-    config_has(c, "\"rotary_emb_base\": 10000", true);
-    mem_free(c);
     drop_all();
 }
 
@@ -632,9 +513,6 @@ int main(void)
         cmocka_unit_test(test_round_trips),
         cmocka_unit_test(test_shard_sizes),
         cmocka_unit_test(test_published_head),
-        cmocka_unit_test(test_config),
-        cmocka_unit_test(test_config_tokens),
-        cmocka_unit_test(test_config_rotary),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_stopped),
