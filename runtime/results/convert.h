@@ -6,10 +6,11 @@
  *
  * Reading: every tensor of the folder must be one of the model's, under the
  * name that Weft writes or another that published files have; and each of the
- * model's must be there, once, in its shape. Passed over: buffers that old
- * files carry (causal masks, rotary frequencies), and the head of a tied model
- * if it equals the embedding bit for bit. Values become float32: exactly from
- * F16 and BF16, rounded from F64.
+ * model's must be there, once, in its shape; the embedding of a tied model may
+ * be there as its head. Passed over: buffers that old files carry (causal
+ * masks, rotary frequencies), and the head of a tied model if it equals the
+ * embedding bit for bit. Values become float32: exactly from F16 and BF16,
+ * rounded from F64, of which those beyond float32 are refused.
  *
  * Writing: float32, names and layouts of published files. A folder that was
  * read and is written again has the same tensors bit for bit; so has a
@@ -37,7 +38,8 @@ typedef struct convert_summary {
 } convert_summary;
 
 /* said may be NULL. Fails with ST_NOINPUT (no such folder or file in it),
- * ST_BADFILE (tensors unknown, missing, twice, of another shape or type),
+ * ST_BADFILE (tensors unknown, missing, twice, of another shape or type, or
+ * with a value beyond float32),
  * ST_CONFIG (config.json) and as ckpt_save. */
 MUST_USE status convert_from_hf(const char *dir, const char *out_path,
                                 convert_summary *said);
