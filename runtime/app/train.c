@@ -69,7 +69,6 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
     }
 }
 
-/* An option that would do nothing was not meant so. */
 static status check_values(const run_args *a)
 {
     char why[RUN_ARGS_WHY_SIZE];
@@ -85,6 +84,7 @@ static status check_values(const run_args *a)
     return FAIL(ST_USAGE, "train: --%s %s", option, why);
 }
 
+/* An option that would do nothing was not meant so. */
 static status check_options(const run_of *r)
 {
     static const char *const stream[] = {"store", "link-rate", "link-latency"};
