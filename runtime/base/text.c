@@ -198,7 +198,7 @@ close_fd:
     return st;
 }
 
-static status write_all(int fd, const char *path, const void *data, size_t len)
+status text_write_all(int fd, const char *path, const void *data, size_t len)
 {
     const char *p = data;
     while (len > 0) {
@@ -211,6 +211,13 @@ static status write_all(int fd, const char *path, const void *data, size_t len)
         p += n;
         len -= (size_t)n;
     }
+    return ST_OK;
+}
+
+static status write_whole(int fd, const char *path, const void *data,
+                          size_t len)
+{
+    TRY(text_write_all(fd, path, data, len));
     REQUIRE(fsync(fd) == 0, ST_IO, "%s: cannot be flushed: %s", path,
             strerror(errno));
     return ST_OK;
@@ -274,7 +281,7 @@ status text_write_file(const char *path, const void *data, size_t len)
                   strerror(errno));
         goto done;
     }
-    TRY_GOTO(write_all(fd, path, data, len), remove_temp);
+    TRY_GOTO(write_whole(fd, path, data, len), remove_temp);
     if (rename(temp.text, target) != 0) {
         st = FAIL(ST_CANTCREATE, "%s: cannot be replaced: %s", path,
                   strerror(errno));

@@ -55,6 +55,11 @@ MUST_USE status strbuf_take(strbuf *b, char **out);
 MUST_USE status text_read_file(const char *path, size_t max_bytes, char **buf,
                                size_t *len);
 
+/* Writes all of it to fd, however many calls that takes; `path` stands in the
+ * error. Fails with ST_IO, also where nothing more is taken. */
+MUST_USE status text_write_all(int fd, const char *path, const void *data,
+                               size_t len);
+
 /* ST_OK if a new file may take this place: nothing is there, or a regular file
  * that may be written. Fails with ST_CANTCREATE (a folder, device or pipe),
  * ST_LOCKED (a file without write permission; one that is read-only for all

@@ -1,8 +1,6 @@
 /* Writing safetensors: header first, then the values as they come. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
@@ -15,28 +13,7 @@ struct safetensors_writer {
     int64_t written;
 };
 
-enum {
-    HEADER_ALIGN = 8,         /* so that mapped float32 data are aligned  */
-    WRITE_BYTES_MAX = 1 << 30 /* Linux writes at most 2 GiB - 4096 a call */
-};
-
-static status write_all(const newfile *f, const void *data, size_t bytes)
-{
-    const char *at = data;
-
-    while (bytes > 0) {
-        const size_t part = bytes < WRITE_BYTES_MAX ? bytes : WRITE_BYTES_MAX;
-        const ssize_t wrote = write(f->fd, at, part);
-        if (wrote < 0 && errno == EINTR) {
-            continue;
-        }
-        REQUIRE(wrote >= 0, ST_IO, "%s: cannot be written: %s", f->path,
-                strerror(errno));
-        at += wrote;
-        bytes -= (size_t)wrote;
-    }
-    return ST_OK;
-}
+enum { HEADER_ALIGN = 8 /* so that mapped float32 data are aligned */ };
 
 static status check_entry(const safetensors_entry *entries, int64_t i)
 {
@@ -76,6 +53,11 @@ static status add_entry(strbuf *b, const safetensors_entry *e, int64_t *at)
     return ST_OK;
 }
 
+static status put(const safetensors_writer *w, const void *data, size_t bytes)
+{
+    return text_write_all(w->file.fd, w->file.path, data, bytes);
+}
+
 static status write_header(safetensors_writer *w,
                            const safetensors_entry *entries, int64_t count)
 {
@@ -92,8 +74,8 @@ static status write_header(safetensors_writer *w,
     strbuf_fill(&b, ' ', (HEADER_ALIGN - b.len % HEADER_ALIGN) % HEADER_ALIGN);
     TRY_GOTO(strbuf_check(&b), fini_text);
     const uint64_t header = b.len;
-    TRY_GOTO(write_all(&w->file, &header, sizeof(header)), fini_text);
-    TRY_GOTO(write_all(&w->file, strbuf_view(&b), b.len), fini_text);
+    TRY_GOTO(put(w, &header, sizeof(header)), fini_text);
+    TRY_GOTO(put(w, strbuf_view(&b), b.len), fini_text);
     w->expected = end / (int64_t)sizeof(float);
 fini_text:
     strbuf_fini(&b);
@@ -124,7 +106,7 @@ status safetensors_write(safetensors_writer *w, const float *data,
     REQUIRE(count >= 0 && count <= w->expected - w->written, ST_INTERNAL,
             "%s: %" PRId64 " values are more than its header promises",
             w->file.path, w->written + count);
-    TRY(write_all(&w->file, data, (size_t)count * sizeof(float)));
+    TRY(put(w, data, (size_t)count * sizeof(float)));
     w->written += count;
     return ST_OK;
 }

@@ -22,24 +22,9 @@ struct tokens_writer {
     int64_t used;   /* bytes of it                           */
 };
 
-static status write_all(const newfile *f, const uint8_t *data, int64_t bytes)
-{
-    while (bytes > 0) {
-        const ssize_t done = write(f->fd, data, (size_t)bytes);
-        if (done < 0 && errno == EINTR) {
-            continue;
-        }
-        REQUIRE(done > 0, ST_IO, "%s: cannot write: %s", f->temp,
-                strerror(errno));
-        data += done;
-        bytes -= done;
-    }
-    return ST_OK;
-}
-
 static status flush(tokens_writer *w)
 {
-    TRY(write_all(&w->file, w->block, w->used));
+    TRY(text_write_all(w->file.fd, w->file.temp, w->block, (size_t)w->used));
     w->used = 0;
     return ST_OK;
 }
