@@ -11,6 +11,7 @@
 #include "runtime/base/stop.h"
 #include "runtime/base/units.h"
 #include "runtime/io/filelist.h"
+#include "runtime/io/foreign.h"
 #include "runtime/io/mapfile.h"
 #include "runtime/io/newfile.h"
 #include "runtime/io/tokens_write.h"
@@ -116,13 +117,23 @@ static status claim_outputs(job *j)
                              : ST_OK;
 }
 
+static status open_text(const char *path, mapfile *out)
+{
+    TRY(mapfile_open(path, out));
+    const status st = foreign_refuse_for_text(out);
+    if (st != ST_OK) {
+        mapfile_close(out);
+    }
+    return st;
+}
+
 /* ---- the tokenizer ------------------------------------------------------- */
 
 static status count_words(const job *j, bpe_trainer *trainer)
 {
     for (int i = 0; i < opt_args_count(j->parsed); i++) {
         mapfile f = {0};
-        TRY(mapfile_open(opt_arg(j->parsed, i), &f));
+        TRY(open_text(opt_arg(j->parsed, i), &f));
         const status st = bpe_trainer_add(trainer, f.path, f.data, f.bytes);
         mapfile_close(&f);
         TRY(st);
@@ -196,7 +207,7 @@ static status encode_text(job *j, encoder *e, const char *path,
     const int place = eot_place(j);
     mapfile f = {0};
 
-    TRY(mapfile_open(path, &f));
+    TRY(open_text(path, &f));
     status st = place == EOT_BEFORE ? tokens_writer_add(w, &eot, 1) : ST_OK;
     if (st == ST_OK) {
         st = encoder_text(e, path, f.data, f.bytes, tokens_writer_add, w);

@@ -9,6 +9,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/rng.h"
 #include "runtime/base/text.h"
+#include "runtime/io/foreign.h"
 #include "runtime/io/mapfile.h"
 #include "runtime/io/megatron.h"
 #include "runtime/io/tokens_format.h"
@@ -39,61 +40,6 @@ static int32_t head_i32(const mapfile *file, int index)
         memcpy(&value, file->data + 4 * index, sizeof(value));
     }
     return value;
-}
-
-/* Eight bytes of length, then so many bytes of JSON. */
-static bool is_safetensors(const mapfile *file)
-{
-    uint64_t length = 0;
-
-    if (file->bytes < 10) {
-        return false;
-    }
-    memcpy(&length, file->data, sizeof(length));
-    return length >= 2 && length <= (uint64_t)file->bytes - 8 &&
-           file->data[8] == '{';
-}
-
-/* Things people pass by mistake; reading them as bytes would train on
- * noise. */
-static status refuse_foreign(const mapfile *file)
-{
-    static const struct {
-        const char *bytes;
-        int count;
-        const char *what;
-    } known[] = {
-        {"\211HDF\r\n\032\n", 8, "an HDF5 file"},
-        {"TNTIDX\0\0", 8, "an old index of fairseq; make it again as mmap"},
-        {"PK\003\004", 4, "a zip archive or PyTorch checkpoint"},
-        {"\037\213\010", 3, "gzip-compressed; unpack it first"},
-        {"\375"
-         "7zXZ",
-         5, "xz-compressed; unpack it first"},
-        {"\050\265\057\375", 4, "zstd-compressed; unpack it first"},
-        {"\xc6\xd7\x34\x01", 4, "an llm.c model checkpoint"},
-        {"\xc7\xd7\x34\x01", 4, "an llm.c debug state"},
-        {"\xc8\xd7\x34\x01", 4, "an llm.c tokenizer"},
-        {"\x8a\xd8\x34\x01", 4, "an llm.c multiple-choice file"},
-        {"\x8f\xd8\x34\x01", 4, "an llm.c optimizer state"},
-        {"\223NUMPY", 6, "a NumPy array; write its tokens as uint16"},
-        {"PAR1", 4, "a Parquet table; take the text out of it first"},
-    };
-
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (file->bytes >= known[i].count &&
-            memcmp(file->data, known[i].bytes, (size_t)known[i].count) == 0) {
-            return FAIL(ST_BADFILE,
-                        "%s: is %s; data is plain text or a token file "
-                        "(of nanoGPT, llm.c or Megatron)",
-                        file->path, known[i].what);
-        }
-    }
-    REQUIRE(!is_safetensors(file), ST_BADFILE,
-            "%s: is a safetensors file of weights; data is plain text or a "
-            "token file (of nanoGPT, llm.c or Megatron)",
-            file->path);
-    return ST_OK;
 }
 
 static status set_llmc(tokens *t, bool wide)
@@ -144,7 +90,7 @@ static status set_kind(tokens *t)
     if (magic == LLMC_MAGIC || magic == LLMC32_MAGIC) {
         return set_llmc(t, magic == LLMC32_MAGIC);
     }
-    TRY(refuse_foreign(&t->file));
+    TRY(foreign_refuse(&t->file));
     if (text_ends(t->file.path, ".bin")) {
         return set_nanogpt(t);
     }
@@ -225,6 +171,25 @@ static status open_megatron(tokens *t, const char *path, const mapfile *idx)
     return ST_OK;
 }
 
+/* Megatron is given a data set as PREFIX alone. */
+static status refuse_prefix(const char *path)
+{
+    strbuf bin = {0};
+
+    if (text_path_exists(path)) {
+        return ST_OK;
+    }
+    strbuf_printf(&bin, "%s.bin", path);
+    const status st = strbuf_check(&bin);
+    const bool there = st == ST_OK && text_path_exists(strbuf_view(&bin));
+    strbuf_fini(&bin);
+    TRY(st);
+    REQUIRE(!there, ST_NOINPUT,
+            "%s: No such file, but %s.bin is there; give that name", path,
+            path);
+    return ST_OK;
+}
+
 static status open_files(tokens *t, const char *path)
 {
     mapfile idx = {0};
@@ -235,6 +200,7 @@ static status open_files(tokens *t, const char *path)
         mapfile_close(&idx);
         return st;
     }
+    TRY(refuse_prefix(path));
     TRY(mapfile_open(path, &t->file));
     return set_kind(t);
 }

@@ -263,12 +263,7 @@ static status encode_bytes(encoder *e, const uint8_t *text, int64_t len)
 
 static status encode_bpe(encoder *e, const uint8_t *text, int64_t len)
 {
-    const int64_t wrong = utf8_check(text, len);
-
-    REQUIRE(wrong < 0, ST_BADFILE,
-            "%s: byte %lld (0x%02x) is not UTF-8; convert the text (iconv -f "
-            "LATIN1 -t UTF-8), or take --tokenizer bytes",
-            e->name, (long long)wrong, text[wrong]);
+    TRY(utf8_require(e->name, text, len, ", or take --tokenizer bytes"));
     return encode_phase(e, 0, text, len);
 }
 

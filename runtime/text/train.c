@@ -95,15 +95,11 @@ void bpe_trainer_destroy(bpe_trainer *t)
 status bpe_trainer_add(bpe_trainer *t, const char *name, const uint8_t *text,
                        int64_t len)
 {
-    const int64_t wrong = utf8_check(text, len);
     int64_t end = 0;
     int32_t number = 0;
     bool is_new;
 
-    REQUIRE(wrong < 0, ST_BADFILE,
-            "%s: byte %lld (0x%02x) is not UTF-8; convert the text (iconv -f "
-            "LATIN1 -t UTF-8)",
-            name, (long long)wrong, text[wrong]);
+    TRY(utf8_require(name, text, len, ""));
     for (int64_t from = 0; from < len; from = end) {
         TRY(stop_check());
         TRY(split_next(t->split, text, len, from, &end));

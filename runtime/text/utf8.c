@@ -58,6 +58,39 @@ int64_t utf8_check(const uint8_t *text, int64_t len)
     return -1;
 }
 
+/* What the text is encoded in, for iconv, by its first bytes. */
+static const char *likely_encoding(const uint8_t *text, int64_t len)
+{
+    static const uint8_t low32[4] = {0xff, 0xfe, 0, 0};
+
+    if (len >= 4 && memcmp(text, low32, 4) == 0) {
+        return "UTF-32";
+    }
+    if (len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 ||
+                     memcmp(text, "\xfe\xff", 2) == 0)) {
+        return "UTF-16";
+    }
+    return NULL;
+}
+
+status utf8_require(const char *name, const uint8_t *text, int64_t len,
+                    const char *more)
+{
+    const int64_t wrong = utf8_check(text, len);
+
+    if (wrong < 0) {
+        return ST_OK;
+    }
+    const char *from = likely_encoding(text, len);
+    REQUIRE(from == NULL, ST_BADFILE,
+            "%s: is %s, not UTF-8; convert the text (iconv -f %s -t UTF-8)%s",
+            name, from, from, more);
+    return FAIL(ST_BADFILE,
+                "%s: byte %lld (0x%02x) is not UTF-8; convert the text (iconv "
+                "-f LATIN1 -t UTF-8)%s",
+                name, (long long)wrong, text[wrong], more);
+}
+
 uint32_t utf8_next(const uint8_t *text, int64_t *at)
 {
     const uint8_t *p = text + *at;

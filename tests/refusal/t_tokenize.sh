@@ -49,6 +49,36 @@ refused $BADFILE 'apart.txt: byte 4|NFC|uconv' \
     tokenize apart.txt -o a.bin --tokenizer "$golden/tokenizer/neox.json"
 accepted tokenize apart.txt -o apart.bin --tokenizer "$tok"
 
+# No texts, with each kind of tokenizer; `accepted` made latin.bin above.
+gzip -c text.txt >text.gz
+printf '\211HDF\r\n\032\n....' >x.h5
+printf '\2\0\0\0\0\0\0\0{}' >x.safetensors
+printf 'MMIDIDX\0\0\1' >x.index
+printf 'TNTIDX\0\0\1' >y.index
+for how in '' "--tokenizer $tok" '--train 300 --save-tokenizer a.json'; do
+    while IFS=: read -r file words; do
+        # shellcheck disable=SC2086  # options are words
+        refused $BADFILE "$file: is $words|plain text" \
+            tokenize text.txt $file -o a.bin $how
+    done <<'END'
+text.gz:gzip-compressed|unpack
+x.h5:an HDF5 file
+x.safetensors:a safetensors file
+x.index:the index of a Megatron data set
+y.index:an old index
+latin.bin:an llm.c token file
+END
+done
+for bom in '\377\376a\0' '\376\377\0a'; do
+    printf '%b' "$bom" >wide.txt
+    refused $BADFILE 'wide.txt: is UTF-16|iconv -f UTF-16 -t UTF-8' \
+        tokenize wide.txt -o a.bin --tokenizer "$tok"
+    refused $BADFILE 'wide.txt: is UTF-16|iconv -f UTF-16 -t UTF-8' \
+        tokenize wide.txt -o a.bin --train 300 --save-tokenizer a.json
+done
+printf '\377\376\0\0a\0\0\0' >wide.txt
+refused $BADFILE 'iconv -f UTF-32' tokenize wide.txt -o a.bin --tokenizer "$tok"
+
 # Tokenizers.
 refused $NOINPUT 'none.json' tokenize text.txt -o a.bin --tokenizer none.json
 refused $NOINPUT 'has no tokenizer.json' \
@@ -94,4 +124,6 @@ head -c 2000 /dev/zero >m.bin
 refused $BADFILE 'm.idx|18446744073709551615 sequences' \
     train gpt-neo-tiny --data m.idx
 refused $BADFILE 'm.idx|18446744073709551615 sequences' show m.bin
+# As Megatron itself is given it.
+refused $NOINPUT 'm: No such file|m.bin is there' train gpt-neo-tiny --data m
 finish

@@ -163,6 +163,9 @@ static void test_wrong_files(void **state)
 {
     (void)state;
     expect_refused(path_of("none.txt"), ST_NOINPUT, "No such file");
+    (void)put("data_document.bin", "1234", 4);
+    expect_refused(path_of("data_document"), ST_NOINPUT,
+                   "data_document.bin is there; give that name");
     expect_refused(folder, ST_BADFILE, "is a folder");
     expect_refused("/dev/null", ST_BADFILE, "not a regular file");
     expect_refused(put("e.txt", "", 0), ST_BADFILE, "is empty");
@@ -188,6 +191,8 @@ static void test_wrong_files(void **state)
                    "HDF5");
     expect_refused(put("x.gz", "\037\213\010\0", 4), ST_BADFILE, "gzip");
     expect_refused(put("x.old", "TNTIDX\0\0", 8), ST_BADFILE, "fairseq");
+    expect_refused(put("x.index", "MMIDIDX\0\0", 9), ST_BADFILE,
+                   "index of a Megatron data set");
     expect_refused(put("x.pt", "PK\003\004", 4), ST_BADFILE, "zip");
     expect_refused(put("x.npy", "\223NUMPY\1\0", 8), ST_BADFILE, "NumPy");
     expect_refused(put("x.parquet", "PAR1....", 8), ST_BADFILE, "Parquet");
