@@ -340,13 +340,19 @@ status bpe_trainer_run(bpe_trainer *t, int64_t vocab, spec *out)
 
     REQUIRE(vocab >= BPE_TRAIN_LEAST && vocab <= BPE_TRAIN_MOST, ST_CONFIG,
             "a vocabulary of %lld tokens cannot be trained, allowed are %d "
-            "(256 bytes and %s) to %d",
+            "(256 bytes, %s, a merge) to %d",
             (long long)vocab, BPE_TRAIN_LEAST, eot, BPE_TRAIN_MOST);
     TRY_GOTO(spec_add_name(&s, eot, sizeof(eot) - 1, 0, &is_new), fail);
     TRY_GOTO(spec_add_added(&s, eot, 0, true, false), fail);
     TRY_GOTO(spec_add_bytes(&s, 1), fail);
     TRY_GOTO(begin(t, &s), fail);
     TRY_GOTO(merge_all(t, vocab, &s), fail);
+    if (s.nmerges == 0) {
+        st = FAIL(ST_BADFILE, "no pair stands in the texts twice, a BPE would "
+                              "have bytes only; give more text, or take "
+                              "--tokenizer bytes");
+        goto fail;
+    }
     *out = s;
     return ST_OK;
 fail:

@@ -20,7 +20,9 @@
 #include "runtime/base/status.h"
 #include "runtime/text/spec.h"
 
-enum { BPE_TRAIN_LEAST = 257, BPE_TRAIN_MOST = 1 << 20 };
+/* The least has one merge: 257 tokens are what the vocabulary of bytes with an
+ * end of text has, in another order, and a model does not say which. */
+enum { BPE_TRAIN_LEAST = 258, BPE_TRAIN_MOST = 1 << 20 };
 
 typedef struct bpe_trainer bpe_trainer;
 
@@ -34,7 +36,8 @@ MUST_USE status bpe_trainer_add(bpe_trainer *t, const char *name,
                                 const uint8_t *text, int64_t len);
 
 /* A vocabulary of `vocab` tokens, fewer where no pair is left that stands
- * there twice. Ends the trainer's use. Owns: *out, spec_fini. */
+ * there twice; ST_BADFILE where there is none. Ends the trainer's use. Owns:
+ * *out, spec_fini. */
 MUST_USE status bpe_trainer_run(bpe_trainer *t, int64_t vocab, spec *out);
 
 #endif

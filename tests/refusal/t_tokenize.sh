@@ -16,8 +16,12 @@ refused $USAGE '--train needs --save-tokenizer' \
     tokenize text.txt -o a.bin --train 300
 refused $USAGE '--save-tokenizer is for --train' \
     tokenize text.txt -o a.bin --save-tokenizer a.json
-refused $USAGE '--train|256|257' \
-    tokenize text.txt -o a.bin --train 256 --save-tokenizer a.json
+# As many as bytes have with an end of text, for which sample would take them.
+refused $USAGE '--train|257|258' \
+    tokenize text.txt -o a.bin --train 257 --save-tokenizer a.json
+printf 'abc' >short.txt
+refused $BADFILE 'no pair stands in the texts twice|--tokenizer bytes' \
+    tokenize short.txt -o a.bin --train 300 --save-tokenizer a.json
 refused $USAGE '--eot|first|before' tokenize text.txt -o a.bin --eot first
 refused $USAGE '--format|h5' tokenize text.txt -o a.bin --format h5
 refused $USAGE '--out text.txt is the text text.txt|would be lost' \
