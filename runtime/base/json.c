@@ -75,11 +75,11 @@ static status check_text(const char *text, size_t len, const char *name)
 }
 
 /* Parses into doc, whose name is set. */
-static status parse_into(json_doc *doc, const char *text, size_t len)
+static status parse_into(json_doc *doc, const char *text, size_t len,
+                         size_t most)
 {
-    REQUIRE(len <= JSON_BYTES_MAX, ST_BADFILE,
-            "%s: is longer than the %d bytes allowed here", doc->name,
-            JSON_BYTES_MAX);
+    REQUIRE(len <= most, ST_BADFILE,
+            "%s: is longer than the %zu bytes allowed here", doc->name, most);
     TRY(check_text(text, len, doc->name));
     json_set_alloc_funcs(jansson_alloc, mem_free);
     json_error_t error;
@@ -98,11 +98,17 @@ static status parse_into(json_doc *doc, const char *text, size_t len)
 status json_parse(const char *text, size_t len, const char *name,
                   json_doc **out)
 {
+    return json_parse_most(text, len, JSON_BYTES_MAX, name, out);
+}
+
+status json_parse_most(const char *text, size_t len, size_t most,
+                       const char *name, json_doc **out)
+{
     json_doc *doc = NULL;
     TRY(MEM_NEW(&doc, 1, "json"));
     status st = mem_strdup(name, &doc->name);
     if (st == ST_OK) {
-        st = parse_into(doc, text, len);
+        st = parse_into(doc, text, len, most);
     }
     if (st != ST_OK) {
         json_close(doc);
@@ -114,10 +120,15 @@ status json_parse(const char *text, size_t len, const char *name,
 
 status json_open(const char *path, json_doc **doc)
 {
+    return json_open_most(path, JSON_BYTES_MAX, doc);
+}
+
+status json_open_most(const char *path, size_t most, json_doc **doc)
+{
     char *text = NULL;
     size_t len = 0;
-    TRY(text_read_file(path, JSON_BYTES_MAX, &text, &len));
-    status st = json_parse(text, len, path, doc);
+    TRY(text_read_file(path, most, &text, &len));
+    status st = json_parse_most(text, len, most, path, doc);
     if (st != ST_OK) {
         mem_free(text);
         return st;

@@ -13,7 +13,8 @@
  * The line is that of the key; of a key that is missing, its object's. Text
  * in memory has no lines.
  *
- * Refused: duplicate keys, nesting deeper than 64, files over 16 MiB,
+ * Refused: duplicate keys, nesting deeper than 64, files over 16 MiB (or what
+ * the caller allows),
  * integers beyond 64 bits, NUL characters, anything after the value. An
  * integer may be written as 1e6. All errors of content are ST_BADFILE for
  * syntax and ST_CONFIG for types, ranges and keys. The _opt getters leave
@@ -66,6 +67,11 @@ MUST_USE status json_open(const char *path, json_doc **doc);
  * is copied: not borrowed after the call. */
 MUST_USE status json_parse(const char *text, size_t len, const char *name,
                            json_doc **doc);
+/* The same for files that are longer than JSON_BYTES_MAX, up to `most` bytes:
+ * tokenizers. */
+MUST_USE status json_open_most(const char *path, size_t most, json_doc **doc);
+MUST_USE status json_parse_most(const char *text, size_t len, size_t most,
+                                const char *name, json_doc **doc);
 /* NULL is fine. */
 void json_close(json_doc *doc);
 

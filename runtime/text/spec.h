@@ -69,7 +69,8 @@ MUST_USE status spec_add_added(spec *s, const char *text, int32_t id,
                                bool special, bool normalized);
 
 /* Writes a tokenizer.json that Hugging Face's tokenizers loads, all or
- * nothing. Fails with ST_CANTCREATE, ST_IO. */
+ * nothing. Fails with ST_CANTCREATE, ST_IO, ST_CONFIG (longer than spec_read
+ * takes: tokens of many bytes). */
 MUST_USE status spec_write(const spec *s, const char *path);
 
 #endif

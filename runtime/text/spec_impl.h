@@ -8,7 +8,8 @@
 #include "runtime/text/spec.h"
 
 enum {
-    SPEC_FILE_MAX = JSON_BYTES_MAX, /* GPT-2's have 0.5 to 3.5 MB */
+    SPEC_FILE_MAX = 128 * 1048576, /* GPT-2's have 0.5 to 3.5 MB; that of the
+                                    * most that can be trained some 50 */
 };
 
 /* A merges file of `len` bytes named `path`. */

@@ -279,7 +279,7 @@ status spec_read_json(const char *path, const char *text, size_t len, spec *out)
 {
     json_doc *doc = NULL;
 
-    TRY(json_parse(text, len, path, &doc));
+    TRY(json_parse_most(text, len, SPEC_FILE_MAX, path, &doc));
     const status st = read_root(json_root(doc), out);
     json_close(doc);
     return st;
@@ -369,6 +369,16 @@ static status write_root(json_writer *w, const spec *s, const int32_t *name_of)
     return ST_OK;
 }
 
+/* What could not be read again is not written. */
+static status write_text(const char *path, const char *text, size_t len)
+{
+    REQUIRE(len <= SPEC_FILE_MAX, ST_CONFIG,
+            "%s: would have %zu bytes, a tokenizer.json is read up to %d; "
+            "train fewer tokens",
+            path, len, SPEC_FILE_MAX);
+    return text_write_file(path, text, len);
+}
+
 status spec_write(const spec *s, const char *path)
 {
     json_writer w;
@@ -387,7 +397,7 @@ status spec_write(const spec *s, const char *path)
     }
     json_writer_fini(&w);
     if (st == ST_OK) {
-        st = text_write_file(path, text, strlen(text));
+        st = write_text(path, text, strlen(text));
     }
     mem_free(text);
     mem_free(name_of);

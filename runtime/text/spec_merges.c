@@ -104,7 +104,7 @@ static status read_vocab_file(const char *path, spec *out)
 {
     json_doc *doc = NULL;
 
-    TRY(json_open(path, &doc));
+    TRY(json_open_most(path, SPEC_FILE_MAX, &doc));
     const status st = spec_read_vocab(json_root(doc), out);
     json_close(doc);
     return st;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/text.h"
 #include "runtime/text/spec.h"
+#include "runtime/text/spec_impl.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/train.h"
 
@@ -119,6 +121,57 @@ static void test_file(void **state)
     unlink(path);
 }
 
+/* A tokenizer of one long token and `n` merges that have its name. */
+static void make_long(spec *s, int64_t n)
+{
+    enum { LONG = 1 << 20 };
+    char *name = NULL;
+    bool is_new;
+
+    assert_int_equal(MEM_NEW(&name, LONG + 1, "test"), ST_OK);
+    memset(name, 'a', LONG + 1);
+    *s = (spec){0};
+    assert_int_equal(spec_add_bytes(s, 0), ST_OK);
+    assert_int_equal(spec_add_name(s, name, LONG, 256, &is_new), ST_OK);
+    assert_int_equal(spec_add_name(s, name, LONG + 1, 257, &is_new), ST_OK);
+    for (int64_t i = 0; i < n; i++) {
+        const spec_merge m = {.left = 256, .right = 'a' - '!', .made = 257};
+        assert_int_equal(spec_add_merge(s, m), ST_OK);
+    }
+    mem_free(name);
+}
+
+/* What is written can be read: longer than other JSON may be, and with room
+ * for all that can be trained (some 45 bytes a token of English, twice that of
+ * scripts whose bytes are two characters each in the map). */
+static void test_limits(void **state)
+{
+    char path[] = "/tmp/weft-test-XXXXXX";
+    struct stat info;
+    spec s, back;
+    (void)state;
+
+    assert_true(SPEC_FILE_MAX / BPE_TRAIN_MOST >= 100);
+    assert_true(BPE_TRAIN_MOST <= SPEC_VOCAB_MAX);
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    make_long(&s, 20);
+    assert_int_equal(spec_write(&s, path), ST_OK);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(info.st_size > JSON_BYTES_MAX);
+    assert_int_equal(spec_read(path, &back), ST_OK);
+    assert_int_equal(back.nmerges, 20);
+    spec_fini(&back);
+    spec_fini(&s);
+    make_long(&s, SPEC_FILE_MAX >> 20);
+    unlink(path);
+    assert_int_equal(spec_write(&s, path), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "train fewer tokens"));
+    assert_int_equal(stat(path, &info), -1);
+    spec_fini(&s);
+}
+
 static void test_refused(void **state)
 {
     const uint8_t wrong[] = "ab\xff";
@@ -182,8 +235,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_by_hand), cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_file),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_file),    cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, tear_down) != 0;
