@@ -52,7 +52,8 @@ void spec_fini(spec *s);
  * Reads `path`: a tokenizer.json (it begins with '{'), a merges file
  * (merges.txt, vocab.bpe), or a folder that has one of these. A merges file
  * takes its ids from vocab.json or encoder.json beside it; without one they
- * are those of GPT-2: 256 bytes, merges in order, <|endoftext|>.
+ * are those of GPT-2: 256 bytes, merges in order, <|endoftext|>. An
+ * added_tokens.json beside it is read too.
  */
 MUST_USE status spec_read(const char *path, spec *out);
 

@@ -1,7 +1,7 @@
 /*
  * Files of tokenizers: a tokenizer.json, or merges with a vocab.json beside
- * them (after a zero byte). One that is taken encodes text, and decodes it to
- * the same.
+ * them (after a zero byte), and added_tokens.json (after another). One that is
+ * taken encodes text, and decodes it to the same.
  */
 #include <string.h>
 #include <unistd.h>
@@ -52,7 +52,15 @@ FUZZ_TARGET(tokenizer)
 
     if (zero != NULL) {
         const size_t first = (size_t)(zero - data);
-        (void)fuzz_file("vocab.json", zero + 1, size - first - 1);
+        const size_t rest = size - first - 1;
+        const uint8_t *more = rest > 0 ? memchr(zero + 1, 0, rest) : NULL;
+        const size_t vocab = more == NULL ? rest : (size_t)(more - zero - 1);
+        (void)fuzz_file("vocab.json", zero + 1, vocab);
+        if (more != NULL) {
+            (void)fuzz_file("added_tokens.json", more + 1, rest - vocab - 1);
+        } else {
+            fuzz_remove("added_tokens.json");
+        }
         path = fuzz_file("merges.txt", data, first);
     } else {
         fuzz_remove("vocab.json");

@@ -194,6 +194,74 @@ static void test_vocab_beside(void **state)
     strbuf_fini(&b);
 }
 
+/* A vocabulary of 256 bytes and "he", 256; its folder. */
+static const char *put_he(const char *added)
+{
+    strbuf b = {0};
+    spec s = {0};
+
+    assert_int_equal(spec_add_bytes(&s, 0), ST_OK);
+    for (int32_t i = 0; i < 256; i++) {
+        const word w = wordmap_at(&s.names, i);
+        strbuf_printf(&b, "%s\"%s%.*s\": %d", i == 0 ? "{" : ", ",
+                      w.bytes[0] == '"' || w.bytes[0] == '\\' ? "\\" : "",
+                      (int)w.len, (const char *)w.bytes, i);
+    }
+    strbuf_add(&b, ", \"he\": 256}");
+    assert_int_equal(text_make_dirs(path_of("he")), ST_OK);
+    (void)put_text("he/vocab.json", strbuf_view(&b));
+    (void)put_text("he/merges.txt", "#version: 0.2\nh e\n");
+    (void)put_text("he/added_tokens.json", added);
+    spec_fini(&s);
+    strbuf_fini(&b);
+    return path_of("he");
+}
+
+static void expect_added_refused(const char *added, const char *words)
+{
+    tokenizer *t = NULL;
+
+    assert_int_equal(tokenizer_open(put_he(added), &t), ST_CONFIG);
+    has_text("added_tokens.json:");
+    has_text(words);
+    assert_null(t);
+}
+
+/* Ids of transformers 5.23 for these files (AutoTokenizer, GPT2Tokenizer). */
+static void test_added_file(void **state)
+{
+    const int32_t ids[] = {'a' - 33, 257, 256, 'a' - 33, 258, 259, 220};
+    const int32_t own[] = {'t' - 33, 256, 220, 256};
+    tokenizer *t = NULL;
+    (void)state;
+
+    const char *path =
+        put_he("{\"<x>\": 257, \" ab\": 259, \"<|endoftext|>\": 258}");
+    assert_int_equal(tokenizer_open(path, &t), ST_OK);
+    assert_int_equal(tokenizer_vocab(t), 260);
+    assert_int_equal(tokenizer_eot(t), 258);
+    expect_ids(t, "a<x>hea<|endoftext|> ab ", ids, 7);
+    assert_int_equal(tokenizer_token(t, 259).len, 3);
+    tokenizer_close(t);
+    /* One that the vocabulary has is cut out too. */
+    assert_int_equal(tokenizer_open(put_he("{\"he\": 256}"), &t), ST_OK);
+    assert_int_equal(tokenizer_vocab(t), 257);
+    expect_ids(t, "the he", own, 4);
+    tokenizer_close(t);
+    assert_int_equal(tokenizer_open(put_he("{}"), &t), ST_OK);
+    assert_int_equal(tokenizer_vocab(t), 257);
+    assert_int_equal(tokenizer_eot(t), -1);
+    tokenizer_close(t);
+    expect_added_refused("{\"<x>\": 300}", "is 300; added tokens follow");
+    expect_added_refused("{\"<x>\": 258}", "their ids are 257 to 257");
+    expect_added_refused("{\"<x>\": 5}", "their ids are 257 to 257");
+    expect_added_refused("{\"a<\": 257, \"b<\": 257}", "each once");
+    expect_added_refused("{\"he\": 257}", "is 257, the vocabulary has 256");
+    expect_added_refused("{\"\": 257}", "empty text");
+    expect_added_refused("{\"<x>\": -1}", "-1");
+    expect_added_refused("[]", "object");
+}
+
 /* ---- there and back ------------------------------------------------------ */
 
 /* A random character of one to four bytes. */
@@ -600,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_merges_file),
         cmocka_unit_test(test_vocab_beside),
+        cmocka_unit_test(test_added_file),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_merge),
