@@ -5,6 +5,7 @@
  * and a token file has none; but who has them in a file hears of it. unk_token
  * stands for bytes that have no token; a file where one has none is refused.
  */
+#include <float.h>
 #include <string.h>
 
 #include "runtime/base/log.h"
@@ -31,7 +32,7 @@ status spec_read_vocab(json_val vocab, spec *out)
     return ST_OK;
 }
 
-/* A setting must be absent, null, or what `allowed` says: "" or false. */
+/* A setting must be absent or what makes no difference: null, false, "", 0. */
 static status refuse_setting(json_val obj, const char *key)
 {
     json_val v;
@@ -47,6 +48,11 @@ static status refuse_setting(json_val obj, const char *key)
     } else if (json_kind(v) == JSON_KIND_STR) {
         TRY(json_as_str(v, &text));
         on = text[0] != '\0';
+    } else if (json_kind(v) == JSON_KIND_INT ||
+               json_kind(v) == JSON_KIND_REAL) {
+        double number = 1;
+        TRY(json_as_f64(v, -DBL_MAX, DBL_MAX, &number));
+        on = number != 0;
     } else {
         on = json_kind(v) != JSON_KIND_NULL;
     }
@@ -124,6 +130,29 @@ static status read_model(json_val root, spec *s)
     return ST_OK;
 }
 
+/* A Sequence of one or none means that one or null, also within another:
+ * *v becomes it, {0} for none. `list` is the key of its parts. */
+static status open_sequence(json_val *v, const char *list)
+{
+    json_val parts;
+    const char *type = NULL;
+
+    while (json_kind(*v) == JSON_KIND_OBJ && json_has(*v, "type")) {
+        TRY(json_get_str(*v, "type", &type));
+        if (strcmp(type, "Sequence") != 0) {
+            break;
+        }
+        TRY(json_get_arr(*v, list, &parts));
+        if (json_len(parts) > 1) {
+            return json_fail(parts, ST_CONFIG,
+                             "has %zu parts, supported is a Sequence of one",
+                             json_len(parts));
+        }
+        *v = json_len(parts) == 1 ? json_at(parts, 0) : (json_val){0};
+    }
+    return ST_OK;
+}
+
 static status read_split(json_val root)
 {
     static const char *const types[] = {"ByteLevel", NULL};
@@ -132,6 +161,13 @@ static status read_split(json_val root)
     bool regex = true;
 
     TRY(json_get_obj(root, "pre_tokenizer", &split));
+    TRY(open_sequence(&split, "pretokenizers"));
+    if (json_kind(split) == JSON_KIND_NONE) {
+        return json_fail(root, ST_CONFIG,
+                         "pre_tokenizer is an empty Sequence; only ByteLevel "
+                         "is supported");
+    }
+    TRY(json_as_obj(split));
     TRY(json_get_choice(split, "type", types, &type));
     TRY(refuse_setting(split, "add_prefix_space"));
     if (json_has(split, "use_regex")) {
@@ -155,7 +191,8 @@ static status read_normalizer(json_val root, spec *s)
         return ST_OK;
     }
     TRY(json_get(root, "normalizer", &v));
-    if (json_kind(v) == JSON_KIND_NULL) {
+    TRY(open_sequence(&v, "normalizers"));
+    if (json_kind(v) == JSON_KIND_NULL || json_kind(v) == JSON_KIND_NONE) {
         return ST_OK;
     }
     TRY(json_as_obj(v));

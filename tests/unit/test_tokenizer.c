@@ -508,6 +508,52 @@ static void test_bytes_not_in_text(void **state)
     tokenizer_close(t);
 }
 
+/* Other ways of writing the same, as tokenizers 0.23 saves them; `form` says
+ * that text which is not in NFC is refused. */
+static void test_no_difference(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        bool form;
+    } cases[] = {
+        {"\"dropout\": null", "\"dropout\": 0.0", false},
+        {"\"dropout\": null", "\"dropout\": 0", false},
+        {"\"normalizer\": null",
+         "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": []}",
+         false},
+        {"\"normalizer\": null",
+         "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": "
+         "[{\"type\": \"NFC\"}]}",
+         true},
+        {"\"pre_tokenizer\": {",
+         "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": "
+         "[{\"type\": \"ByteLevel\", \"add_prefix_space\": false}]}, "
+         "\"was\": {",
+         false},
+    };
+    const uint8_t apart[] = "cafe\xcc\x81";
+    tokenizer *plain = NULL;
+    (void)state;
+
+    assert_int_equal(tokenizer_open(GOLDEN "gpt2.json", &plain), ST_OK);
+    id_list want = encode(plain, "In the beginning", 16);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tokenizer *t = NULL;
+        encoder *e = NULL;
+        id_list none = {0};
+        OK(tokenizer_open(changed(cases[i].from, cases[i].to), &t));
+        expect_ids(t, "In the beginning", want.ids, want.n);
+        OK(encoder_create(t, &e));
+        assert_int_equal(encoder_text(e, "t", apart, 6, take, &none),
+                         cases[i].form ? ST_BADFILE : ST_OK);
+        mem_free(none.ids);
+        encoder_destroy(e);
+        tokenizer_close(t);
+    }
+    mem_free(want.ids);
+    tokenizer_close(plain);
+}
+
 static void test_bad_json(void **state)
 {
     static const struct {
@@ -523,6 +569,22 @@ static void test_bad_json(void **state)
          "model.ignore_merges: is set", ST_CONFIG},
         {"\"normalizer\": null", "\"normalizer\": {\"type\": \"NFKC\"}",
          "normalizer.type: ", ST_CONFIG},
+        {"\"normalizer\": null",
+         "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": "
+         "[{\"type\": \"NFC\"}, {\"type\": \"Lowercase\"}]}",
+         "normalizer.normalizers: has 2 parts", ST_CONFIG},
+        {"\"normalizer\": null",
+         "\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": "
+         "[{\"type\": \"Lowercase\"}]}",
+         "normalizer.normalizers[0].type", ST_CONFIG},
+        {"\"pre_tokenizer\": {",
+         "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": "
+         "[]}, \"was\": {",
+         "pre_tokenizer is an empty Sequence", ST_CONFIG},
+        {"\"pre_tokenizer\": {",
+         "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": "
+         "[7]}, \"was\": {",
+         "pre_tokenizer.pretokenizers[0]", ST_CONFIG},
         {"\"add_prefix_space\": false", "\"add_prefix_space\": true",
          "pre_tokenizer.add_prefix_space: is set", ST_CONFIG},
         {"\"use_regex\": true", "\"use_regex\": false", "use_regex is false",
@@ -669,6 +731,7 @@ int main(void)
         cmocka_unit_test(test_merges_file),
         cmocka_unit_test(test_vocab_beside),
         cmocka_unit_test(test_added_file),
+        cmocka_unit_test(test_no_difference),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_merge),
