@@ -19,7 +19,7 @@
 
 typedef struct sample_args {
     const char *prompt, *prompt_file;
-    const char *tokenizer;
+    const char *tokenizer, *eot_token;
     int64_t tokens;
     double temperature;
     int64_t top_k;
@@ -33,8 +33,11 @@ typedef struct sample_args {
 #define A sample_args
 
 static const opt_row rows[] = {
-    OPT_STR(A, prompt, "prompt", .letter = 'p', .value = "TEXT",
-            .help = "what the text begins with; none: a new line"),
+    OPT_STR(
+        A, prompt, "prompt", .letter = 'p', .value = "TEXT",
+        .help =
+            "what the text begins with; none: a BPE's end of text, or a new "
+            "line"),
     OPT_STR(A, prompt_file, "prompt-file", .value = "FILE",
             .help = "the same, from a file"),
     OPT_I64(A, tokens, "tokens", .letter = 'n', .value = "N", .def = "200",
@@ -52,6 +55,8 @@ static const opt_row rows[] = {
     OPT_STR(A, tokenizer, "tokenizer", .value = "bytes|FILE",
             .help = "what the text was tokenized with; default: bytes, if the "
                     "vocabulary is theirs"),
+    OPT_STR(A, eot_token, "eot-token", .value = "TEXT",
+            .help = "token that is the end of text; default: <|endoftext|>"),
     OPT_I64(A, context, "context", .value = "N", .def = "0", .min = 0,
             .max = 1e6, .unit = "tokens",
             .help = "seen at once; 0: --seq of the run, or the model's "
@@ -209,7 +214,8 @@ static status with_model(const sample_args *a, const char *ckpt, comm *world,
                        .device_memory = a->device_memory,
                        .threads = (int)a->threads};
     TRY(infer_open(ckpt, &o, world, &w.m));
-    status st = sample_text_open(a->tokenizer, infer_arch(w.m)->V, &w.text);
+    status st = sample_text_open(a->tokenizer, a->eot_token, infer_arch(w.m)->V,
+                                 &w.text);
     if (st == ST_OK) {
         st = write_text(&w, prompt, len);
         sample_text_close(&w.text);

@@ -31,7 +31,8 @@ static status find_start(sample_text *t)
     return ST_OK;
 }
 
-status sample_text_open(const char *name, int32_t model_vocab, sample_text *out)
+status sample_text_open(const char *name, const char *eot, int32_t model_vocab,
+                        sample_text *out)
 {
     REQUIRE(name != NULL || model_vocab == BYTES || model_vocab == BYTES + 1,
             ST_USAGE,
@@ -42,8 +43,11 @@ status sample_text_open(const char *name, int32_t model_vocab, sample_text *out)
     sample_text t = {0};
     TRY(tokenizer_open(name != NULL ? name : "bytes", &t.tok));
     t.vocab = (int32_t)tokenizer_vocab(t.tok);
+    status st = eot != NULL ? tokenizer_set_eot(t.tok, eot) : ST_OK;
     t.end = tokenizer_eot(t.tok);
-    status st = check_vocab(&t, model_vocab);
+    if (st == ST_OK) {
+        st = check_vocab(&t, model_vocab);
+    }
     if (st == ST_OK) {
         st = find_start(&t);
     }

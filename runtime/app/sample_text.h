@@ -23,12 +23,13 @@ typedef struct sample_text {
 } sample_text;
 
 /* `name` as for tokenizer_open, or NULL: bytes for a model that fits, a
- * vocabulary of 256 or 257. Texts without a prompt follow the end of another;
+ * vocabulary of 256 or 257. `eot` as for tokenizer_set_eot, NULL: as the
+ * tokenizer has it. Texts without a prompt follow the end of another;
  * of bytes, and where there is no such token, a new line. Fails as
  * tokenizer_open, ST_USAGE (NULL does not do), ST_CONFIG (the tokenizer has
  * more tokens than the model). Owns: *out, sample_text_close. */
-MUST_USE status sample_text_open(const char *name, int32_t model_vocab,
-                                 sample_text *out);
+MUST_USE status sample_text_open(const char *name, const char *eot,
+                                 int32_t model_vocab, sample_text *out);
 void sample_text_close(sample_text *t);
 
 /* Ids of a text, *n of them. Owns: *ids, mem_free. */

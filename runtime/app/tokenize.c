@@ -24,6 +24,7 @@ typedef struct tokenize_args {
     int64_t train;
     const char *save;
     int eot;
+    const char *eot_token;
     int format;
 } tokenize_args;
 
@@ -39,6 +40,8 @@ static const opt_row rows[] = {
                .help = "header with a count, or bare uint16"),
     OPT_CHOICE(tokenize_args, eot, "eot", eots, .def = "auto",
                .help = "end of text at each text; auto: after, bytes: none"),
+    OPT_STR(tokenize_args, eot_token, "eot-token", .value = "TEXT",
+            .help = "token that is the end of text; default: <|endoftext|>"),
     OPT_STR(tokenize_args, tokenizer, "tokenizer", .value = "FILE",
             .help = "tokenizer.json, vocab.bpe, merges.txt, or \"bytes\"",
             .group = "Tokenizer"),
@@ -105,6 +108,12 @@ static status check_options(const job *j)
             "could read the tokens");
     REQUIRE(a->train > 0 || a->save == NULL, ST_USAGE,
             "tokenize: --save-tokenizer is for --train V");
+    REQUIRE(a->eot_token == NULL || a->tokenizer != NULL, ST_USAGE,
+            "tokenize: --eot-token names a token of --tokenizer FILE; bytes "
+            "and --train have their own");
+    REQUIRE(a->eot_token == NULL || a->eot != EOT_NONE, ST_USAGE,
+            "tokenize: with --eot none --eot-token does nothing; leave one of "
+            "them out");
     return check_apart(j);
 }
 
@@ -177,8 +186,10 @@ static status get_tokenizer(job *j)
     if (j->a.train > 0) {
         return train_tokenizer(j);
     }
-    return tokenizer_open(j->a.tokenizer != NULL ? j->a.tokenizer : "bytes",
-                          &j->t);
+    TRY(tokenizer_open(j->a.tokenizer != NULL ? j->a.tokenizer : "bytes",
+                       &j->t));
+    return j->a.eot_token != NULL ? tokenizer_set_eot(j->t, j->a.eot_token)
+                                  : ST_OK;
 }
 
 /* ---- the tokens ---------------------------------------------------------- */
@@ -190,6 +201,16 @@ static int eot_place(const job *j)
     }
     return tokenizer_is_bytes(j->t) || tokenizer_eot(j->t) < 0 ? EOT_NONE
                                                                : EOT_AFTER;
+}
+
+static void warn_of_no_eot(const job *j)
+{
+    if (j->a.eot == EOT_AUTO && tokenizer_eot(j->t) < 0 &&
+        opt_args_count(j->parsed) > 1) {
+        log_warn("%s: has no <|endoftext|>, nothing stands between the texts; "
+                 "name its token for that with --eot-token, or say --eot none",
+                 tokenizer_name(j->t));
+    }
 }
 
 /* Tokens that a model must know. */
@@ -242,7 +263,10 @@ static status write_tokens(job *j, int64_t *count, char kind[32])
     tokens_writer *w = NULL;
 
     REQUIRE(eot_place(j) == EOT_NONE || tokenizer_eot(j->t) >= 0, ST_CONFIG,
-            "%s: has no <|endoftext|>; take --eot none", tokenizer_name(j->t));
+            "%s: has no <|endoftext|>; name another token with --eot-token, or "
+            "take --eot none",
+            tokenizer_name(j->t));
+    warn_of_no_eot(j);
     TRY(tokens_writer_create(j->a.out, (tokens_format)j->a.format,
                              tokenizer_vocab(j->t), &w));
     const status st = encode_texts(j, w);

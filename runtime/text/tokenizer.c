@@ -244,6 +244,78 @@ void tokenizer_close(tokenizer *t)
     mem_free(t);
 }
 
+/* ---- the end of text ----------------------------------------------------- */
+
+static bool is_token(word w, const char *text)
+{
+    return w.len > 0 && (size_t)w.len == strlen(text) &&
+           memcmp(w.bytes, text, (size_t)w.len) == 0;
+}
+
+/* The id of a token with these bytes, -1: none. A token of the vocabulary may
+ * have the bytes of an added one, which is meant then. */
+static int32_t find_token(const tokenizer *t, const char *text)
+{
+    for (int phase = 0; phase < ADDED_PHASES; phase++) {
+        const added_set *set = &t->added[phase];
+        for (int32_t i = 0; i < set->n; i++) {
+            if (is_token(t->tokens[set->list[i].id], text)) {
+                return set->list[i].id;
+            }
+        }
+    }
+    for (int32_t id = 0; id < t->vocab; id++) {
+        if (is_token(t->tokens[id], text)) {
+            return id;
+        }
+    }
+    return -1;
+}
+
+/* The first added tokens, for a person who looks for one. */
+static void list_added(const tokenizer *t, strbuf *b)
+{
+    enum { MOST = 8 };
+    int n = 0;
+
+    for (int phase = 0; phase < ADDED_PHASES; phase++) {
+        const added_set *set = &t->added[phase];
+        for (int32_t i = 0; i < set->n; i++, n++) {
+            if (n < MOST) {
+                strbuf_printf(
+                    b, "%s\"%.*s\"", n > 0 ? ", " : "",
+                    (int)(set->list[i].len < 40 ? set->list[i].len : 40),
+                    (const char *)set->list[i].text);
+            }
+        }
+    }
+    if (n > MOST) {
+        strbuf_printf(b, " and %d more", n - MOST);
+    }
+}
+
+status tokenizer_set_eot(tokenizer *t, const char *text)
+{
+    strbuf b = {0};
+
+    REQUIRE(!t->is_bytes, ST_CONFIG,
+            "--eot-token \"%.60s\": the end of text of bytes is token %d, "
+            "which has no text; leave it out",
+            text, BYTES_EOT);
+    const int32_t id = find_token(t, text);
+    if (id >= 0) {
+        t->eot = id;
+        return ST_OK;
+    }
+    list_added(t, &b);
+    const status st = FAIL(
+        ST_CONFIG,
+        "--eot-token \"%.60s\": %s has no such token; its added tokens: %s",
+        text, t->name, b.len > 0 ? strbuf_view(&b) : "none");
+    strbuf_fini(&b);
+    return st;
+}
+
 /* ---- questions ----------------------------------------------------------- */
 
 const char *tokenizer_name(const tokenizer *t)

@@ -17,9 +17,9 @@
  *   text  -- added tokens --> fragments -- split.h --> pieces -- cache, or
  *   merge.h --> ids
  *
- * A tokenizer never changes: any thread. An encoder has a cache and scratch:
- * one thread each. Local. Opening fails as spec_read does; encoding with
- * ST_BADFILE for text that is not UTF-8 or NFC, and ST_SYSTEM.
+ * A tokenizer never changes once it is set up: any thread. An encoder has a
+ * cache and scratch: one thread each. Local. Opening fails as spec_read does;
+ * encoding with ST_BADFILE for text that is not UTF-8 or NFC, and ST_SYSTEM.
  */
 #ifndef WEFT_TEXT_TOKENIZER_H
 #define WEFT_TEXT_TOKENIZER_H
@@ -47,7 +47,12 @@ const char *tokenizer_name(const tokenizer *t);
 bool tokenizer_is_bytes(const tokenizer *t);
 /* Ids are below it. */
 int64_t tokenizer_vocab(const tokenizer *t);
-/* The id of <|endoftext|>, -1: none. */
+/* The end of text is `text` from now on, an added token or another of the
+ * vocabulary, in the place of <|endoftext|>. For who opened it, before others
+ * use it. Fails with ST_CONFIG: no such token, or bytes, whose end has no
+ * text. */
+MUST_USE status tokenizer_set_eot(tokenizer *t, const char *text);
+/* The id of <|endoftext|>, or of what was set; -1: none. */
 int32_t tokenizer_eot(const tokenizer *t);
 
 /* The bytes of a token; none for an id that is not used, and for the end of

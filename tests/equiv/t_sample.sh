@@ -105,6 +105,24 @@ check 'in fewer tokens than bytes' test "$(wc -c <"$work/a")" -gt 14
 check 'the right ones' test "$(cat "$work/a")" = \
     "$(head -c "$(wc -c <"$work/a")" "$work/rhyme")"
 
+# Documents that end with a token of another name: a text without a prompt
+# begins behind it, and ends with it. (Of windows of 15 every kind of token,
+# a document has four, is the first in some.)
+printf abcdefgh >"$work/doc"
+sed 's/<|endoftext|>/<|stop|>/' "$work/rhyme.json" >"$work/stop.json"
+mapfile -t docs < <(yes "$work/doc" | head -n 60)
+check 'tokenize documents' "$WEFT" tokenize "${docs[@]}" -o "$work/docs.bin" \
+    --tokenizer "$work/stop.json" --eot-token '<|stop|>'
+check 'learns them' \
+    "$WEFT" train gpt-neo-tiny --vocab 262 --data "$work/docs.bin" \
+    --steps 60 --batch 4 --seq 15 --save "$work/docs.ckpt" -q
+check 'says one' sample a "$work/docs.ckpt" --temperature 0 -n 50 \
+    --tokenizer "$work/stop.json" --eot-token '<|stop|>'
+check 'and ends' test "$(cat "$work/a")" = abcdefgh
+check 'does not know the end by itself' sample b "$work/docs.ckpt" \
+    --temperature 0 -n 50 --tokenizer "$work/stop.json" --prompt abcdefgh
+check 'and goes on' grep -qF '<|stop|>abcdefgh<|stop|>' "$work/b"
+
 # A signal ends it between two tokens, with the text so far.
 "$WEFT" sample "$c" -n 1000000 >"$work/long" 2>"$work/err" &
 pid=$!

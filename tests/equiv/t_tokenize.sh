@@ -76,6 +76,28 @@ check "before" test "$(at "$work/before.bin")" = "1 1002"
 check "after" test "$(at "$work/after.bin")" = "1001 1502"
 check "before: size" test "$(size "$work/before.bin")" = 3004
 
+# The same with a token of another name, which nobody would look for.
+sed 's/<|endoftext|>/<|stop|>/' $golden/gpt2.json >"$work/stop.json"
+t=(tokenize "$work/1.txt" "$work/2.txt" --format nanogpt)
+check "end of text" "${t[@]}" -o "$work/eot.bin" --tokenizer $golden/gpt2.json
+for eot in auto after; do
+    check "another, $eot" "${t[@]}" -o "$work/stop.bin" --eot $eot \
+        --tokenizer "$work/stop.json" --eot-token '<|stop|>'
+    check "another, $eot: the same" cmp "$work/stop.bin" "$work/eot.bin"
+    check_code 1 "another, $eot: no warning" grep warning "$work/tok.out"
+done
+check "none known" "${t[@]}" -o "$work/stop.bin" --tokenizer "$work/stop.json"
+check_says "none known: warning" \
+    'warning: .*stop.json: has no <|endoftext|>.*--eot-token' "$work/tok.out"
+check "none known: two tokens less" test \
+    "$(size "$work/stop.bin")" = $(($(size "$work/eot.bin") - 4))
+check "none wanted" "${t[@]}" -o "$work/stop.bin" --eot none \
+    --tokenizer "$work/stop.json"
+check_code 1 "none wanted: no warning" grep warning "$work/tok.out"
+check "one text" tokenize "$work/1.txt" -o "$work/stop.bin" \
+    --tokenizer "$work/stop.json"
+check_code 1 "one text: no warning" grep warning "$work/tok.out"
+
 # The same tokens as a Megatron data set.
 tail -c +1025 "$work/bytes.bin" >"$work/meg.bin"
 perl -e 'my $n = shift; print "MMIDIDX\0\0", pack("Q< C Q< Q< l< q< q< q<",

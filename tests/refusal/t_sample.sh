@@ -38,6 +38,9 @@ accepted sample g.h5 --tokenizer bytes --prompt 123 -n 3
 # Tokenizers.
 accepted tokenize text.txt -o t.bin --train 300 --save-tokenizer t.json
 refused $CONFIG 't.json has 300 tokens|61' sample g.h5 --tokenizer t.json
+refused $CONFIG '"<|x|>"|t.json has no such token|"<|endoftext|>"' \
+    sample g.h5 --tokenizer t.json --eot-token '<|x|>'
+refused $CONFIG '--eot-token|token 256|no text' sample c.h5 --eot-token x
 refused $NOINPUT 'none.json' sample g.h5 --tokenizer none.json
 
 # Numbers.

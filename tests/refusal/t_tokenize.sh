@@ -94,8 +94,16 @@ sed 's/"ByteLevel"/"Metaspace"/' "$tok" >meta.json
 refused $CONFIG 'meta.json:|pre_tokenizer.type|Metaspace|ByteLevel' \
     tokenize text.txt -o a.bin --tokenizer meta.json
 sed 's/<|endoftext|>/<|end|>/' "$tok" >noeot.json
-refused $CONFIG 'noeot.json: has no |endoftext|--eot none' \
+refused $CONFIG 'noeot.json: has no |endoftext|--eot-token|--eot none' \
     tokenize text.txt -o a.bin --tokenizer noeot.json --eot after
+refused $CONFIG '"<|stop|>"|noeot.json has no such token|"<|end|>"' \
+    tokenize text.txt -o a.bin --tokenizer noeot.json --eot-token '<|stop|>'
+refused $CONFIG 'token 256|no text' \
+    tokenize text.txt -o a.bin --tokenizer bytes --eot-token '<|endoftext|>'
+refused $USAGE '--eot-token names a token of --tokenizer' \
+    tokenize text.txt -o a.bin --eot-token '<|endoftext|>'
+refused $USAGE '--eot none|--eot-token' tokenize text.txt -o a.bin \
+    --tokenizer noeot.json --eot-token '<|end|>' --eot none
 printf '[%.0s' {1..100000} >deep.json
 sed -i '1s/^/{"a":/' deep.json
 refused $BADFILE 'deep.json' tokenize text.txt -o a.bin --tokenizer deep.json

@@ -262,6 +262,40 @@ static void test_added_file(void **state)
     expect_added_refused("[]", "object");
 }
 
+/* The end of text by its name: an added token, one of the vocabulary. */
+static void test_set_eot(void **state)
+{
+    const int32_t h = 'h' - 33;
+    tokenizer *t = NULL;
+    (void)state;
+
+    OK(tokenizer_open(put_he("{\"<a>\": 257, \"he\": 256}"), &t));
+    assert_int_equal(tokenizer_eot(t), -1);
+    OK(tokenizer_set_eot(t, "<a>"));
+    assert_int_equal(tokenizer_eot(t), 257);
+    OK(tokenizer_set_eot(t, "he"));
+    assert_int_equal(tokenizer_eot(t), 256);
+    OK(tokenizer_set_eot(t, "h"));
+    assert_int_equal(tokenizer_eot(t), h);
+    assert_int_equal(tokenizer_set_eot(t, "<b>"), ST_CONFIG);
+    has_text("added tokens: \"<a>\", \"he\"");
+    assert_int_equal(tokenizer_set_eot(t, ""), ST_CONFIG);
+    assert_int_equal(tokenizer_eot(t), h);
+    tokenizer_close(t);
+    OK(tokenizer_open(put_he("{}"), &t));
+    assert_int_equal(tokenizer_set_eot(t, "<b>"), ST_CONFIG);
+    has_text("added tokens: none");
+    tokenizer_close(t);
+    OK(tokenizer_open(GOLDEN "neox.json", &t));
+    assert_int_equal(tokenizer_set_eot(t, "<b>"), ST_CONFIG);
+    has_text("more");
+    tokenizer_close(t);
+    OK(tokenizer_open("bytes", &t));
+    assert_int_equal(tokenizer_set_eot(t, "a"), ST_CONFIG);
+    assert_int_equal(tokenizer_eot(t), 256);
+    tokenizer_close(t);
+}
+
 /* ---- there and back ------------------------------------------------------ */
 
 /* A random character of one to four bytes. */
@@ -732,6 +766,7 @@ int main(void)
         cmocka_unit_test(test_vocab_beside),
         cmocka_unit_test(test_added_file),
         cmocka_unit_test(test_no_difference),
+        cmocka_unit_test(test_set_eot),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cache),
         cmocka_unit_test(test_merge),
