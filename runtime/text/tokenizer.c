@@ -1,5 +1,6 @@
 #include "runtime/text/tokenizer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
@@ -106,21 +107,15 @@ static status set_merges(tokenizer *t, const spec *s)
 
 /* ---- added tokens -------------------------------------------------------- */
 
-/* True if a stands before b: by first byte, longer first. */
-static bool before(const added_token *a, const added_token *b)
+/* By first byte, the longer first. */
+static int by_start(const void *a, const void *b)
 {
-    return a->text[0] != b->text[0] ? a->text[0] < b->text[0] : a->len > b->len;
-}
+    const added_token *x = a, *y = b;
 
-static void insert(added_set *set, added_token a)
-{
-    int32_t at = set->n++;
-
-    while (at > 0 && before(&a, &set->list[at - 1])) {
-        set->list[at] = set->list[at - 1];
-        at--;
+    if (x->text[0] != y->text[0]) {
+        return x->text[0] < y->text[0] ? -1 : 1;
     }
-    set->list[at] = a;
+    return (x->len < y->len) - (x->len > y->len);
 }
 
 static void mark(added_set *set, int first, int second)
@@ -133,6 +128,7 @@ static void index_set(added_set *set)
 {
     int32_t i = 0;
 
+    qsort(set->list, (size_t)set->n, sizeof(*set->list), by_start);
     for (int b = 0; b < 256; b++) {
         set->first[b] = i;
         while (i < set->n && set->list[i].text[0] == b) {
@@ -164,8 +160,9 @@ static status set_added(tokenizer *t, const spec *s)
         /* The pool has room: a token is no longer than its string. */
         memcpy(bytes, name.bytes, (size_t)name.len);
         t->tokens[a->id].len = name.len;
-        insert(&t->added[a->normalized ? ADDED_NORMALIZED : ADDED_RAW],
-               (added_token){bytes, name.len, a->id});
+        added_set *set =
+            &t->added[a->normalized ? ADDED_NORMALIZED : ADDED_RAW];
+        set->list[set->n++] = (added_token){bytes, name.len, a->id};
         if (strcmp(a->text, eot_text) == 0) {
             t->eot = a->id;
         }
