@@ -9,6 +9,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/stop.h"
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "runtime/io/filelist.h"
 #include "runtime/io/foreign.h"
@@ -235,6 +236,12 @@ static status encode_text(job *j, encoder *e, const char *path,
     }
     if (st == ST_OK && place == EOT_AFTER) {
         st = tokens_writer_add(w, &eot, 1);
+    }
+    if (st == ST_OK && text_ends(path, ".bin")) {
+        /* Its bytes do not tell, its name may. */
+        log_warn("%s: was taken for text; train --data takes a .bin for uint16 "
+                 "tokens",
+                 path);
     }
     j->bytes += f.bytes;
     mapfile_close(&f);

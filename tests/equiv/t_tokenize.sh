@@ -60,6 +60,12 @@ cat >"$work/exp.json" <<END
 END
 check "compare" "$WEFT" compare "$work/exp.json" --out "$work/cmp.h5"
 
+# A .bin that has no header could be anything.
+check "no warning so far" test -z "$(grep warning "$work/tok.out")"
+check "bare tokens as text" tokenize $golden/gpt2.bin -o "$work/bare.bin"
+check_says "bare tokens as text: warning" 'warning: .*gpt2.bin: was taken for' \
+    "$work/tok.out"
+
 # Documents: end of text behind or before each.
 head -c 1000 LICENSE >"$work/1.txt"
 head -c 500 LICENSE >"$work/2.txt"
