@@ -125,6 +125,57 @@ const opt_command train_command = {
     OPT_ROWS(rows),
 };
 
+/* What describes a set-up: those of weft project. */
+static const char *const setup_options_only[] = {
+    "plan",        "store",     "device-memory", "link-rate",   "link-latency",
+    "micro-batch", "recompute", "sums",          "data-leaves", "tensor-leaves",
+    "threads",     "machine",   "batch",         "seq",         "layers",
+    "vocab",       NULL};
+
+const opt_command project_command = {
+    .name = "project",
+    .usage = "MODEL --machine FILE [--plan PLAN] [options]",
+    .about = "Runs a step on a virtual clock against a described machine: "
+             "its time, memory, and where\nthe time goes. Nothing is "
+             "trained. The link is the machine's, --link-rate throttles it;\n"
+             "cores are the machine's, shared by the ranks.",
+    .example = "weft calibrate -o host.json\n"
+               "weft project gpt-neo-125m --machine host.json --seq 256 "
+               "--plan dp2.tp2",
+    .see = "plans, models",
+    .min_args = 1,
+    .max_args = 1,
+    OPT_ROWS(rows),
+    .only = setup_options_only,
+};
+
+status run_args_check_idle(const run_args *a, const opt_parsed *p,
+                           const char *command)
+{
+    static const char *const stream[] = {"store", "link-rate", "link-latency"};
+    for (int i = 0; a->plan != NULL && i < 3; i++) {
+        REQUIRE(!opt_given(p, stream[i]), ST_USAGE,
+                "%s: --%s is for streaming, a plan has no store; leave it "
+                "or --plan out",
+                command, stream[i]);
+    }
+    bool leaves = opt_given(p, "data-leaves") || opt_given(p, "tensor-leaves");
+    REQUIRE(a->sums == 0 || !leaves || a->launched_at > 0, ST_USAGE,
+            "%s: --sums fast has no leaves; leave --data-leaves and "
+            "--tensor-leaves out",
+            command);
+    return ST_OK;
+}
+
+const char *run_args_unpredicted(const run_args *a)
+{
+    bool streamed = a->plan == NULL;
+    return a->reference                                ? "--reference-kernels"
+           : streamed && a->store == SETUP_STORE_NULL  ? "--store null"
+           : streamed && a->store == SETUP_STORE_CHECK ? "--store check"
+                                                       : NULL;
+}
+
 const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE])
 {
     if (a->link_rate > 0 && a->link_rate < LINK_RATE_LEAST) {

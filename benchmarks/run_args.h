@@ -1,6 +1,6 @@
 /*
- * The options of a training run: one table for `weft train` and for the
- * set-ups of an experiment (`weft compare`).
+ * The options of a training run: one table for `weft train`, for the set-ups
+ * of an experiment (`weft compare`), and for `weft project`.
  */
 #ifndef WEFT_BENCHMARKS_RUN_ARGS_H
 #define WEFT_BENCHMARKS_RUN_ARGS_H
@@ -56,12 +56,23 @@ typedef struct run_args {
 } run_args;
 
 extern const opt_command train_command;
+/* A set-up, and a batch for it: the same rows. */
+extern const opt_command project_command;
 
 /* Values that do not go together: the option at fault, as experiments spell it
  * (min_lr), or NULL. `why` goes behind its name, "0.1 is above lr 0.01, ...".
  * Pure; what it returns is constant. */
 enum { RUN_ARGS_WHY_SIZE = 160 };
 const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE]);
+
+/* Refuses set-up options that would do nothing, ST_USAGE, "COMMAND: ...".
+ * Leaves are checked by whoever they were typed to: not where a launcher has
+ * handed them on (launched_at). */
+MUST_USE status run_args_check_idle(const run_args *a, const opt_parsed *p,
+                                    const char *command);
+/* The option whose kernels or store no machine's laws are of, with its value,
+ * "--store check"; NULL: times can be predicted. Pure. */
+const char *run_args_unpredicted(const run_args *a);
 
 /* The set-up that the options describe. */
 void run_args_setup(const run_args *a, const char *model, setup_options *out);

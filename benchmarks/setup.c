@@ -254,18 +254,27 @@ int setup_ranks(const setup *s)
     return s->set.nranks;
 }
 
+static int64_t store_bytes(const setup *s)
+{
+    return s->streamed ? 16 * s->ps.total : 0;
+}
+
+int64_t setup_host_bytes(const setup *s, int local)
+{
+    return largest_arena(&s->set) * local + store_bytes(s);
+}
+
 status setup_check_host(const setup *s, int local)
 {
-    int64_t arena = largest_arena(&s->set);
-    int64_t need = arena * local + (s->streamed ? 16 * s->ps.total : 0);
+    int64_t need = setup_host_bytes(s, local);
     int64_t have = mem_host_available();
-    REQUIRE(
-        need <= have, ST_BUDGET,
-        "%s needs %s of this machine's memory (%s for %s), %s is free; "
-        "cut depth with --layers",
-        s->a.name, units_bytes((double)need).s,
-        units_bytes((double)(s->streamed ? 16 * s->ps.total : arena * local)).s,
-        s->streamed ? "the store" : "the devices", units_bytes((double)have).s);
+    REQUIRE(need <= have, ST_BUDGET,
+            "%s needs %s of this machine's memory (%s for %s), %s is free; "
+            "cut depth with --layers",
+            s->a.name, units_bytes((double)need).s,
+            units_bytes((double)(s->streamed ? store_bytes(s) : need)).s,
+            s->streamed ? "the store" : "the devices",
+            units_bytes((double)have).s);
     return ST_OK;
 }
 

@@ -75,6 +75,10 @@ void setup_close(setup *s);
 /* Ranks that the set-up runs on. */
 int setup_ranks(const setup *s);
 
+/* Memory that `local` ranks of the set-up take of a node: their arenas, and a
+ * streamed model's store. */
+int64_t setup_host_bytes(const setup *s, int local);
+
 /* Refuses what this machine's memory cannot hold: the arenas of `local` ranks
  * and a streamed model's store. Before anything is allocated. */
 MUST_USE status setup_check_host(const setup *s, int local);

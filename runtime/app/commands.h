@@ -47,7 +47,7 @@ status command_help(int argc, const char *const *argv);
  * been printed when it returns. Collective over world. */
 status train_in(comm *world, int argc, const char *const *argv);
 
-/* Those of train are in benchmarks/run_args.h. */
+/* Those of train and project are in benchmarks/run_args.h. */
 extern const opt_command report_command;
 extern const opt_command sample_command;
 extern const opt_command tokenize_command;
@@ -56,7 +56,6 @@ extern const opt_command show_command;
 extern const opt_command convert_command;
 extern const opt_command bench_command;
 extern const opt_command calibrate_command;
-extern const opt_command project_command;
 extern const opt_command doctor_command;
 extern const opt_command help_command;
 

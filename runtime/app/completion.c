@@ -69,7 +69,7 @@ static void add_values(strbuf *b, const command *c)
 {
     for (size_t i = 0; i < c->options->nrows; i++) {
         const opt_row *row = &c->options->rows[i];
-        if (!row->hidden && row->kind != OPT_KIND_FLAG) {
+        if (opt_is_shown(c->options, row) && row->kind != OPT_KIND_FLAG) {
             add_value_case(b, c, row);
         }
     }
@@ -88,7 +88,7 @@ static void add_words(strbuf *b, const command *c)
     }
     strbuf_add(b, "\n        options='--help");
     for (size_t i = 0; i < c->options->nrows; i++) {
-        if (!c->options->rows[i].hidden) {
+        if (opt_is_shown(c->options, &c->options->rows[i])) {
             strbuf_printf(b, " --%s", c->options->rows[i].name);
         }
     }

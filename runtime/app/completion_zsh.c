@@ -78,7 +78,7 @@ static void add_command(strbuf *b, const command *c)
 {
     strbuf_printf(b, "    %s)\n        _arguments", c->name);
     for (size_t i = 0; i < c->options->nrows; i++) {
-        if (!c->options->rows[i].hidden) {
+        if (opt_is_shown(c->options, &c->options->rows[i])) {
             add_option(b, &c->options->rows[i]);
         }
     }

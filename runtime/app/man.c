@@ -59,7 +59,7 @@ static void add_command(strbuf *b, const command *c)
     add_text(b, o->about);
     strbuf_add(b, "\n");
     for (size_t i = 0; i < o->nrows; i++) {
-        if (!o->rows[i].hidden) {
+        if (opt_is_shown(o, &o->rows[i])) {
             add_row(b, &o->rows[i]);
         }
     }

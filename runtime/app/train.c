@@ -87,18 +87,13 @@ static status check_values(const run_args *a)
 /* An option that would do nothing was not meant so. */
 static status check_options(const run_of *r)
 {
-    static const char *const stream[] = {"store", "link-rate", "link-latency"};
-    for (int i = 0; r->a.plan != NULL && i < 3; i++) {
-        REQUIRE(!opt_given(r->parsed, stream[i]), ST_USAGE,
-                "train: --%s is for streaming, a plan has no store; leave it "
-                "or --plan out",
-                stream[i]);
-    }
-    bool leaves = opt_given(r->parsed, "data-leaves") ||
-                  opt_given(r->parsed, "tensor-leaves");
-    REQUIRE(r->a.sums == 0 || !leaves || r->a.launched_at > 0, ST_USAGE,
-            "train: --sums fast has no leaves; leave --data-leaves and "
-            "--tensor-leaves out");
+    const char *other = run_args_unpredicted(&r->a);
+    TRY(run_args_check_idle(&r->a, r->parsed, "train"));
+    REQUIRE(r->a.machine == NULL || other == NULL || r->a.launched_at > 0,
+            ST_USAGE,
+            "train: --machine has no laws for %s, its prediction would be of "
+            "another run; leave one of them out",
+            other);
     REQUIRE(r->a.plan != NULL || r->a.store != SETUP_STORE_NULL ||
                 r->a.save == NULL,
             ST_USAGE,
@@ -390,7 +385,8 @@ static status get_config(run_of *r)
 
 static status open_machine(run_of *r)
 {
-    if (r->a.machine == NULL) {
+    /* A comparison gives it to all of its set-ups. */
+    if (r->a.machine == NULL || run_args_unpredicted(&r->a) != NULL) {
         return ST_OK;
     }
     TRY(MEM_NEW(&r->machine, 1, "machine"));

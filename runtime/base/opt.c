@@ -13,6 +13,20 @@
 /* popt returns `val` of a row: its index + VAL_ROW; 0 would mean "handled". */
 enum { VAL_HELP = 1, VAL_ROW = 2 };
 
+static bool takes(const opt_command *cmd, const opt_row *row)
+{
+    bool found = cmd->only == NULL;
+    for (int i = 0; !found && cmd->only[i] != NULL; i++) {
+        found = strcmp(cmd->only[i], row->name) == 0;
+    }
+    return found;
+}
+
+bool opt_is_shown(const opt_command *cmd, const opt_row *row)
+{
+    return !row->hidden && takes(cmd, row);
+}
+
 /* NULL-terminated names of all options, for hints. */
 static status option_names(const opt_command *cmd, const char ***out)
 {
@@ -20,7 +34,7 @@ static status option_names(const opt_command *cmd, const char ***out)
     size_t n = 0;
     TRY(MEM_NEW(&names, cmd->nrows + 2, "option names"));
     for (size_t i = 0; i < cmd->nrows; i++) {
-        if (!cmd->rows[i].hidden) {
+        if (opt_is_shown(cmd, &cmd->rows[i])) {
             names[n++] = cmd->rows[i].name;
         }
     }
@@ -69,7 +83,7 @@ static status popt_failed(const opt_command *cmd, poptContext con, int rc)
 static bool is_option(const opt_command *cmd, const char *text)
 {
     for (size_t i = 0; i < cmd->nrows; i++) {
-        if (text_starts(text, "--") &&
+        if (text_starts(text, "--") && takes(cmd, &cmd->rows[i]) &&
             strcmp(text + 2, cmd->rows[i].name) == 0) {
             return true;
         }
@@ -133,20 +147,23 @@ static status read_options(opt_parsed *p, poptContext con)
 static status popt_table(const opt_command *cmd, struct poptOption **out)
 {
     struct poptOption *table = NULL;
+    size_t n = 0;
     TRY(MEM_NEW(&table, cmd->nrows + 2, "option table"));
     for (size_t i = 0; i < cmd->nrows; i++) {
         const opt_row *row = &cmd->rows[i];
         bool flag = row->kind == OPT_KIND_FLAG;
         ASSERT(row->letter != 'h');
-        table[i].longName = row->name;
-        table[i].shortName = row->letter;
-        table[i].argInfo = flag ? POPT_ARG_NONE : POPT_ARG_STRING;
-        table[i].val = (int)i + VAL_ROW;
+        if (takes(cmd, row)) {
+            table[n].longName = row->name;
+            table[n].shortName = row->letter;
+            table[n].argInfo = flag ? POPT_ARG_NONE : POPT_ARG_STRING;
+            table[n++].val = (int)i + VAL_ROW;
+        }
     }
-    table[cmd->nrows].longName = "help";
-    table[cmd->nrows].shortName = 'h';
-    table[cmd->nrows].argInfo = POPT_ARG_NONE;
-    table[cmd->nrows].val = VAL_HELP;
+    table[n].longName = "help";
+    table[n].shortName = 'h';
+    table[n].argInfo = POPT_ARG_NONE;
+    table[n].val = VAL_HELP;
     *out = table;
     return ST_OK;
 }

@@ -108,6 +108,9 @@ typedef struct opt_command {
     int max_args;
     const opt_row *rows;
     size_t nrows;
+    /* Names of those rows that it takes, NULL-terminated, where the table is
+     * another command's: the others only have their defaults. NULL: all. */
+    const char *const *only;
 } opt_command;
 
 typedef struct opt_parsed opt_parsed;
@@ -132,6 +135,9 @@ int opt_given_count(const opt_parsed *p);
 /* Positional arguments: how many, and number i (NULL beyond the last). */
 int opt_args_count(const opt_parsed *p);
 const char *opt_arg(const opt_parsed *p, int i);
+
+/* False for rows that are hidden, or not the command's own (`only`). */
+bool opt_is_shown(const opt_command *cmd, const opt_row *row);
 
 /* Usage, options with units, defaults and ranges, examples and where to read
  * on, appended to b. */

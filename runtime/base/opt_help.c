@@ -137,16 +137,18 @@ void opt_help(const opt_command *cmd, strbuf *b)
         strbuf_add(b, "\n");
     }
     const char *group = "Options";
+    const char *above = NULL; /* the last heading */
     for (size_t i = 0; i < cmd->nrows; i++) {
         const opt_row *row = &cmd->rows[i];
-        const char *next = row->group != NULL ? row->group : group;
-        if (i == 0 || strcmp(next, group) != 0) {
-            strbuf_printf(b, "\n%s:\n", next);
+        group = row->group != NULL ? row->group : group;
+        if (!opt_is_shown(cmd, row)) {
+            continue;
         }
-        group = next;
-        if (!row->hidden) {
-            help_row(b, row);
+        if (above == NULL || strcmp(group, above) != 0) {
+            strbuf_printf(b, "\n%s:\n", group);
         }
+        above = group;
+        help_row(b, row);
     }
     strbuf_add(b, "\n  -h, --help              this text\n");
     if (cmd->example != NULL) {

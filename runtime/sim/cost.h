@@ -65,6 +65,10 @@ MUST_USE status sim_costs(const sim_setup *in, const program *p, sim_work *out);
  * or the largest, of the kind asked for if there is one. NULL: none at all. */
 const sim_link *sim_link_for(const machine *m, int ranks, bool shared);
 
+/* The number of threads whose laws stand for `threads`: the same, where the
+ * machine has laws for fewer and for more, else its least or most. */
+int sim_law_threads(const machine *m, int threads);
+
 /* How many times as long products take while the set-up runs as when the
  * machine's laws were measured; NaN: the machine does not say its pace. */
 double sim_slower_pace(const sim_setup *in);

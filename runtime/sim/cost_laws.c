@@ -86,6 +86,16 @@ static const sim_level *level_alone(const machine *m, int threads)
     return best;
 }
 
+int sim_law_threads(const machine *m, int threads)
+{
+    int most = m->level[0].threads;
+    int least = most;
+    for (int i = 1; i < m->nlevels && m->level[i].ranks <= 1; i++) {
+        most = m->level[i].threads;
+    }
+    return threads < least ? least : threads > most ? most : threads;
+}
+
 double sim_slower_pace(const sim_setup *in)
 {
     const sim_level *alone = level_alone(in->m, in->threads);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
 #include "runtime/train/run_impl.h"
@@ -155,12 +156,30 @@ static void pack_kinds(predicted *out)
     out->p.nkinds = n;
 }
 
+static void warn_of_laws(const sim_setup *in)
+{
+    int law = sim_law_threads(in->m, in->threads);
+    const sim_link *l = sim_link_for(in->m, in->ranks, in->shared_cores);
+    if (law != in->threads) {
+        log_warn("machine %s has no laws for %d thread%s, those of %d stand "
+                 "for them; weft calibrate --threads %d measures them",
+                 in->m->name, in->threads, in->threads == 1 ? "" : "s", law,
+                 in->threads);
+    }
+    if (in->ranks > 1 && in->shared_cores && l != NULL && !l->shared_cores) {
+        log_warn("machine %s has no link of ranks that share cores, that of "
+                 "%d ranks with cores of their own stands for it",
+                 in->m->name, l->ranks);
+    }
+}
+
 status predict_set(const sim_setup *in, const program_set *set, predicted *out)
 {
     const double nan = (double)NAN;
     run_prediction *p = &out->p;
     memset(out, 0, sizeof(*out));
     TRY(sim_run(in, set, &out->sim));
+    warn_of_laws(in);
     add_kinds(set, out);
     pack_kinds(out);
     bool cpu = in->shared_cores;

@@ -15,7 +15,9 @@ typedef struct predicted {
 } predicted;
 
 /* Runs the set on the clock. What is measured stays NaN and -1. Local. Owns:
- * *out, predict_fini; not to be moved. Fails like sim_run. */
+ * *out, predict_fini; not to be moved. Fails like sim_run. Warns, one line
+ * each, where the machine only has laws of fewer or more threads, and where
+ * ranks share cores but none of its links was measured so. */
 MUST_USE status predict_set(const sim_setup *in, const program_set *set,
                             predicted *out);
 void predict_fini(predicted *p);

@@ -37,6 +37,24 @@ refused $USAGE '--link-rate 1 B/s is too slow|64.0 kB/s and more' \
     project gpt-neo-tiny --machine none.json --link-rate 1
 refused $NOINPUT 'none.json' \
     project gpt-neo-tiny --machine none.json --link-rate 64kB/s
+p=(project gpt-neo-tiny --machine none.json)
+refused $USAGE 'project: --store is for streaming|--plan out' \
+    "${p[@]}" --plan dp2 --store ram
+refused $USAGE 'project: --link-latency is for streaming|--plan out' \
+    "${p[@]}" --plan dp2 --link-latency 1ms
+refused $USAGE 'project: --sums fast has no leaves' \
+    "${p[@]}" --sums fast --data-leaves 2
+refused $USAGE 'project: --store check|leave it out' "${p[@]}" --store check
+refused $USAGE 'project: --store null|leave it out' "${p[@]}" --store null
+refused $USAGE "unknown option '--steps'" "${p[@]}" --steps 3
+refused $USAGE "unknown option '--reference-kernels'" "${p[@]}" \
+    --reference-kernels
+refused $USAGE '--machine has no laws for --reference-kernels|leave one' \
+    "${t[@]}" --machine none.json --reference-kernels
+refused $USAGE '--machine has no laws for --store check|leave one' \
+    "${t[@]}" --machine none.json --store check
+refused $USAGE '--machine has no laws for --store null|leave one' \
+    "${t[@]}" --machine none.json --store null
 refused $USAGE "'--link-latency'|100|0 to 10" "${t[@]}" --link-latency 100s
 refused $USAGE "'--link-latency'|'3 weeks'" "${t[@]}" --link-latency '3 weeks'
 refused $USAGE "'--data-leaves'|'65'|0 to 64" "${t[@]}" --data-leaves 65

@@ -196,6 +196,39 @@ static void test_help(void **state)
     strbuf_fini(&b);
 }
 
+/* Some rows of another command's table. */
+static void test_only(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"steps", "resume", "sums", NULL};
+    opt_command some = cmd;
+    args a;
+    opt_parsed *p = NULL;
+    strbuf b = {0};
+    some.name = "look";
+    some.only = names;
+    const char *const good[] = {"look", "m", "--sums=fast", "-n", "3", NULL};
+    assert_int_equal(opt_parse(&some, 5, good, &a, sizeof(a), &p), ST_OK);
+    assert_int_equal(a.steps, 3);
+    assert_int_equal(a.sums, 1);
+    assert_string_equal(a.out, "run.h5"); /* defaults are there all the same */
+    opt_destroy(p);
+    const char *const other[] = {"look", "m", "--resum", "--lr=1", NULL};
+    assert_int_equal(opt_parse(&some, 3, other, &a, sizeof(a), &p), ST_USAGE);
+    assert_non_null(strstr(status_text(), "did you mean --resume?"));
+    const char *const wrong[] = {"look", "m", "--plan=dp2", NULL};
+    assert_int_equal(opt_parse(&some, 3, wrong, &a, sizeof(a), &p), ST_USAGE);
+    assert_string_equal(status_text(), "unknown option '--plan' (weft look "
+                                       "--help lists all)");
+    opt_help(&some, &b);
+    assert_non_null(strstr(strbuf_view(&b), "\nOptions:\n  -n, --steps"));
+    assert_non_null(strstr(strbuf_view(&b), "\nOutput:\n  --resume"));
+    assert_null(strstr(strbuf_view(&b), "--out"));
+    assert_null(strstr(strbuf_view(&b), "--lr"));
+    strbuf_fini(&b);
+    assert_int_equal(mem_live(), 0);
+}
+
 static void test_file(void **state)
 {
     (void)state;
@@ -263,9 +296,10 @@ static void test_file_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_given),
-        cmocka_unit_test(test_errors),   cmocka_unit_test(test_help),
-        cmocka_unit_test(test_file),     cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_given),
+        cmocka_unit_test(test_errors),      cmocka_unit_test(test_help),
+        cmocka_unit_test(test_only),        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_file_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
