@@ -343,13 +343,25 @@ static status check_vocabulary(const comparing *c, int model,
     return ST_OK;
 }
 
+/* An experiment may come from where its data is. */
+static status open_data(const comparing *c, tokens **out)
+{
+    status st = tokens_open(c->e.data, out);
+    return st != ST_NOINPUT || c->config->data != NULL
+               ? st
+               : FAIL(st,
+                      "%s: data: %s; --data FILE takes another, any text will "
+                      "do (make demo makes build/data/kjv.txt)",
+                      c->config->experiment, status_text());
+}
+
 static status check_data(const comparing *c)
 {
     tokens *data = NULL;
     tokens_split split;
     int64_t enough = INT64_MAX;
     const run_args *a = &c->e.setups[c->e.judge].args;
-    TRY(tokens_open(c->e.data, &data));
+    TRY(open_data(c, &data));
     status st =
         tokens_split_make(tokens_count(data), a->seq, a->val_fraction, &split);
     st = st == ST_OK ? ST_OK : FAIL(st, "%s: %s", c->e.data, status_text());
@@ -450,6 +462,9 @@ static status begin(comparing *c)
     TRY(experiment_open(c->config->experiment, &c->e));
     if (c->config->machine != NULL) {
         c->e.machine = c->config->machine;
+    }
+    if (c->config->data != NULL) {
+        c->e.data = c->config->data;
     }
     TRY(check_all(c));
     TRY(newfile_claim_take(c->config->out, 0, &c->claim));

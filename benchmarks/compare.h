@@ -27,6 +27,7 @@ typedef status (*compare_launch)(void *self, const char *const *words,
 
 typedef struct compare_config {
     const char *experiment; /* JSON file */
+    const char *data;       /* in place of the experiment's, or NULL */
     const char *out;        /* comparison file */
     const char *machine;    /* in place of the experiment's, or NULL */
     const char *cmdline;

@@ -14,7 +14,9 @@ static const char *const sums[] = {"exact", "fast", NULL};
 
 static const opt_row rows[] = {
     OPT_STR(A, plan, "plan", .value = "PLAN",
-            .help = "partition: a file or dp2.tp2.pp2; none: streamed",
+            .help =
+                "partition: dp2.tp2.pp2, a file, or a name in configs/plans; "
+                "none: streamed",
             .group = "Set-up"),
     OPT_CHOICE(A, store, "store", stores, .def = "ram",
                .help = "where a streamed model's state is; null: nowhere, "

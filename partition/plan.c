@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "runtime/base/json.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/shelf.h"
 #include "runtime/base/tree.h"
 
 static const plan trivial = {.data = 1, .pipe = 1, .tensor = 1};
@@ -293,13 +295,28 @@ static status open_file(const char *path, plan *out)
     return st;
 }
 
+/* A file's path, or `st`, which says what the text is not, if there is none. */
+static status open_shelved(const char *text, status st, plan *out)
+{
+    char *path = NULL;
+    TRY(shelf_resolve("plans", text, &path));
+    if (path != NULL) {
+        st = open_file(path, out);
+        mem_free(path);
+    } else if (st == ST_OK) {
+        st = open_file(text, out); /* it says that there is none */
+    }
+    return st;
+}
+
 status plan_open(const char *text, plan *out)
 {
-    if (text_ends(text, ".json") ||
-        (text_path_exists(text) && !text_is_dir(text))) {
-        return open_file(text, out);
+    bool is_file = text_path_exists(text) && !text_is_dir(text);
+    if (is_file || text_ends(text, ".json")) {
+        return open_shelved(text, ST_OK, out);
     }
-    return plan_parse(text, out);
+    status st = plan_parse(text, out);
+    return st == ST_OK ? ST_OK : open_shelved(text, st, out);
 }
 
 static void add_stages(const plan *p, strbuf *out)

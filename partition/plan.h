@@ -69,8 +69,9 @@ typedef struct plan_job {
     void *self;
 } plan_job;
 
-/* Reads shorthand, or a JSON file if `text` ends in .json or is a file.
- * Fails: ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
+/* Reads shorthand, or a JSON file if `text` ends in .json, is a file, or is no
+ * shorthand but the name of a plan on the shelf (runtime/base/shelf.h). Fails:
+ * ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
 MUST_USE status plan_open(const char *text, plan *out);
 /* Shorthand only. */
 MUST_USE status plan_parse(const char *shorthand, plan *out);

@@ -14,15 +14,19 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/opt.h"
+#include "runtime/base/shelf.h"
 #include "runtime/base/stop.h"
 #include "runtime/comm/comm.h"
 
 typedef struct compare_args {
+    const char *data;
     const char *out;
     const char *machine;
 } compare_args;
 
 static const opt_row rows[] = {
+    OPT_STR(compare_args, data, "data", .value = "FILE",
+            .help = "in place of the experiment's: tokens, or text as bytes"),
     OPT_STR(compare_args, out, "out", .letter = 'o', .value = "FILE",
             .def = "cmp.h5", .help = "results (HDF5)"),
     OPT_STR(compare_args, machine, "machine", .value = "FILE",
@@ -31,11 +35,13 @@ static const opt_row rows[] = {
 
 const opt_command compare_command = {
     .name = "compare",
-    .usage = "EXPERIMENT.json [options]",
+    .usage = "EXPERIMENT [options]",
     .about = "Trains every model of an experiment by each of its set-ups, on "
              "the same data, with the\nsame bits, one after another, and "
-             "shows them side by side.",
-    .example = "weft compare configs/experiments/demo.json --out demo.h5",
+             "shows them side by side. EXPERIMENT is a file, or a name in "
+             "configs/experiments.",
+    .example = "weft compare demo --data book.txt --out demo.h5\n"
+               "weft compare mine.json",
     .see = "experiments, plans, train",
     .min_args = 1,
     .max_args = 1,
@@ -128,8 +134,8 @@ static status obey(comm *world)
 
 /* --- the command ---------------------------------------------------------- */
 
-static status compare(const opt_parsed *parsed, const compare_args *a,
-                      comm *world)
+static status compare_on(const char *path, const opt_parsed *parsed,
+                         const compare_args *a, comm *world)
 {
     strbuf cmdline = {0};
     if (world != NULL) {
@@ -137,10 +143,14 @@ static status compare(const opt_parsed *parsed, const compare_args *a,
     }
     strbuf_printf(&cmdline, "weft compare %s --out %s", opt_arg(parsed, 0),
                   a->out);
+    if (a->data != NULL) {
+        strbuf_printf(&cmdline, " --data %s", a->data);
+    }
     if (a->machine != NULL) {
         strbuf_printf(&cmdline, " --machine %s", a->machine);
     }
-    compare_config c = {.experiment = opt_arg(parsed, 0),
+    compare_config c = {.experiment = path,
+                        .data = a->data,
                         .out = a->out,
                         .machine = a->machine,
                         .cmdline = strbuf_view(&cmdline),
@@ -149,6 +159,20 @@ static status compare(const opt_parsed *parsed, const compare_args *a,
                         .ranks_max = world != NULL ? comm_size(world) : 0};
     status st = compare_run(&c);
     strbuf_fini(&cmdline);
+    return st;
+}
+
+static status compare(const opt_parsed *parsed, const compare_args *a,
+                      comm *world)
+{
+    char *path = NULL;
+    TRY(shelf_resolve("experiments", opt_arg(parsed, 0), &path));
+    if (path == NULL) {
+        return shelf_fail_unknown("experiments", "experiment",
+                                  opt_arg(parsed, 0));
+    }
+    status st = compare_on(path, parsed, a, world);
+    mem_free(path);
     return st;
 }
 

@@ -74,8 +74,7 @@ void help_print_overview(void)
     strbuf_add(&b, "\nweft COMMAND --help shows its options and examples, "
                    "weft help TOPIC a topic,\nweft --version the libraries.\n"
                    "\nExample:\n"
-                   "  weft compare configs/experiments/demo.json --out "
-                   "demo.h5\n");
+                   "  weft compare demo --data book.txt --out demo.h5\n");
     printf("%s", strbuf_view(&b));
     strbuf_fini(&b);
 }

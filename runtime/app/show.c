@@ -22,7 +22,9 @@
 #include "runtime/app/commands.h"
 #include "runtime/base/json.h"
 #include "runtime/base/log.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/opt.h"
+#include "runtime/base/shelf.h"
 #include "runtime/base/text.h"
 
 /* --- options ----------------------------------------------------------- */
@@ -127,6 +129,14 @@ static bool seems_part(const char *word)
     return false;
 }
 
+static bool is_shelved(const char *word)
+{
+    char *path = NULL;
+    bool found = shelf_resolve("plans", word, &path) == ST_OK && path != NULL;
+    mem_free(path);
+    return found;
+}
+
 static bool seems_plan(const char *word)
 {
     plan p;
@@ -205,6 +215,10 @@ static status kind_of(const char *what, bool has_model, kind *out)
     }
     if (text_path_exists(what)) {
         return kind_of_file(what, out);
+    }
+    if (is_shelved(what)) { /* by the path that it has in a source tree, too */
+        *out = KIND_PLAN;
+        return ST_OK;
     }
     static const char *const ends[] = {".json", ".h5", ".bin", ".txt"};
     bool file = strchr(what, '/') != NULL;

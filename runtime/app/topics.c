@@ -45,7 +45,9 @@ static void write_plans(strbuf *b)
                "  dp2.tp2.pp2  8 ranks\n"
                "  pp4.mb1.1f1b 4 stages, one sequence at a time, 1F1B\n"
                "  dp1          one rank that holds everything\n\n"
-               "A file has these keys, all optional; the default is in "
+               "A file is given by its path, or by its name where it is in "
+               "configs/plans (weft show\nuneven.1f1b). It has these keys, "
+               "all optional; the default is in "
                "brackets:\n\n");
     for (int i = 0; plan_keys[i] != NULL; i++) {
         strbuf_printf(b, "  %-12s %s\n", plan_keys[i], about_key(plan_keys[i]));
@@ -80,7 +82,9 @@ static void write_experiments(strbuf *b)
 {
     strbuf_add(b,
                "An experiment is what weft compare runs: every model by every "
-               "set-up.\n\n"
+               "set-up. It is given\nby its path, or by its name where it is "
+               "in configs/experiments (weft compare demo).\nIts data may be "
+               "another's: weft compare demo --data book.txt.\n\n"
                "  {\"models\": [\"gpt-neo-mini\", \"gpt-j-mini\"],\n"
                "   \"data\": \"book.txt\",\n"
                "   \"common\": {\"steps\": 20, \"batch\": 8, \"seq\": 48},\n"

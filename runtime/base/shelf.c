@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +79,49 @@ status shelf_find(const char *kind, const char *name, char **out)
     if (st == ST_OK) {
         *out = path;
     }
+    return st;
+}
+
+status shelf_resolve(const char *kind, const char *given, char **out)
+{
+    char folder[64];
+    if (text_path_exists(given) && !text_is_dir(given)) {
+        return mem_strdup(given, out);
+    }
+    (void)snprintf(folder, sizeof(folder), "configs/%s/", kind);
+    const char *name =
+        text_starts(given, folder) ? given + strlen(folder) : given;
+    if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL) {
+        *out = NULL;
+        return ST_OK;
+    }
+    return shelf_find(kind, name, out);
+}
+
+status shelf_fail_unknown(const char *kind, const char *what, const char *given)
+{
+    char **list = NULL;
+    strbuf names = {0};
+    TRY(shelf_list(kind, &list));
+    const char *const *words = (const char *const *)list;
+    const char *near = text_nearest(given, words);
+    text_add_list(&names, words);
+    status st = ST_OK;
+    if (list[0] == NULL) {
+        st = FAIL(ST_NOINPUT,
+                  "%s: no such %s, and no configs/%s here or beside the "
+                  "program; give the path of a file",
+                  given, what, kind);
+    } else if (near == NULL) {
+        st = FAIL(ST_NOINPUT, "%s: no such %s; configs/%s has %s", given, what,
+                  kind, strbuf_view(&names));
+    } else {
+        st = FAIL(ST_NOINPUT,
+                  "%s: no such %s, did you mean \"%s\"? configs/%s has %s",
+                  given, what, near, kind, strbuf_view(&names));
+    }
+    strbuf_fini(&names);
+    shelf_list_free(list);
     return st;
 }
 

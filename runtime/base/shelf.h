@@ -18,6 +18,15 @@
  * end in .json. Owns: *out, mem_free. */
 MUST_USE status shelf_find(const char *kind, const char *name, char **out);
 
+/* The file that a person means by `given`: it, where it is a file; else that
+ * of this name on the shelf, where NAME may be written NAME.json or
+ * configs/KIND/NAME.json, as in a source tree. *out is NULL if there is none.
+ * Owns: *out, mem_free. */
+MUST_USE status shelf_resolve(const char *kind, const char *given, char **out);
+/* FAILs with ST_NOINPUT: none has this name, the nearest, and what there is. */
+status shelf_fail_unknown(const char *kind, const char *what,
+                          const char *given);
+
 /* All names of a kind, sorted, each once, NULL-terminated. Owns: *out,
  * shelf_list_free. */
 MUST_USE status shelf_list(const char *kind, char ***out);

@@ -50,33 +50,6 @@ static status name_of(const char *path, char out[ARCH_NAME_MAX])
     return ST_OK;
 }
 
-static status fail_unknown(const char *model)
-{
-    char **list = NULL;
-    TRY(shelf_list(shelf, &list));
-    status st = ST_OK;
-    strbuf names = {0};
-    const char *const *words = (const char *const *)list;
-    const char *near = text_nearest(model, words);
-    text_add_list(&names, words);
-    if (list[0] == NULL) {
-        st = FAIL(ST_NOINPUT,
-                  "%s: no such model, and no %s here or beside the program; "
-                  "give the path of a %s",
-                  model, models_folder, config_file);
-    } else if (near == NULL) {
-        st = FAIL(ST_NOINPUT, "%s: no such model; %s has %s", model,
-                  models_folder, strbuf_view(&names));
-    } else {
-        st = FAIL(ST_NOINPUT,
-                  "%s: no such model, did you mean \"%s\"? %s has %s", model,
-                  near, models_folder, strbuf_view(&names));
-    }
-    strbuf_fini(&names);
-    shelf_list_free(list);
-    return st;
-}
-
 static status fail_empty(const char *folder)
 {
     return FAIL(ST_NOINPUT, "%s: this folder has no %s", folder, config_file);
@@ -88,7 +61,8 @@ static status find_by_name(const char *model, char **out)
     char *path = NULL;
     TRY(shelf_find(shelf, model, &path));
     if (path == NULL) {
-        return text_is_dir(model) ? fail_empty(model) : fail_unknown(model);
+        return text_is_dir(model) ? fail_empty(model)
+                                  : shelf_fail_unknown(shelf, "model", model);
     }
     *out = path;
     return ST_OK;

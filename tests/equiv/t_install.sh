@@ -32,6 +32,37 @@ for f in "$root"/configs/models/*.json; do
     check_says "it knows $name" "^  $name\$" "$work/models.txt"
 done
 
+# --- plans and experiments, by name or as the help has them -------------------
+
+for p in "$root"/configs/plans/*.json; do
+    name=$(basename "$p" .json)
+    check "it knows the plan $name" "$weft" show "$name"
+    check "as configs/plans/$name.json" "$weft" show "configs/plans/$name.json"
+done
+check 'it trains by one' "$weft" train gpt-neo-tiny --data "$data" --steps 1 \
+    --batch 4 --seq 16 --plan configs/plans/tp2.pp2.json
+"$weft" show uneven.1f1b >"$work/plan.txt"
+check_says 'uneven stages' '"stages": \[' "$work/plan.txt"
+for e in demo configs/experiments/fullwidth.json; do
+    check_code 66 "$e is found, its data is not" "$weft" compare "$e"
+    check_says "$e: how to name one" 'kjv.txt: .*--data FILE takes another' \
+        "$work/code.out"
+done
+check_code 66 'nor is that of bench --only ranks' "$weft" bench --only ranks
+check_says 'it says the same' '--data FILE takes' "$work/code.out"
+check_code 66 'no such experiment' "$weft" compare dmeo
+check_says 'the nearest' 'did you mean "demo"?' "$work/code.out"
+cat >"$there/share/weft/configs/experiments/small.json" <<END
+{"models": ["gpt-neo-tiny"], "data": "none.txt",
+ "common": {"steps": 2, "batch": 2, "seq": 16},
+ "setups": [{"plan": "dp1"}, {"name": "streamed"}]}
+END
+check 'an experiment by name, on another text' "$weft" compare small \
+    --data "$data" --out "$work/small.h5"
+"$weft" show "$work/small.h5" >"$work/small.txt"
+check_says 'the command is kept' "\"weft compare small --out .* --data $data" \
+    <(h5dump -A "$work/small.h5")
+
 # --- the manual ---------------------------------------------------------------
 
 page=$there/share/man/man1/weft.1
