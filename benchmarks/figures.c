@@ -47,8 +47,16 @@ static status pairs(runner *a, runner *b, int64_t rounds, double tolerance,
     return ST_OK;
 }
 
+static void add_figure(const char *what, ratio r, double goal, strbuf *out,
+                       int *noisy)
+{
+    ratio_line(out, what, r, goal);
+    *noisy += ratio_is_noisy(r);
+}
+
 /* Steps and products of 2048 cubed take turns. */
-static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
+static status matmul_rounds(const figures_config *c, runner *r, strbuf *out,
+                            int *noisy)
 {
     double v[RATIO_MAX];
     double other[RATIO_MAX];
@@ -68,8 +76,8 @@ static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
                       units_seconds(seconds).s, flops / seconds * 1e-9,
                       rate * 1e-9);
     }
-    ratio_line(out, "resident step, share of the matmul rate",
-               ratio_of(v, c->rounds), 0.70);
+    add_figure("resident step, share of the matmul rate",
+               ratio_of(v, c->rounds), 0.70, out, noisy);
     ratio o = ratio_of(other, c->rounds);
     strbuf_printf(out,
                   "%-52s %6.2f %%  (%.2f to %.2f)  goal at most 3 %%: %s\n",
@@ -78,12 +86,12 @@ static status matmul_rounds(const figures_config *c, runner *r, strbuf *out)
     return ST_OK;
 }
 
-static status against_matmul(const figures_config *c, strbuf *out)
+static status against_matmul(const figures_config *c, strbuf *out, int *noisy)
 {
     runner r;
     status st = open_runner(c, (setup_options){.plan = "dp1"}, &r);
     if (st == ST_OK) {
-        st = matmul_rounds(c, &r, out);
+        st = matmul_rounds(c, &r, out, noisy);
     }
     runner_close(&r);
     return st;
@@ -107,7 +115,7 @@ static status two(const figures_config *c, setup_options a, setup_options b,
     return st;
 }
 
-static status streamed(const figures_config *c, strbuf *out)
+static status streamed(const figures_config *c, strbuf *out, int *noisy)
 {
     ratio r;
     setup_options resident = {.plan = "dp1", .recompute = SETUP_RECOMPUTE_FULL};
@@ -117,17 +125,17 @@ static status streamed(const figures_config *c, strbuf *out)
     char what[80];
     (void)snprintf(what, sizeof(what), "streamed in %s against resident",
                    units_bytes((double)c->device_memory).s);
-    ratio_line(out, what, r, 0.90);
+    add_figure(what, r, 0.90, out, noisy);
     return ST_OK;
 }
 
-static status sums(const figures_config *c, strbuf *out)
+static status sums(const figures_config *c, strbuf *out, int *noisy)
 {
     ratio r;
     setup_options fast = {.plan = "dp1", .fast_sums = true};
     setup_options exact = {.plan = "dp1"};
     TRY(two(c, fast, exact, 1e-5, &r));
-    ratio_line(out, "exact sums (leaves) against fast", r, 1 / 1.10);
+    add_figure("exact sums (leaves) against fast", r, 1 / 1.10, out, noisy);
     return ST_OK;
 }
 
@@ -176,7 +184,7 @@ static status reference_pair(const figures_config *c, runner *plain,
     return ST_OK;
 }
 
-static status reference(const figures_config *c, strbuf *out)
+static status reference(const figures_config *c, strbuf *out, int *noisy)
 {
     ratio r;
     runner plain;
@@ -193,19 +201,21 @@ static status reference(const figures_config *c, strbuf *out)
     runner_close(&plain);
     runner_close(&fast);
     TRY(st);
-    ratio_line(out, "fast kernels against the reference", r, 10);
+    add_figure("fast kernels against the reference", r, 10, out, noisy);
     return ST_OK;
 }
 
-status figures_run(const figures_config *c, figures_which which, strbuf *out)
+status figures_run(const figures_config *c, figures_which which, strbuf *out,
+                   int *noisy)
 {
-    static status (*const run[FIGURE_COUNT])(
-        const figures_config *, strbuf *) = {[FIGURE_STEP] = against_matmul,
-                                             [FIGURE_STREAMED] = streamed,
-                                             [FIGURE_SUMS] = sums,
-                                             [FIGURE_REFERENCE] = reference};
+    static status (*const run[FIGURE_COUNT])(const figures_config *, strbuf *,
+                                             int *) = {
+        [FIGURE_STEP] = against_matmul,
+        [FIGURE_STREAMED] = streamed,
+        [FIGURE_SUMS] = sums,
+        [FIGURE_REFERENCE] = reference};
     REQUIRE(c->rounds >= 1 && c->rounds <= RATIO_MAX, ST_USAGE,
             "--rounds %lld is not possible, allowed is 1 to %d",
             (long long)c->rounds, RATIO_MAX);
-    return run[which](c, out);
+    return run[which](c, out, noisy);
 }

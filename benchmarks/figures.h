@@ -36,15 +36,18 @@ typedef struct figures_config {
 } figures_config;
 
 /* One figure: lines appended to out. Fails with ST_INTERNAL if a result is
- * wrong; a figure below its goal is no failure, it says so. */
+ * wrong; a figure below its goal is no failure, it says so. One that is too
+ * noisy to say anything is INVALID and counted in *noisy. */
 MUST_USE status figures_run(const figures_config *c, figures_which which,
-                            strbuf *out);
+                            strbuf *out, int *noisy);
 
 /* Two ranks of one thread against one rank of two, by comparing the set-ups
  * of the experiment at `path` `rounds` times: "one" is the base; where the plan
- * has a pipeline its bubble is taken out. Comparisons lie for the time being
- * in the folder dir. Needs no MPI in this process. */
-MUST_USE status figures_ranks(const char *path, int64_t rounds, const char *dir,
-                              compare_launch launch, strbuf *out);
+ * has a pipeline its bubble is taken out. `data` is in place of the
+ * experiment's, or NULL. Comparisons lie for the time being
+ * in a folder of their own in dir. Needs no MPI in this process. */
+MUST_USE status figures_ranks(const char *path, const char *data,
+                              int64_t rounds, const char *dir,
+                              compare_launch launch, strbuf *out, int *noisy);
 
 #endif

@@ -77,10 +77,12 @@ static status add_row(const comparison_row *row, const comparison_row *one,
     return ST_OK;
 }
 
-static status one_round(const char *path, const char *file,
+/* Into `file`, which is not there: none of before stays meanwhile. */
+static status one_round(const char *path, const char *data, const char *file,
                         compare_launch launch, tally *all, int64_t nall)
 {
     compare_config c = {.experiment = path,
+                        .data = data,
                         .out = file,
                         .cmdline = "weft bench",
                         .launch = launch};
@@ -108,24 +110,20 @@ static double goal_of(const tally *t)
     return t->data > 1 ? 0.80 : 0.85;
 }
 
-/* An empty file for the comparison. Owns: *out, and the file. */
-static status temporary_file(const char *dir, char **out)
+/* A folder for the comparisons, and the file in it. Owns: both. */
+static status temporary_folder(const char *dir, char **folder, char **file)
 {
     strbuf path = {0};
     strbuf_printf(&path, "%s/weft-bench-XXXXXX", dir);
-    TRY(strbuf_take(&path, out));
-    int fd = mkstemp(*out);
-    if (fd < 0) {
-        status st = FAIL(ST_CANTCREATE,
-                         "%s: cannot create: %s; set TMPDIR to a folder for "
-                         "temporary files",
-                         *out, strerror(errno));
-        mem_free(*out);
-        *out = NULL;
-        return st;
+    TRY(strbuf_take(&path, folder));
+    if (mkdtemp(*folder) == NULL) {
+        return FAIL(ST_CANTCREATE,
+                    "%s: cannot create: %s; set TMPDIR to a folder for "
+                    "temporary files",
+                    *folder, strerror(errno));
     }
-    (void)close(fd);
-    return ST_OK;
+    strbuf_printf(&path, "%s/cmp.h5", *folder);
+    return strbuf_take(&path, file);
 }
 
 /* A comparison that was stopped keeps its rows so far beside the file, and
@@ -140,35 +138,53 @@ static status forget_rows(const char *file)
     return stop_check();
 }
 
-status figures_ranks(const char *path, int64_t rounds, const char *dir,
-                     compare_launch launch, strbuf *out)
+static status run_rounds(const char *path, const char *data, int64_t rounds,
+                         const char *file, compare_launch launch, tally *all,
+                         int64_t n)
+{
+    status st = ST_OK;
+    for (int64_t i = 0; st == ST_OK && i < rounds; i++) {
+        st = one_round(path, data, file, launch, all, n);
+        (void)unlink(file);
+    }
+    return st == ST_SIGNAL && stop_asked() ? forget_rows(file) : st;
+}
+
+/* The one that others are compared with has no figure. */
+static status write_figures(tally *all, int64_t n, strbuf *out, int *noisy)
+{
+    for (int64_t i = 0; i < n; i++) {
+        strbuf what = {0};
+        if (all[i].n == 0) {
+            continue;
+        }
+        strbuf_printf(&what, "%s%s against one rank", all[i].name,
+                      all[i].pipe > 1 ? ", bubble taken out," : "");
+        TRY(strbuf_check(&what));
+        ratio r = ratio_of(all[i].v, all[i].n);
+        ratio_line(out, strbuf_view(&what), r, goal_of(&all[i]));
+        *noisy += ratio_is_noisy(r);
+        strbuf_fini(&what);
+    }
+    return ST_OK;
+}
+
+status figures_ranks(const char *path, const char *data, int64_t rounds,
+                     const char *dir, compare_launch launch, strbuf *out,
+                     int *noisy)
 {
     tally all[SETUPS_MAX];
     int64_t n = 0;
+    char *folder = NULL;
     char *file = NULL;
     memset(all, 0, sizeof(all));
     TRY(list_setups(path, all, &n));
-    TRY(temporary_file(dir, &file));
-    status st = ST_OK;
-    for (int64_t i = 0; st == ST_OK && i < rounds; i++) {
-        st = one_round(path, file, launch, all, n);
+    status st = temporary_folder(dir, &folder, &file);
+    if (st == ST_OK) {
+        st = run_rounds(path, data, rounds, file, launch, all, n);
+        (void)rmdir(folder);
     }
-    if (st == ST_SIGNAL && stop_asked()) {
-        st = forget_rows(file);
-    }
-    (void)unlink(file);
     mem_free(file);
-    for (int64_t i = 0; st == ST_OK && i < n; i++) {
-        if (all[i].n == 0) {
-            continue; /* the one that others are compared with */
-        }
-        strbuf what = {0};
-        strbuf_printf(&what, "%s%s against one rank", all[i].name,
-                      all[i].pipe > 1 ? ", bubble taken out," : "");
-        st = strbuf_check(&what);
-        ratio_line(out, strbuf_view(&what), ratio_of(all[i].v, all[i].n),
-                   goal_of(&all[i]));
-        strbuf_fini(&what);
-    }
-    return st;
+    mem_free(folder);
+    return st == ST_OK ? write_figures(all, n, out, noisy) : st;
 }

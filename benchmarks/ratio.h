@@ -5,20 +5,31 @@
 #ifndef WEFT_BENCHMARKS_RATIO_H
 #define WEFT_BENCHMARKS_RATIO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/base/text.h"
 
-enum { RATIO_MAX = 100 }; /* values */
+enum {
+    RATIO_MAX = 100,  /* values                                            */
+    RATIO_VERDICT = 3 /* values that tell how far they spread              */
+};
 
 typedef struct ratio {
     double median, least, most;
+    int64_t n;
 } ratio;
 
 /* Of n >= 1 values, which are sorted. */
 ratio ratio_of(double *v, int64_t n);
 
-/* "what   91.2 %  (88.0 to 93.1)  goal 90 %: reached". */
+/* The values lie so far apart that their median says nothing: the greatest is
+ * more than 1.5 times the least, as in benchmarks/peers/pytorch_step.py. Ten
+ * pairs on two shared cores are within 1.3. */
+bool ratio_is_noisy(ratio r);
+
+/* "what   91.2 %  (88.0 to 93.1)  goal 90 %: reached". INVALID in place of a
+ * verdict where it is noisy, none where there are too few values. */
 void ratio_line(strbuf *out, const char *what, ratio r, double goal);
 
 #endif

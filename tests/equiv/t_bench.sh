@@ -21,7 +21,7 @@ cat >"$work/configs/experiments/ranks.json" <<END
 }
 END
 cd "$work" || exit 71
-bench=("$WEFT" bench gpt-neo-tiny --only ranks --rounds 1)
+bench=("$WEFT" bench --only ranks --rounds 2)
 
 TMPDIR=$work/missing "${bench[@]}" >out.txt 2>&1
 check_says 'no folder for temporary files' \
@@ -37,6 +37,29 @@ else
     check_says 'no pipeline by its name' '^ppp against one rank .*goal 80' \
         out.txt
     check_says 'the folder' "wrote $work/mine/weft-bench-" out.txt
+    check 'there was no older file' [ "$(grep -c 'older' out.txt)" = 0 ]
 fi
 check 'nothing is left there' sh -c "[ -z \"\$(ls '$work/mine' | grep weft)\" ]"
+
+# The experiment names its data, --data another.
+mv text.txt elsewhere.txt
+check_code 66 'no data' "${bench[@]}"
+check_says 'it says how to name one' 'data: text.txt: .*--data FILE takes' \
+    code.out
+TMPDIR=$work/mine "${bench[@]}" --rounds 1 --data elsewhere.txt >out.txt 2>&1
+check_says 'another text' 'ranks.json on elsewhere.txt' out.txt
+
+# --- figures that are noise ---------------------------------------------------
+
+# A step of 16 tokens takes a millisecond: of 100 pairs some are off.
+"$WEFT" bench gpt-neo-tiny --layers 1 --seq 16 --rounds 100 --only sums \
+    >out.txt 2>&1
+code=$?
+if grep -q 'goal .*INVALID, too noisy' out.txt; then
+    check 'noise ends with 70' [ "$code" = 70 ]
+    check_says 'and with a line' '^weft: INVALID: 1 figure is too noisy' out.txt
+else
+    check 'a figure ends with 0' [ "$code" = 0 ]
+    check_says 'and a verdict' 'goal .* %: .*reached' out.txt
+fi
 finish

@@ -78,7 +78,7 @@ cat >"$work/home/configs/experiments/ranks.json" <<END
 END
 mkdir "$work/ranks"
 cd "$work/home" || exit 71
-TMPDIR=$work/ranks "$WEFT" bench gpt-neo-tiny --only ranks --rounds 1 \
+TMPDIR=$work/ranks "$WEFT" bench --only ranks --rounds 1 \
     >"$work/ranks.out" 2>"$work/ranks.err" &
 pid=$!
 check 'ranks: a job begins' await 20 pgrep -f -- "train .*$work/ranks/weft-bench"

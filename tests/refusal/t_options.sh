@@ -60,6 +60,18 @@ refused $USAGE "'--link-latency'|'3 weeks'" "${t[@]}" --link-latency '3 weeks'
 refused $USAGE "'--data-leaves'|'65'|0 to 64" "${t[@]}" --data-leaves 65
 refused $USAGE '--init|--resume|one of them' "${t[@]}" --init a --resume b
 
+b=(bench --only ranks)
+refused $USAGE 'bench: --only ranks|leave gpt-neo-tiny out' "${b[@]}" \
+    gpt-neo-tiny
+refused $USAGE 'bench: --only ranks|leave --seq out' "${b[@]}" --seq 16
+refused $USAGE 'bench: --only ranks|leave --layers out' "${b[@]}" --layers 1
+refused $USAGE 'bench: --only ranks|leave --threads out' "${b[@]}" --threads 1
+refused $USAGE 'bench: --only ranks|leave --device-memory out' \
+    "${b[@]}" --device-memory 1MiB
+refused $USAGE '--only sums does not run' bench --only sums \
+    --device-memory 1MiB
+refused $USAGE 'bench: --data is for --only ranks' bench --data text.txt
+
 refused $USAGE '-o CKPT.h5 is missing' convert "$golden/gptj_full_rotary"
 refused $USAGE "unknown option '--verfy'|--verify" show gpt-neo-tiny --verfy
 refused $USAGE '--verify says nothing about a model' show gpt-neo-tiny --verify
