@@ -32,6 +32,11 @@
  * fewer models and steps. */
 MUST_USE status calibrate_host(comm *self, int threads, bool quick,
                                machine *out);
+/* The ranks of the jobs that measure links, rising, and how many jobs: 2 and 4
+ * ranks, and 8 where these share cores and 4 do not. With 8 cores and more no
+ * job shares them: it would take too long. Pure. */
+enum { CALIBRATE_JOBS = 3 };
+int calibrate_jobs(int cores, int ranks[CALIBRATE_JOBS]);
 /* Adds how the ranks of `world` talk to each other, and what they cost each
  * other when all work. Collective; rank 0's m is changed. */
 MUST_USE status calibrate_links(comm *world, bool quick, machine *m);

@@ -22,7 +22,6 @@
 #include "runtime/math/matmul.h"
 
 enum {
-    LEAVES = 4,
     SIZES = 5,
     FARS = 3,
     TREES = SIZES + FARS,
@@ -54,6 +53,7 @@ typedef struct link_job {
     double *sums;
     void *scratch;
     size_t work_bytes;
+    int leaves;
     bool shared;
     int run, runs;
     double message[SIZES][RUNS_MAX];
@@ -90,8 +90,8 @@ static void reduction(link_job *j)
 {
     comm_wait_ns wait = {0};
     j->at = j->at + 2 * j->n <= j->pool ? j->at + j->n : 0;
-    comm_tree_allreduce(j->w, LEAVES, j->data + j->at, j->n, j->n, j->scratch,
-                        j->work_bytes, &wait);
+    comm_tree_allreduce(j->w, j->leaves, j->data + j->at, j->n, j->n,
+                        j->scratch, j->work_bytes, &wait);
 }
 
 static void sum(link_job *j)
@@ -281,7 +281,8 @@ static void tree_row(const link_job *j, int64_t n, int64_t pool,
     double ago[SIM_AGO] = {0};
     tree_span own[TREE_DEPTH_MAX * 2];
     int size = comm_size(j->w);
-    int pieces = tree_pieces(LEAVES, 0, leaf_of_rank(LEAVES, size, 1), own);
+    int pieces =
+        tree_pieces(j->leaves, 0, leaf_of_rank(j->leaves, size, 1), own);
     double sends = (size - 1) * (1 + pieces);
     double bytes = 4.0 * (double)n;
     int64_t chunk = n < TREE_CHUNK_FLOATS ? n : TREE_CHUNK_FLOATS;
@@ -362,7 +363,8 @@ static status job_init(comm *world, bool quick, link_job *j)
     j->w = world;
     j->runs = quick ? ROUNDS : RUNS_MAX;
     j->shared = comm_node_size(world) > comm_node_cores(world);
-    j->work_bytes = comm_tree_work_bytes(size, LEAVES, POOL_FLOATS);
+    j->leaves = size > 4 ? size : 4; /* a run's: at least one a rank */
+    j->work_bytes = comm_tree_work_bytes(size, j->leaves, POOL_FLOATS);
     TRY(MEM_NEW(&j->data, POOL_FLOATS, "calibrate"));
     for (int64_t i = 0; i < WORK_ROWS * WORK_SIDE * 2; i++) {
         j->data[i] = (float)(i % 251) * 0.01F;
@@ -418,6 +420,17 @@ static status measure_all(link_job *j, comm *self, bool quick, machine *m)
     }
     calibrate_trials_close(t);
     return st;
+}
+
+int calibrate_jobs(int cores, int ranks[CALIBRATE_JOBS])
+{
+    int n = 0;
+    ranks[n++] = 2;
+    ranks[n++] = 4;
+    if (cores >= 4 && cores < 8) {
+        ranks[n++] = 8;
+    }
+    return n;
 }
 
 status calibrate_links(comm *world, bool quick, machine *m)

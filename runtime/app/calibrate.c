@@ -1,7 +1,7 @@
 /*
  * weft calibrate. This process measures what one rank does and then starts
- * jobs of 2 and 4 ranks of itself, which add their links to a file beside the
- * output; the output appears when all is in it.
+ * jobs of 2, 4 and perhaps 8 ranks of itself, which add their links to a file
+ * beside the output; the output appears when all is in it.
  */
 #include "benchmarks/calibrate.h"
 
@@ -44,7 +44,8 @@ const opt_command calibrate_command = {
     .about = "Measures this machine, through the program's own kernels and "
              "messages, and describes it\nfor predictions: weft train "
              "--machine host.json shows them beside what was measured.\n"
-             "Takes a minute and 1 GiB on two cores; let it have the machine "
+             "Takes a minute and 1 GiB on two cores, more on four; let it have "
+             "the machine "
              "to itself.",
     .example = "weft calibrate -o host.json\n"
                "weft train gpt-neo-mini --data book.txt --machine host.json",
@@ -143,8 +144,10 @@ static status run(const calibrate_args *a, const char *part, machine *m)
     int64_t begin = clock_wall_ns();
     TRY(measure_host(a, m));
     TRY(write_machine(m, part));
-    for (int ranks = 2; ranks <= 4; ranks += 2) {
-        TRY(start_job(a, part, ranks));
+    int ranks[CALIBRATE_JOBS];
+    int jobs = calibrate_jobs(m->cores, ranks);
+    for (int i = 0; i < jobs; i++) {
+        TRY(start_job(a, part, ranks[i]));
     }
     TRY(machine_open(part, m));
     TRY(write_machine(m, a->out));

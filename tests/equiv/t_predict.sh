@@ -36,8 +36,10 @@ check 'it is JSON with sources' "$python" -c "
 import json, sys
 m = json.load(open(sys.argv[1]))
 assert m['format'] == 'weft-machine-1' and m['source'] and m['cpu']
-assert [l['ranks'] for l in m['links']] == [2, 4]
-assert [l.get('ranks', 1) for l in m['levels']] == [1, 2, 4]
+jobs = [2, 4, 8] if 4 <= m['cores'] < 8 else [2, 4]
+assert [l['ranks'] for l in m['links']] == jobs
+assert [l.get('ranks', 1) for l in m['levels']] == [1] + jobs
+assert any(l['shared_cores'] for l in m['links']) == (m['cores'] < 8)
 assert m['links'][1].get('at_work') or not m['links'][1]['shared_cores']
 more = m['levels'][2]['kernels']
 laws = m['levels'][0]['kernels']

@@ -527,6 +527,39 @@ static void test_fit_more(void **state)
     NEAR(sim_curve_at(&found.items, 33554432), 1e-9, 0);
 }
 
+/* Some job shares cores, up to 8 ranks. */
+static void test_jobs(void **state)
+{
+    (void)state;
+    for (int cores = 1; cores < 20; cores++) {
+        int ranks[CALIBRATE_JOBS];
+        int n = calibrate_jobs(cores, ranks);
+        assert_in_range(n, 2, CALIBRATE_JOBS);
+        assert_int_equal(ranks[0], 2);
+        assert_int_equal(ranks[1], 4);
+        assert_true(ranks[n - 1] <= 8);
+        assert_int_equal(ranks[n - 1] > cores, cores < 8);
+        assert_int_equal(n, cores >= 4 && cores < 8 ? 3 : 2);
+    }
+}
+
+/* Threads whose laws stand for others. */
+static void test_law_threads(void **state)
+{
+    (void)state;
+    machine m;
+    machine_init(&m);
+    m.nlevels = 3;
+    m.level[0].threads = 2;
+    m.level[1].threads = 4;
+    m.level[2] = (sim_level){.threads = 1, .ranks = 8};
+    assert_int_equal(sim_law_threads(&m, 1), 2);
+    assert_int_equal(sim_law_threads(&m, 2), 2);
+    assert_int_equal(sim_law_threads(&m, 3), 3); /* between two laws */
+    assert_int_equal(sim_law_threads(&m, 4), 4);
+    assert_int_equal(sim_law_threads(&m, 5), 4);
+}
+
 static int no_leak(void **state)
 {
     (void)state;
@@ -549,6 +582,8 @@ int main(void)
         cmocka_unit_test_teardown(test_attention_counts, no_leak),
         cmocka_unit_test_teardown(test_fit, no_leak),
         cmocka_unit_test_teardown(test_fit_more, no_leak),
+        cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_law_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
