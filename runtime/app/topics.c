@@ -46,8 +46,8 @@ static void write_plans(strbuf *b)
                "  pp4.mb1.1f1b 4 stages, one sequence at a time, 1F1B\n"
                "  dp1          one rank that holds everything\n\n"
                "A file is given by its path, or by its name where it is in "
-               "configs/plans (weft show\nuneven.1f1b). It has these keys, "
-               "all optional; the default is in "
+               "configs/plans\n(weft show uneven.1f1b). It has these keys, all "
+               "optional; the default is in\n"
                "brackets:\n\n");
     for (int i = 0; plan_keys[i] != NULL; i++) {
         strbuf_printf(b, "  %-12s %s\n", plan_keys[i], about_key(plan_keys[i]));
@@ -80,21 +80,21 @@ static void write_keys(strbuf *b, const char *const *keys)
 
 static void write_experiments(strbuf *b)
 {
-    strbuf_add(b,
-               "An experiment is what weft compare runs: every model by every "
-               "set-up. It is given\nby its path, or by its name where it is "
-               "in configs/experiments (weft compare demo).\nIts data may be "
-               "another's: weft compare demo --data book.txt.\n\n"
-               "  {\"models\": [\"gpt-neo-mini\", \"gpt-j-mini\"],\n"
-               "   \"data\": \"book.txt\",\n"
-               "   \"common\": {\"steps\": 20, \"batch\": 8, \"seq\": 48},\n"
-               "   \"setups\": [{\"plan\": \"dp1\"},\n"
-               "              {\"device_memory\": \"state/8\"},\n"
-               "              {\"name\": \"four\", \"plan\": "
-               "\"tp2.pp2\"}]}\n\n"
-               "Keys are options of weft train with _ for -. Those that make "
-               "a set-up stand in\nan object of \"setups\", or in "
-               "\"common\" as a default for all:\n\n");
+    strbuf_add(
+        b, "An experiment is what weft compare runs: every model by every "
+           "set-up. It is\ngiven by its path, or by its name where it is in "
+           "configs/experiments (weft\ncompare demo --data book.txt, which "
+           "takes another text than it names).\n\n"
+           "  {\"models\": [\"gpt-neo-mini\", \"gpt-j-mini\"],\n"
+           "   \"data\": \"book.txt\",\n"
+           "   \"common\": {\"steps\": 20, \"batch\": 8, \"seq\": 48},\n"
+           "   \"setups\": [{\"plan\": \"dp1\"},\n"
+           "              {\"device_memory\": \"state/8\"},\n"
+           "              {\"name\": \"four\", \"plan\": "
+           "\"tp2.pp2\"}]}\n\n"
+           "Keys are options of weft train with _ for -. Those that make "
+           "a set-up stand in\nan object of \"setups\", or in "
+           "\"common\" as a default for all:\n\n");
     write_keys(b, experiment_setup_keys);
     strbuf_add(b, "\nThe store and its link are of set-ups without a plan: in "
                   "\"common\" they are for\nthose alone.\n");

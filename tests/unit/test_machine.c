@@ -142,6 +142,23 @@ static void test_shelf(void **state)
     mem_free(path);
     assert_int_equal(shelf_find("zoo", "yak", &path), ST_OK);
     assert_null(path);
+    /* As people write it: a name, the path of a source tree, a file. */
+    assert_int_equal(shelf_resolve("zoo", "ape", &path), ST_OK);
+    assert_string_equal(path, "configs/zoo/ape.json");
+    mem_free(path);
+    put("ape", "{}");
+    assert_int_equal(shelf_resolve("zoo", "ape", &path), ST_OK);
+    assert_string_equal(path, "ape");
+    mem_free(path);
+    assert_int_equal(shelf_resolve("zoo", "elsewhere/ape.json", &path), ST_OK);
+    assert_null(path);
+    assert_int_equal(shelf_resolve("zoo", "configs/zoo/../ape", &path), ST_OK);
+    assert_null(path);
+    assert_int_equal(shelf_resolve("zoo", "configs/zoo/", &path), ST_OK);
+    assert_null(path);
+    assert_int_equal(shelf_fail_unknown("zoo", "beast", "zebro"), ST_NOINPUT);
+    assert_string_equal(status_text(), "zebro: no such beast, did you mean "
+                                       "\"zebra\"? configs/zoo has ape, zebra");
     assert_int_equal(shelf_list("no-such-kind", &names), ST_OK);
     assert_null(names[0]);
     shelf_list_free(names);
