@@ -12,6 +12,7 @@
 
 #include "runtime/base/mem.h"
 #include "runtime/base/stop.h"
+#include "runtime/base/text.h"
 
 enum { SVG_BYTES_MAX = 64 * 1048576, MESSAGE_MAX = 400 };
 
@@ -110,7 +111,7 @@ static void read_message(char out[MESSAGE_MAX], const char *path)
     if (text_read_file(path, 1048576, &text, NULL) == ST_OK) {
         html_clean(text);
         size_t blank = strspn(text, " ");
-        (void)snprintf(out, MESSAGE_MAX, "%s", text + blank);
+        text_copy(out, MESSAGE_MAX, text + blank);
         mem_free(text);
     }
 }

@@ -58,7 +58,7 @@ void plot_close(plotter *p);
  * file `data`. */
 typedef struct plot_figure {
     char name[40];     /* of its files, and in the page: letters, digits, - */
-    char title[160];   /* one line                                          */
+    char title[256];   /* one line                                          */
     strbuf desc;       /* what it shows, for those who cannot see it        */
     int width, height; /* of the drawing's own units, 15 a line of text     */
     strbuf script;

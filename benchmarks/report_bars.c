@@ -6,6 +6,7 @@
 
 #include "benchmarks/report_figure.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 
 enum {
@@ -24,7 +25,8 @@ typedef struct bar_parts {
 } bar_parts;
 
 typedef struct bar {
-    char name[96]; /* beside it; "": none, it belongs to the one above      */
+    /* Beside it; "": none, it belongs to the one above. */
+    char name[REPORT_LABEL_SIZE];
     double part[PARTS_MAX];
     char total[64]; /* behind it                                           */
 } bar;
@@ -269,7 +271,7 @@ status report_draw_memory(const report_data *d, int model, plotter *p,
         if (r == NULL || n == 128) {
             continue;
         }
-        (void)snprintf(bars[n].name, sizeof(bars[n].name), "%s", s->label);
+        text_copy(bars[n].name, sizeof(bars[n].name), s->label);
         (void)snprintf(bars[n].total, sizeof(bars[n].total), "%s",
                        units_bytes((double)r->peak_bytes).s);
         memory_of(r, bars[n].part);
@@ -347,7 +349,7 @@ status report_draw_ledger(const report_data *d, int model, plotter *p,
         }
         run_ledger l = report_step_ledger(&s->run);
         parts_of_ledger(&l, bars[n].part);
-        (void)snprintf(bars[n].name, sizeof(bars[n].name), "%s", s->label);
+        text_copy(bars[n].name, sizeof(bars[n].name), s->label);
         double sum = sum_of(&bars[n], RUN_ACCOUNTS);
         (void)snprintf(bars[n].total, sizeof(bars[n].total), "%s%s",
                        units_seconds(sum).s,
@@ -425,7 +427,7 @@ status report_draw_start(const report_data *d, int model, plotter *p,
         }
         double sum = sum_of(&bars[n], start_parts.n);
         most = sum > most ? sum : most;
-        (void)snprintf(bars[n].name, sizeof(bars[n].name), "%s", s->label);
+        text_copy(bars[n].name, sizeof(bars[n].name), s->label);
         (void)snprintf(bars[n].total, sizeof(bars[n].total), "%s",
                        units_seconds(sum).s);
         n++;

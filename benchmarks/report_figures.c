@@ -9,6 +9,7 @@
 
 #include "benchmarks/report_figure.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 
 enum {
@@ -26,7 +27,7 @@ void report_figure_init(plot_figure *f, int model, const char *what,
 {
     memset(f, 0, sizeof(*f));
     (void)snprintf(f->name, sizeof(f->name), "m%d-%s", model + 1, what);
-    (void)snprintf(f->title, sizeof(f->title), "%s", title);
+    text_copy(f->title, sizeof(f->title), title);
     f->width = WIDTH;
 }
 

@@ -134,8 +134,8 @@ static status read_task(report_setup *s)
         TRY(put_whole(t, KEY_FIRST, r->steps[0].step + 1));
     }
     if (r->has_host) {
-        (void)snprintf(text, sizeof(text), "%d cores of %s", r->host.cores,
-                       r->host.cpu);
+        text_print(text, sizeof(text), "%d cores of %s", r->host.cores,
+                   r->host.cpu);
         TRY(mem_strdup(text, &t->value[KEY_HOST]));
     }
     return ST_OK;
@@ -286,6 +286,47 @@ void report_model_name(const report_model *m, strbuf *out)
                   more ? ": " : "", more ? m->differs : "");
 }
 
+/* The last n names of a path. */
+static const char *tail(const char *path, int n)
+{
+    const char *at = path + strlen(path);
+    while (at > path && (at[-1] != '/' || --n > 0)) {
+        at--;
+    }
+    return at;
+}
+
+/* As much of the file's path as tells it from those of set-ups alike:
+ * "r1/run.h5" where there is "r2/run.h5", too. A file that was given twice,
+ * and one whose path is too long to be shown, have their number as well. */
+static void add_file(const report_data *d, report_setup *s)
+{
+    const char *path = d->files[s->file].name;
+    bool is_twice = false;
+    int n = 1;
+    for (int i = 0; i < d->nsetups; i++) {
+        const report_setup *o = &d->setups[i];
+        const char *other = d->files[o->file].name;
+        if (o->file == s->file || o->model != s->model ||
+            strcmp(o->row.name, s->row.name) != 0) {
+            continue;
+        }
+        is_twice = is_twice || strcmp(path, other) == 0;
+        while (strcmp(path, other) != 0 &&
+               strcmp(tail(path, n), tail(other, n)) == 0) {
+            n++;
+        }
+    }
+    const char *end = tail(path, n);
+    int fit = text_fit(end, REPORT_FILE_MAX);
+    bool is_cut = end[fit] != '\0';
+    bool is_numbered = is_cut || is_twice;
+    size_t at = strlen(s->label);
+    text_print(s->label + at, sizeof(s->label) - at, " (%.*s%s%s%.0d)", fit,
+               end, is_cut ? "..." : "", is_numbered ? ", file " : "",
+               is_numbered ? s->file + 1 : 0);
+}
+
 /* Names are one a section, or the file is named, too. */
 static void label(report_data *d)
 {
@@ -297,10 +338,11 @@ static void label(report_data *d)
             alike +=
                 o->model == s->model && strcmp(o->row.name, s->row.name) == 0;
         }
-        const char *name = s->row.name[0] != '\0' ? s->row.name : "no name";
-        const char *file = text_path_base(d->files[s->file].name);
-        (void)snprintf(s->label, sizeof(s->label),
-                       alike > 1 ? "%s (%.60s)" : "%s", name, file);
+        text_copy(s->label, sizeof(s->label),
+                  s->row.name[0] != '\0' ? s->row.name : "no name");
+        if (alike > 1) {
+            add_file(d, s);
+        }
     }
 }
 

@@ -20,12 +20,19 @@ typedef struct report_task {
                                     * known, or as usual                   */
 } report_task;
 
+/* Bytes of a file's path that a label shows, and room for it and a name. */
+enum {
+    REPORT_FILE_MAX = 96,
+    REPORT_LABEL_SIZE = COMPARISON_NAME_SIZE + REPORT_FILE_MAX + 32
+};
+
 /* A set-up: a row of a comparison, or a run file of its own. All texts are
  * clean (html_clean). */
 typedef struct report_setup {
     comparison_row row;
-    char label[96]; /* its name; with the file's where it is there twice   */
-    int file;       /* index in report_data.files                          */
+    /* Its name; with the file's where it is there twice. */
+    char label[REPORT_LABEL_SIZE];
+    int file; /* index in report_data.files                          */
     int model;
     report_task task; /* of a set-up that has a run                        */
     bool has_run; /* `run` is filled                                       */

@@ -140,7 +140,7 @@ static void say_memory(const report_data *d, int model, strbuf *page)
     const report_setup *s;
     const report_setup *least = NULL;
     const report_setup *most = NULL;
-    char text[400];
+    char text[2 * REPORT_LABEL_SIZE + 160];
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         int64_t b = s->row.peak_bytes;
         if (b > 0) {
@@ -166,7 +166,7 @@ static void say_fastest(const report_data *d, int model, const char *clock,
 {
     const report_setup *s;
     const report_setup *best = NULL;
-    char text[400];
+    char text[REPORT_LABEL_SIZE + 160];
     int n = 0;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         if (strcmp(s->row.clock, clock) == 0) {

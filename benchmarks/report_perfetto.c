@@ -154,22 +154,22 @@ static void name_tracks(tracing *t, const report_setup *r, const slice *s,
 {
     bool named[(STREAM_COUNT + 1) * TRACKS_MAX] = {false};
     int rank = -1;
-    char name[200];
+    char name[COMPARISON_NAME_SIZE + REPORT_LABEL_SIZE + 64];
     for (int64_t i = 0; i < n; i++) {
         int pid = t->base + shift + s[i].op->rank;
         int tid = thread_of(&s[i]);
         if (s[i].op->rank != rank) {
             rank = s[i].op->rank;
             memset(named, 0, sizeof(named));
-            (void)snprintf(name, sizeof(name), "%s %s rank %d%s", r->row.model,
-                           r->label, rank, what);
+            text_print(name, sizeof(name), "%s %s rank %d%s", r->row.model,
+                       r->label, rank, what);
             name_event(t, "process_name", pid, 0, name);
             sort_event(t, "process_sort_index", pid, 0);
         }
         if (!named[tid]) {
             named[tid] = true;
-            (void)snprintf(name, sizeof(name), s[i].track > 0 ? "%s %d" : "%s",
-                           s[i].op->stream, s[i].track + 1);
+            text_print(name, sizeof(name), s[i].track > 0 ? "%s %d" : "%s",
+                       s[i].op->stream, s[i].track + 1);
             name_event(t, "thread_name", pid, tid, name);
             sort_event(t, "thread_sort_index", pid, tid);
         }

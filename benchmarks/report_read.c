@@ -89,8 +89,8 @@ static status describe(report_setup *s)
 {
     const run_summary *r = &s->run;
     comparison_row_init(&s->row);
-    (void)snprintf(s->row.name, sizeof(s->row.name), "%s", r->info.plan);
-    (void)snprintf(s->row.model, sizeof(s->row.model), "%s", r->info.model);
+    text_copy(s->row.name, sizeof(s->row.name), r->info.plan);
+    text_copy(s->row.model, sizeof(s->row.model), r->info.model);
     (void)snprintf(s->row.status, sizeof(s->row.status), "%s",
                    r->info.complete ? "ok" : "cut");
     if (!r->info.complete) {
@@ -174,10 +174,10 @@ static status look_at(const char *path, report_file *f)
         f->is_comparison = strcmp(format, "weft-comparison") == 0;
         if (!f->is_comparison && strcmp(format, "weft-run") != 0) {
             st = FAIL(ST_BADFILE,
-                      "%s: is %s%.40s, a report is of results: run files "
+                      "%s: is %s%.*s, a report is of results: run files "
                       "(weft train --out) and comparisons (weft compare)",
                       path, format[0] != '\0' ? "a " : "no file of Weft's",
-                      format);
+                      text_fit(format, 40), format);
         }
     }
     mem_free(format);

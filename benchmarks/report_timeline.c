@@ -22,6 +22,7 @@
 
 #include "benchmarks/report_figure.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "runtime/program/program.h"
 
@@ -488,7 +489,7 @@ static status draw(const report_setup *s, int number, timeline *t,
 {
     plot_figure f;
     char what[24];
-    char title[160];
+    char title[REPORT_LABEL_SIZE + 16];
     find_lanes(t, rows, n);
     TRY(find_spans(t, rows, n));
     if (t->n == 0 || !(t->axis > 0)) {
@@ -500,7 +501,7 @@ static status draw(const report_setup *s, int number, timeline *t,
     strbuf note = {0};
     strbuf numbers = {0};
     (void)snprintf(what, sizeof(what), "step-%d", number);
-    (void)snprintf(title, sizeof(title), "A step of %s.", s->label);
+    text_print(title, sizeof(title), "A step of %s.", s->label);
     report_figure_init(&f, s->model, what, title);
     script_of(t, &f);
     note_of(s, t, n, &note);

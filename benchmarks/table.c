@@ -35,7 +35,7 @@ void table_set(table *t, int col, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(t->cell[t->rows - 1][col], TABLE_CELL_MAX, fmt, ap);
+    text_vprint(t->cell[t->rows - 1][col], TABLE_CELL_MAX, fmt, ap);
     va_end(ap);
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/shelf.h"
+#include "runtime/base/text.h"
 #include "runtime/base/tree.h"
 
 static const plan trivial = {.data = 1, .pipe = 1, .tensor = 1};
@@ -84,13 +85,13 @@ static status fail_part(const char *all, const char *at, int len,
 {
     int before = (int)(at - all);
     return FAIL(ST_CONFIG,
-                "plan \"%.64s\": %s%.*s%s\"%.*s\" %s; parts are dpN (data), "
+                "plan \"%.*s\": %s%.*s%s\"%.*s\" %s; parts are dpN (data), "
                 "tpN (tensor), ppN (pipe), mbN (micro-batch), gpipe and 1f1b "
                 "joined by dots, as in %s, or give the path of a plan file",
-                all, before > 0 ? "understood " : "",
+                text_fit(all, 64), all, before > 0 ? "understood " : "",
                 before > 0 && before < 64 ? before - 1 : 0, all,
-                before > 0 ? ", but " : "", len < 32 ? len : 32, at, why,
-                example);
+                before > 0 ? ", but " : "", text_fit(at, len < 32 ? len : 32),
+                at, why, example);
 }
 
 static int kind_of(const char *at, int len)
@@ -266,9 +267,7 @@ static void name_after(const char *path, char name[PLAN_NAME_MAX])
     if (text_ends(base, ".json")) {
         len -= strlen(".json");
     }
-    len = len < PLAN_NAME_MAX ? len : PLAN_NAME_MAX - 1;
-    memcpy(name, base, len);
-    name[len] = '\0';
+    text_print(name, PLAN_NAME_MAX, "%.*s", (int)len, base);
 }
 
 /* The end of a long path says more than its beginning. */
@@ -276,8 +275,12 @@ static void cut_path(const char *path, char given[PLAN_GIVEN_MAX])
 {
     size_t len = strlen(path);
     bool fits = len < PLAN_GIVEN_MAX;
-    snprintf(given, PLAN_GIVEN_MAX, "%s%s", fits ? "" : "...",
-             fits ? path : path + len - (PLAN_GIVEN_MAX - 4));
+    const char *end = fits ? path : path + len - (PLAN_GIVEN_MAX - 4);
+    /* Not within a character: the rest of one does not begin a text. */
+    while (((unsigned char)*end & 0xc0) == 0x80) {
+        end++;
+    }
+    snprintf(given, PLAN_GIVEN_MAX, "%s%s", fits ? "" : "...", end);
 }
 
 static status open_file(const char *path, plan *out)

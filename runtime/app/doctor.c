@@ -14,6 +14,7 @@
 #include "runtime/app/launch.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/results/format.h"
 #include "runtime/train/host.h"
 
@@ -64,11 +65,10 @@ void doctor_add(doctor *d, doctor_verdict v, const char *name,
     doctor_finding *f = &d->list[d->n++];
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(f->found, sizeof(f->found), fmt, args);
+    text_vprint(f->found, sizeof(f->found), fmt, args);
     va_end(args);
     (void)snprintf(f->name, sizeof(f->name), "%s", name);
-    (void)snprintf(f->repair, sizeof(f->repair), "%s",
-                   repair != NULL ? repair : "");
+    text_copy(f->repair, sizeof(f->repair), repair != NULL ? repair : "");
     f->verdict = v;
 }
 

@@ -5,6 +5,7 @@
 
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/results/format.h"
 #include "runtime/train/host.h"
 
@@ -13,7 +14,7 @@ void same_add(same_list *l, const char *name, uint64_t hash, const char *shown)
     ASSERT(l->n < SAME_ITEMS_MAX);
     same_item *to = &l->items[l->n++];
     (void)snprintf(to->name, sizeof(to->name), "%s", name);
-    (void)snprintf(to->shown, sizeof(to->shown), "%s", shown);
+    text_copy(to->shown, sizeof(to->shown), shown);
     to->hash = hash;
 }
 

@@ -249,7 +249,7 @@ static status show_named(const char *what, const show_args *a)
 static void print_clean(const char *before, const char *fmt, va_list args)
 {
     char text[1024];
-    vsnprintf(text, sizeof(text), fmt, args);
+    text_vprint(text, sizeof(text), fmt, args);
     for (char *c = text; *c != '\0'; c++) {
         *c = iscntrl((unsigned char)*c) ? '?' : *c;
     }

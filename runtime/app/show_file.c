@@ -9,6 +9,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
+#include "runtime/base/text.h"
 #include "runtime/base/units.h"
 #include "runtime/gpt/params.h"
 #include "runtime/io/h5.h"
@@ -398,9 +399,9 @@ status show_hdf5(const char *what, const show_args *a)
         st = show_comparison(what);
     } else {
         st = FAIL(ST_BADFILE,
-                  "%s: is an HDF5 file, but its format is \"%.60s\", known "
+                  "%s: is an HDF5 file, but its format is \"%.*s\", known "
                   "are weft-checkpoint, weft-run and weft-comparison",
-                  what, format);
+                  what, text_fit(format, 60), format);
     }
     mem_free(format);
     return st;

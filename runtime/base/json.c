@@ -294,7 +294,7 @@ status json_fail(json_val v, status code, const char *fmt, ...)
     char line[16] = "";
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    text_vprint(text, sizeof(text), fmt, args);
     va_end(args);
     place at = {.nsteps = 0};
     find_value(v, &at);
@@ -327,7 +327,8 @@ static const char *found(json_val v, char out[80])
         snprintf(out, 80, "%.15g", json_real_value(node));
         return out;
     case JSON_KIND_STR:
-        snprintf(out, 80, "\"%.60s%s\"", json_string_value(node),
+        snprintf(out, 80, "\"%.*s%s\"", text_fit(json_string_value(node), 60),
+                 json_string_value(node),
                  json_string_length(node) > 60 ? "..." : "");
         return out;
     case JSON_KIND_ARR:

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/base/text.h"
+
 static int log_rank = 0;
 static log_level level_now = LOG_INFO;
 static bool terminal = false;
@@ -44,7 +46,7 @@ static void print_line(const char *kind, const char *fmt, va_list args)
     } else if (kind != NULL) {
         n = snprintf(line, room, "weft: %s", kind);
     }
-    vsnprintf(line + n, room - (size_t)n, fmt, args);
+    text_vprint(line + n, room - (size_t)n, fmt, args);
     clear_progress();
     strcat(line, "\n");
     fflush(stdout); /* on a terminal both streams end up in one place */
@@ -118,7 +120,7 @@ void log_progress(const char *fmt, ...)
     char line[256];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(line, sizeof(line), fmt, args);
+    text_vprint(line, sizeof(line), fmt, args);
     va_end(args);
     fprintf(stderr, "\r\033[K%s", line);
     fflush(stderr);

@@ -66,7 +66,7 @@ static status popt_failed(const opt_command *cmd, poptContext con, int rc)
     /* Without the "=value" that popt leaves on it. */
     int len = option != NULL ? (int)strcspn(option, "=") : 0;
     char word[64];
-    snprintf(word, sizeof(word), "%.*s", len, option != NULL ? option : "");
+    text_print(word, sizeof(word), "%.*s", len, option != NULL ? option : "");
     switch (rc) {
     case POPT_ERROR_BADOPT:
         return unknown_option(cmd, word);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/text.h"
+
 enum { WHERE_MAX = 256 };
 
 static _Thread_local char error_text[STATUS_TEXT_MAX];
@@ -35,7 +37,7 @@ status status_fail(status code, const char *file, int line, const char *fmt,
     char text[STATUS_TEXT_MAX];
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(text, sizeof(text), fmt, args);
+    int n = text_vprint(text, sizeof(text), fmt, args);
     va_end(args);
     if (n < 0) {
         snprintf(text, sizeof(text), "(error text cannot be formatted)");
@@ -59,7 +61,7 @@ const char *status_where(void)
 status status_set(status code, const char *text)
 {
     if (text != error_text) {
-        snprintf(error_text, sizeof(error_text), "%s", text);
+        text_copy(error_text, sizeof(error_text), text);
         flatten(error_text);
     }
     snprintf(error_where, sizeof(error_where), "(handed over)");

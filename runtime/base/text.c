@@ -230,7 +230,8 @@ status text_path_sync(const char *path)
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
     size_t n = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
-    REQUIRE(n < sizeof(dir), ST_IO, "%.60s...: the name is too long", path);
+    REQUIRE(n < sizeof(dir), ST_IO, "%.*s...: the name is too long",
+            text_fit(path, 60), path);
     memcpy(dir, slash == NULL ? "." : path, n);
     dir[n] = '\0';
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

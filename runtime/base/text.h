@@ -1,6 +1,6 @@
 /*
- * Text and small files: a growing string, whole-file reads and atomic
- * writes, path helpers, and "did you mean".
+ * Text and small files: a growing string, texts cut to a size, whole-file
+ * reads and atomic writes, path helpers, and "did you mean".
  *
  * A file that Weft writes through here appears under its name complete or
  * not at all: temporary file beside it, fsync, rename, fsync of the folder.
@@ -10,6 +10,7 @@
 #ifndef WEFT_BASE_TEXT_H
 #define WEFT_BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -70,6 +71,23 @@ MUST_USE status text_check_replace(const char *path);
  * link the file it leads to is replaced. Fails as text_check_replace and with
  * ST_CANTCREATE (folder missing, no permission) or ST_IO (disk full). */
 MUST_USE status text_write_file(const char *path, const void *data, size_t len);
+
+/*
+ * Texts in room of a fixed size (text_cut.c). What is too long is cut, and
+ * never within a UTF-8 character: a part of one would make the file or page
+ * that it ends up in one that no reader takes. Text that is no UTF-8 is cut
+ * where the room ends.
+ */
+
+/* Bytes of `text` that may be shown in at most `most`; for "%.*s". */
+int text_fit(const char *text, int most);
+/* As snprintf and vsnprintf, and returns what they do. */
+int text_print(char *out, size_t size, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int text_vprint(char *out, size_t size, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
+/* The same of one text, which must not be in `out`. size > 0. */
+void text_copy(char *out, size_t size, const char *text);
 
 /* Levenshtein distance of two byte strings: fewest inserted, deleted or
  * changed bytes. Time and memory: strlen(a) * strlen(b), strlen(b). */

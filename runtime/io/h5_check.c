@@ -5,6 +5,7 @@
  */
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/io/h5_impl.h"
 
 static const char *checksum_name = "xxh3_64";
@@ -99,9 +100,9 @@ status h5_checksum_get(const h5_file *f, const char *path, uint64_t *hash)
     TRY(h5_attr_get_text(f, path, checksum_name, NULL, &kept));
     if (hash_parse(kept, hash) != ST_OK) {
         st = FAIL(ST_BADFILE,
-                  "%s: %s: checksum \"%.40s\" is not 16 hex "
+                  "%s: %s: checksum \"%.*s\" is not 16 hex "
                   "digits",
-                  f->path, path, kept);
+                  f->path, path, text_fit(kept, 40), kept);
     }
     mem_free(kept);
     return st;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/text.h"
+
 #include "runtime/io/h5_impl.h"
 
 /* One copy, and the member of both trees where the walk is. */
@@ -30,7 +32,8 @@ static status join(const char *base, const char *rest, char out[H5_PATH_SIZE])
     const int n = snprintf(out, H5_PATH_SIZE, "%s%s",
                            root && rest[0] != '\0' ? "" : base, rest);
 
-    REQUIRE(n < H5_PATH_SIZE, ST_BADFILE, "%.60s...: a path is too long", out);
+    REQUIRE(n < H5_PATH_SIZE, ST_BADFILE, "%.*s...: a path is too long",
+            text_fit(out, 60), out);
     return ST_OK;
 }
 
@@ -48,8 +51,8 @@ static status walk(const copy *c, const char *rest, visit fn)
     for (int64_t i = 0; i < count; i++) {
         TRY(h5_group_member(c->from, path, i, name));
         const int n = snprintf(below, sizeof(below), "%s/%s", rest, name);
-        REQUIRE(n < H5_PATH_SIZE, ST_BADFILE, "%s: %.60s...: path is too long",
-                c->from->path, below);
+        REQUIRE(n < H5_PATH_SIZE, ST_BADFILE, "%s: %.*s...: path is too long",
+                c->from->path, text_fit(below, 60), below);
         TRY(walk(c, below, fn));
     }
     return ST_OK;

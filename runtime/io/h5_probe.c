@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/io/h5_impl.h"
 
 enum {
@@ -63,7 +64,8 @@ static _Noreturn void refuse(const probe *p, const char *what, const char *name)
 {
     char why[WHY_BYTES];
 
-    const int n = snprintf(why, sizeof(why), "%.120s: %s", name, what);
+    const int n =
+        snprintf(why, sizeof(why), "%.*s: %s", text_fit(name, 120), name, what);
     const ssize_t wrote = write(
         p->to, why, (size_t)n < sizeof(why) ? (size_t)n : sizeof(why) - 1);
     _exit(wrote < 0 ? EXIT_FAILURE : EXIT_REFUSED);

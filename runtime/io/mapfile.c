@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 
 /* --- files that are cut while they are read ------------------------------- */
 
@@ -65,9 +66,9 @@ static void watch(const mapfile *f)
         watched *w = &maps[i];
         if (atomic_load(&w->begin) == 0) {
             (void)snprintf(w->line, sizeof(w->line),
-                           "weft: %.300s: was cut while it was read; put it "
+                           "weft: %.*s: was cut while it was read; put it "
                            "back whole and start again\n",
-                           f->path);
+                           text_fit(f->path, 300), f->path);
             w->end = (uintptr_t)f->data + (uintptr_t)f->bytes;
             atomic_store(&w->begin, (uintptr_t)f->data);
             break;

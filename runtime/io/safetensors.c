@@ -73,9 +73,9 @@ static status check_shard_name(json_val value, const char **name)
     if (strchr(*name, '/') != NULL || (*name)[0] == '.' ||
         !text_ends(*name, ".safetensors")) {
         return json_fail(value, ST_BADFILE,
-                         "\"%.80s\" is not the name of a .safetensors file "
+                         "\"%.*s\" is not the name of a .safetensors file "
                          "in the folder of the index",
-                         *name);
+                         text_fit(*name, 80), *name);
     }
     return ST_OK;
 }

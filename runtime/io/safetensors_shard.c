@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/io/safetensors_impl.h"
 
 enum {
@@ -67,8 +68,8 @@ static status parse_dtype(json_val entry, safetensors_info *info)
             return ST_OK;
         }
     }
-    return json_fail(value, ST_BADFILE,
-                     "\"%.40s\" is not a dtype of the format", text);
+    return json_fail(value, ST_BADFILE, "\"%.*s\" is not a dtype of the format",
+                     text_fit(text, 40), text);
 }
 
 /* A whole number >= 0, written as one: 1.0 and 1e3 are not sizes. */

@@ -13,6 +13,7 @@
 
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/results/checkpoint_impl.h"
 
 const char *const ckpt_groups[CKPT_STATES] = {
@@ -229,8 +230,8 @@ static status check_no_others(const loader *l, store_state which, int64_t want)
         char name[H5_NAME_SIZE];
         TRY(h5_group_member(l->f, ckpt_groups[which], i, name));
         REQUIRE(is_known(l, name), ST_BADFILE,
-                "%s: tensor %s/%.90s does not belong to %s", h5_path(l->f),
-                ckpt_groups[which], name, l->a->name);
+                "%s: tensor %s/%.*s does not belong to %s", h5_path(l->f),
+                ckpt_groups[which], text_fit(name, 90), name, l->a->name);
     }
     return ST_OK;
 }

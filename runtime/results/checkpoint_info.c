@@ -118,8 +118,8 @@ static status hash_read(const h5_file *f, const char *name, uint64_t *out)
     TRY(h5_attr_get_text(f, "/", name, NULL, &text));
     status st = hash_parse(text, out);
     if (st != ST_OK) {
-        st = FAIL(ST_BADFILE, "%s: %s is \"%.40s\", expected 16 hex digits",
-                  h5_path(f), name, text);
+        st = FAIL(ST_BADFILE, "%s: %s is \"%.*s\", expected 16 hex digits",
+                  h5_path(f), name, text_fit(text, 40), text);
     }
     mem_free(text);
     return st;
@@ -151,8 +151,8 @@ static status sums_read(const h5_file *f, bool *exact)
     TRY(h5_attr_get_text(f, "/", "sums", NULL, &text));
     *exact = strcmp(text, "exact") == 0;
     if (!*exact && strcmp(text, "fast") != 0) {
-        st = FAIL(ST_BADFILE, "%s: sums is \"%.40s\", allowed is exact, fast",
-                  h5_path(f), text);
+        st = FAIL(ST_BADFILE, "%s: sums is \"%.*s\", allowed is exact, fast",
+                  h5_path(f), text_fit(text, 40), text);
     }
     mem_free(text);
     return st;
@@ -238,7 +238,7 @@ static status arch_of(const char *path, const ckpt_info *info, arch *out)
     strbuf_fini(&label);
     TRY(st);
     TRY(arch_cut(&a, info->layers));
-    snprintf(a.name, sizeof(a.name), "%s", info->model);
+    text_copy(a.name, sizeof(a.name), info->model);
     *out = a;
     return ST_OK;
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 
 status format_write(h5_file *f, const char *format)
 {
@@ -22,12 +23,12 @@ static status check_version(const h5_file *f, const char *format,
     const long major = strtol(version, &end, 10);
 
     REQUIRE(end != version && (*end == '.' || *end == '\0'), ST_BADFILE,
-            "%s: format_version is \"%.40s\", expected is \"%s\"", h5_path(f),
-            version, FORMAT_VERSION);
+            "%s: format_version is \"%.*s\", expected is \"%s\"", h5_path(f),
+            text_fit(version, 40), version, FORMAT_VERSION);
     REQUIRE(major == FORMAT_MAJOR, ST_BADFILE,
-            "%s: is a %s of version %.40s, this program reads %d.x; use the "
+            "%s: is a %s of version %.*s, this program reads %d.x; use the "
             "weft that wrote it",
-            h5_path(f), format, version, FORMAT_MAJOR);
+            h5_path(f), format, text_fit(version, 40), version, FORMAT_MAJOR);
     return ST_OK;
 }
 
@@ -39,8 +40,9 @@ status format_check(const h5_file *f, const char *root, const char *format)
 
     TRY(h5_attr_get_text(f, root, "format", "", &found));
     if (strcmp(found, format) != 0) {
-        st = FAIL(ST_BADFILE, "%s: is %s%.60s, not a %s", h5_path(f),
-                  found[0] != '\0' ? "a " : "no file of Weft's", found, format);
+        st = FAIL(ST_BADFILE, "%s: is %s%.*s, not a %s", h5_path(f),
+                  found[0] != '\0' ? "a " : "no file of Weft's",
+                  text_fit(found, 60), found, format);
         goto free_found;
     }
     TRY_GOTO(h5_attr_get_text(f, root, "format_version", "", &version),

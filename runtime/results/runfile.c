@@ -16,6 +16,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/results/format.h"
 #include "runtime/results/runfile_impl.h"
 
@@ -311,9 +312,10 @@ static status same_model(const h5_file *f, const run_info *now)
     }
     TRY(h5_attr_get_text(f, "/", "model", "", &model));
     st = FAIL(ST_CONFIG,
-              "%s: holds another run: its model is %.60s, this one's is "
-              "%.60s of another architecture; give another --out",
-              h5_path(f), model, now->model);
+              "%s: holds another run: its model is %.*s, this one's is "
+              "%.*s of another architecture; give another --out",
+              h5_path(f), text_fit(model, 60), model, text_fit(now->model, 60),
+              now->model);
     mem_free(model);
     return st;
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/base/hash.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/results/runfile_impl.h"
 
 const char run_format[] = "weft-run";
@@ -276,7 +277,7 @@ static status text_attr_read(const h5_file *f, const char *group,
         return ST_OK;
     }
     if (attr->kind == RUN_ATTR_FIELD) {
-        snprintf(at, attr->bytes, "%s", text);
+        text_copy(at, attr->bytes, text);
     } else if (text[0] != '\0') {
         st = hash_parse(text, (uint64_t *)at);
     }

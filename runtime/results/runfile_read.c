@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/results/format.h"
 #include "runtime/results/runfile.h"
 #include "runtime/results/runfile_impl.h"
@@ -19,8 +20,8 @@ static status path_in(const place *at, const char *rest,
 {
     const int n = snprintf(out, RUN_PATH_SIZE, "%s%s", at->group, rest);
 
-    REQUIRE(n < RUN_PATH_SIZE, ST_BADFILE, "%s: %.60s...: the path is too long",
-            h5_path(at->h5), out);
+    REQUIRE(n < RUN_PATH_SIZE, ST_BADFILE, "%s: %.*s...: the path is too long",
+            h5_path(at->h5), text_fit(out, 60), out);
     return ST_OK;
 }
 

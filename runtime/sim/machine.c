@@ -7,6 +7,7 @@
 
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 
 static const char *const kernels[KERNEL_COUNT + 1] = {
     [KERNEL_EXPAND] = "expand",
@@ -86,7 +87,7 @@ static status get_text(json_val o, const char *key, bool needed, char *out,
 {
     const char *text = NULL;
     TRY(needed ? json_get_str(o, key, &text) : json_get_str_opt(o, key, &text));
-    (void)snprintf(out, (size_t)size, "%s", text != NULL ? text : "");
+    text_copy(out, (size_t)size, text != NULL ? text : "");
     return ST_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/sort.h"
+#include "runtime/base/text.h"
 #include "runtime/train/run_impl.h"
 
 /* Sums over a rank's operations of a kind, ns. */
@@ -183,7 +184,7 @@ status predict_set(const sim_setup *in, const program_set *set, predicted *out)
     add_kinds(set, out);
     pack_kinds(out);
     bool cpu = in->shared_cores;
-    (void)snprintf(p->machine, sizeof(p->machine), "%s", in->m->name);
+    text_copy(p->machine, sizeof(p->machine), in->m->name);
     (void)snprintf(p->clock, sizeof(p->clock), "%s", cpu ? "cpu" : "wall");
     p->wall_s = out->sim.step_s;
     p->cpu_s = out->sim.cpu_s;

@@ -283,6 +283,24 @@ static void test_fail_text(void **state)
     json_close(doc);
 }
 
+/* A long value is shown cut, and not within a character. */
+static void test_long_value(void **state)
+{
+    (void)state;
+    char text[200] = "{\"a\": \"x";
+    json_doc *doc = NULL;
+    int64_t n = 0;
+    for (int i = 0; i < 40; i++) {
+        strcat(text, "\xc3\xbc");
+    }
+    strcat(text, "\"}");
+    doc = parse(text);
+    assert_int_equal(json_get_i64(json_root(doc), "a", 0, 9, &n), ST_CONFIG);
+    assert_non_null(strstr(status_text(), "\xc3\xbc...\" found"));
+    assert_null(strstr(status_text(), "\xc3."));
+    json_close(doc);
+}
+
 /* A wrong value at the end of some path; the line that the error names. */
 static void expect_line(const char *text, const char *want)
 {
@@ -477,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_done),
         cmocka_unit_test(test_iteration),
         cmocka_unit_test(test_fail_text),
+        cmocka_unit_test(test_long_value),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_line_of_missing),
         cmocka_unit_test(test_writer),

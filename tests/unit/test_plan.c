@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/base/text.h"
+#include "runtime/text/utf8.h"
 #include "tests/unit/plan_make.h"
 
 /* --- shorthand --------------------------------------------------------- */
@@ -167,6 +168,41 @@ static void test_file(void **state)
     assert_false(p.recompute);
     assert_int_equal(p.schedule, SCHEDULE_GPIPE);
     assert_int_equal(p.nstages, 0);
+}
+
+/* The name of a file of the folder, and the end of its path, both in room of
+ * a fixed size: a character is there whole or not at all. */
+static void test_long_names(void **state)
+{
+    char path[4096];
+    char deep[4096];
+    plan p;
+    (void)state;
+    for (int shift = 0; shift < 4; shift++) {
+        int at = snprintf(path, sizeof(path), "%s/", folder);
+        for (int i = 0; i < 60; i++) {
+            at += snprintf(path + at, sizeof(path) - (size_t)at, "%s\xc3\xbc",
+                           i < shift ? "x" : "");
+        }
+        snprintf(path + at, sizeof(path) - (size_t)at, ".json");
+        assert_int_equal(text_write_file(path, "{\"data\": 2}", 11), ST_OK);
+        assert_int_equal(plan_open(path, &p), ST_OK);
+        assert_true(
+            utf8_check((const uint8_t *)p.name, (int64_t)strlen(p.name)) < 0);
+        assert_true(strlen(p.name) >= PLAN_NAME_MAX - 2);
+        /* "././" until the path is too long, too. */
+        at = snprintf(deep, sizeof(deep), "%s/", folder);
+        for (int i = 0; i < 100; i++) {
+            at += snprintf(deep + at, sizeof(deep) - (size_t)at, "./");
+        }
+        snprintf(deep + at, sizeof(deep) - (size_t)at, "%s",
+                 path + strlen(folder) + 1);
+        assert_int_equal(plan_open(deep, &p), ST_OK);
+        assert_true(
+            utf8_check((const uint8_t *)p.given, (int64_t)strlen(p.given)) < 0);
+        assert_int_equal(strncmp(p.given, "...", 3), 0);
+        unlink(path);
+    }
 }
 
 static void test_stages(void **state)
@@ -349,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_micro_batch),
         cmocka_unit_test(test_file),
+        cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_in_flight),
         cmocka_unit_test(test_file_wrong),

@@ -68,6 +68,17 @@ static void test_one_line_cut(void **state)
     assert_int_equal(strlen(status_text()), STATUS_TEXT_MAX - 1);
     (void)status_set(ST_IO, big);
     assert_int_equal(strlen(status_text()), STATUS_TEXT_MAX - 1);
+    /* Not within a character: reasons go to files that others read. */
+    for (size_t i = 0; i + 1 < sizeof(big); i++) {
+        big[i] = i % 2 == 0 ? '\xc3' : '\xbc';
+    }
+    for (int shift = 0; shift < 2; shift++) {
+        (void)FAIL(ST_IO, "%s", big + shift);
+        size_t n = strlen(status_text());
+        assert_true(n >= STATUS_TEXT_MAX - 2 && (n + shift) % 2 == 0);
+        (void)status_set(ST_IO, big + shift);
+        assert_int_equal(strlen(status_text()), n);
+    }
 }
 
 static void test_names(void **state)

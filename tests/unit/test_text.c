@@ -272,6 +272,51 @@ static void test_hash(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
+/* As much as there is room for, and no part of a character, at any size: the
+ * bytes behind the cut begin one. */
+static void check_cut(const char *text, int size)
+{
+    char copy[64];
+    char print[64];
+    int len = (int)strlen(text);
+    memset(copy, '?', sizeof(copy));
+    text_copy(copy, (size_t)size, text);
+    assert_int_equal(text_print(print, (size_t)size, "%s", text), len);
+    assert_string_equal(copy, print);
+    int n = (int)strlen(copy);
+    assert_true(n < size && (n == len || n + 4 >= size));
+    assert_memory_equal(copy, text, n);
+    assert_true(((unsigned char)text[n] & 0xc0) != 0x80);
+    assert_int_equal(text_fit(text, size - 1), n);
+    assert_int_equal(copy[size], '?');
+    for (int k = n + 1; k < size && k <= len; k++) {
+        assert_true(((unsigned char)text[k] & 0xc0) == 0x80);
+    }
+}
+
+static void test_cut(void **state)
+{
+    static const char *const texts[] = {
+        "", "abc", "\xc3\xbc\xc3\xbc\xc3\xbc",    /* two bytes each */
+        "x\xe2\x82\xac\xe2\x82\xacy\xe2\x82\xac", /* three          */
+        "\xf0\x9f\x98\x80\xf0\x9f\x98\x80 a\xc3\xa4\xe2\x82\xac"};
+    char out[8];
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        for (int size = 1; size < 40; size++) {
+            check_cut(texts[i], size);
+        }
+    }
+    /* No UTF-8: cut where the room ends, once it is clear that no character
+     * was begun. */
+    text_copy(out, 6, "\x80\x81\x82\x83\x84\x85\x86");
+    assert_string_equal(out, "\x80\x81\x82\x83\x84");
+    /* Of formatted text it is the whole that counts. */
+    assert_int_equal(text_print(out, 6, "%d%s", 123, "\xc3\xbc\xc3\xbc"), 7);
+    assert_string_equal(out, "123\xc3\xbc");
+    assert_int_equal(text_print(NULL, 0, "%s", "\xc3\xbc"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_big_file),
         cmocka_unit_test(test_dirs),
+        cmocka_unit_test(test_cut),
         cmocka_unit_test(test_distance),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_paths),
