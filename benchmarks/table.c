@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "benchmarks/html.h"
 #include "runtime/base/mem.h"
 
 status table_init(table *t, const char *const *heads)
@@ -44,14 +45,17 @@ void table_print(const table *t, strbuf *out)
     int width[TABLE_COLS_MAX] = {0};
     for (int r = 0; r < t->rows; r++) {
         for (int c = 0; c < t->cols; c++) {
-            int n = (int)strlen(t->cell[r][c]);
+            int n = (int)html_length(t->cell[r][c]);
             width[c] = n > width[c] ? n : width[c];
         }
     }
     for (int r = 0; r < t->rows; r++) {
         for (int c = 0; c < t->cols; c++) {
-            strbuf_printf(out, c == 0 ? "%-*s" : "  %*s", width[c],
-                          t->cell[r][c]);
+            const char *text = t->cell[r][c];
+            size_t blanks = (size_t)width[c] - html_length(text);
+            strbuf_fill(out, ' ', c == 0 ? 0 : blanks + 2);
+            strbuf_add(out, text);
+            strbuf_fill(out, ' ', c == 0 ? blanks : 0);
         }
         strbuf_add(out, "\n");
         for (int c = 0; r == 0 && c < t->cols; c++) {

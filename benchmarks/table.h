@@ -1,13 +1,20 @@
 /*
- * A text table for the terminal: cells are texts, columns as wide as they
- * need to be, the first left-aligned, the others right. Local.
+ * A text table for the terminal: cells are texts (UTF-8), columns as wide as
+ * they need to be, the first left-aligned, the others right. Local.
  */
 #ifndef WEFT_BENCHMARKS_TABLE_H
 #define WEFT_BENCHMARKS_TABLE_H
 
 #include "runtime/base/text.h"
+#include "runtime/results/comparison.h"
 
-enum { TABLE_COLS_MAX = 16, TABLE_ROWS_MAX = 256, TABLE_CELL_MAX = 40 };
+enum {
+    TABLE_COLS_MAX = 16,
+    TABLE_ROWS_MAX = 256,
+    /* Bytes of a cell with the NUL: any name is whole, so no two that differ
+     * look the same. */
+    TABLE_CELL_MAX = COMPARISON_NAME_SIZE
+};
 
 typedef struct table {
     int cols, rows;

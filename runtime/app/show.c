@@ -26,6 +26,7 @@
 #include "runtime/base/opt.h"
 #include "runtime/base/shelf.h"
 #include "runtime/base/text.h"
+#include "runtime/results/comparison.h"
 
 /* --- options ----------------------------------------------------------- */
 
@@ -262,10 +263,10 @@ static void print_clean(const char *before, const char *fmt, va_list args)
 
 void show_field(const char *name, const char *fmt, ...)
 {
-    char before[64];
+    char before[COMPARISON_NAME_SIZE + 8]; /* a name may be a set-up's */
     va_list args;
     va_start(args, fmt);
-    snprintf(before, sizeof(before), "  %-20s ", name);
+    text_print(before, sizeof(before), "  %-20s ", name);
     print_clean(before, fmt, args);
     va_end(args);
 }

@@ -321,13 +321,14 @@ static status show_run(const char *path)
 
 /* --- comparisons ------------------------------------------------------- */
 
-static void show_row(const comparison_row *r)
+/* `width`: bytes of the longest name, so that all of them are whole. */
+static void show_row(const comparison_row *r, int width)
 {
     cell rate = {"-"};
     if (!isnan(r->tokens_per_s)) {
         snprintf(rate.s, sizeof(rate.s), "%s", units_count(r->tokens_per_s).s);
     }
-    log_out("  %-17.17s %-8s%5s%10s%9s%10s%8s%5s%9s\n", r->name, r->status,
+    log_out("  %-*s %-8s%5s%10s%9s%10s%8s%5s%9s\n", width, r->name, r->status,
             of_i64(r->devices).s, of_bytes(r->peak_bytes).s, rate.s,
             of_double(r->loss_last, "%.6f").s,
             r->agreement[0] != '\0' ? r->agreement : "-",
@@ -336,14 +337,19 @@ static void show_row(const comparison_row *r)
 
 static void show_rows(const comparison_row *rows, int64_t n)
 {
+    int width = 17;
+    for (int64_t i = 0; i < n; i++) {
+        int len = (int)strlen(rows[i].name);
+        width = len > width ? len : width;
+    }
     for (int64_t i = 0; i < n; i++) {
         if (i == 0 || strcmp(rows[i].model, rows[i - 1].model) != 0) {
             show_head("%s", rows[i].model);
-            log_out("  %-17s %-8s%5s%10s%9s%10s%8s%5s%9s\n", "set-up", "",
+            log_out("  %-*s %-8s%5s%10s%9s%10s%8s%5s%9s\n", width, "set-up", "",
                     "ranks", "memory", "tokens/s", "last loss", "bits", "keys",
                     "1st step");
         }
-        show_row(&rows[i]);
+        show_row(&rows[i], width);
     }
     bool any = false;
     for (int64_t i = 0; i < n; i++) {
