@@ -182,8 +182,9 @@ static void loss_note(const report_data *d, int model, strbuf *note)
                       "to %s is 0, the same bits. Their colours take turns on "
                       "it.",
                       same, base->label);
-    } else {
-        strbuf_printf(note, "Largest difference to %s%s: %.3g.", base->label,
+    } else if (broken < m->nran - 1) {
+        strbuf_printf(note, "Largest difference to %s%s%s: %.3g.", base->label,
+                      broken > 0 ? " of losses that are numbers" : "",
                       whole ? "" : " in the steps that both have", most);
     }
     if (other > 0 && m->nran > 2) {
@@ -191,7 +192,9 @@ static void loss_note(const report_data *d, int model, strbuf *note)
                       m->nran - 1, other == 1 ? "s" : "");
     }
     if (broken > 0) {
-        strbuf_printf(note, " %d has a loss that is no number.", broken);
+        strbuf_printf(note, "%s%d %s a loss that is no number.",
+                      note->len > 0 ? " " : "", broken,
+                      broken == 1 ? "has" : "have");
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "benchmarks/compare_impl.h"
 #include "benchmarks/report_impl.h"
 #include "runtime/base/json.h"
 #include "runtime/base/mem.h"
@@ -247,10 +248,10 @@ static void add_words(const report_data *d, const report_model *m, int key,
                       strbuf *out)
 {
     const char *value = m->task->value[key];
-    bool arch = varies(d, m, KEY_ARCH);
+    bool other_arch = varies(d, m, KEY_ARCH);
     bool shape = varies(d, m, KEY_LAYERS) || varies(d, m, KEY_VOCAB);
     bool is_shape = key == KEY_LAYERS || key == KEY_VOCAB;
-    if (!varies(d, m, key) || (is_shape && !arch) ||
+    if (!varies(d, m, key) || (is_shape && !other_arch) ||
         (key == KEY_ARCH && shape)) {
         return;
     }
@@ -381,8 +382,8 @@ static void compare(const report_data *d, report_setup *s)
     for (int64_t i = 0; i < s->shared_steps; i++) {
         double x = a->steps[i].loss;
         double y = b->steps[i].loss;
-        double by = fabs(x - y);
-        most = by <= most || (isnan(x) && isnan(y)) ? most : by;
+        bool is_same = x == y || (isnan(x) && isnan(y));
+        most = compare_larger(most, is_same ? 0 : fabs(x - y));
     }
     s->difference = most;
     s->same_steps = a->nsteps == b->nsteps;

@@ -7,6 +7,7 @@ Prints, for each model, its set-ups: the memory of a device, tokens per second,
 and how far the loss curve is from that of the first set-up that ran. An example
 to start from; benchmarks/RESULTS.md documents the layout.
 """
+import math
 import sys
 
 try:
@@ -30,10 +31,17 @@ def loss_curve(file, run):
 
 
 def largest_difference(curve, other):
-    """Of two curves, at any step. NaN if their lengths differ."""
+    """Of two curves, at any step. NaN if their lengths differ, and where only
+    one of them has a number; max() alone would pass over a NaN."""
     if len(curve) != len(other):
-        return float("nan")
-    return max((abs(a - b) for a, b in zip(curve, other)), default=0.0)
+        return math.nan
+    differences = [
+        0.0 if a == b or (math.isnan(a) and math.isnan(b)) else abs(a - b)
+        for a, b in zip(curve, other)
+    ]
+    if any(math.isnan(d) for d in differences):
+        return math.nan
+    return max(differences, default=0.0)
 
 
 def print_run(run, curve, first):

@@ -34,7 +34,9 @@ def main():
         loss = steps.loss.sel(step=step).item()
         print(f"step {step}: loss {loss:.6f} {unit}")
     for name in ACCOUNTS:
-        share = steps[f"{name}_s"].mean() / steps.wall_s.mean()
+        # A step that was not measured is not one to pass over.
+        of_step = steps[f"{name}_s"].mean(skipna=False)
+        share = of_step / steps.wall_s.mean(skipna=False)
         print(f"{name:10} {100 * share.item():5.1f} % of a step")
 
 

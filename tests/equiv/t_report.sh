@@ -130,6 +130,24 @@ check 'xarray' sh -c "'$python' $example/steps_xarray.py '$work/c.h5' \
 check_says 'xarray: a step' 'step 2: loss [0-9.]* nat' "$work/xarray.txt"
 check 'xarray: a run' "$python" $example/steps_xarray.py "$work/r.h5"
 
+# What is no number is not passed over, nor is it a difference of 0.
+cp "$work/c.h5" "$work/nan.h5"
+"$python" - "$work/nan.h5" <<'END'
+import h5py, sys
+with h5py.File(sys.argv[1], "r+") as file:
+    steps = file["gpt-neo-tiny/tp2.pp2/steps"]
+    steps["loss"][1] = steps["compute_s"][1] = float("nan")
+END
+check 'a loss that is no number' sh -c \
+    "'$python' $example/read_comparison.py '$work/nan.h5' >'$work/nan.txt'"
+check_says 'is no difference of 0' '^  tp2.pp2 .* difference nan$' \
+    "$work/nan.txt"
+check_says 'and of the others it is' '^  dp1 .* difference 0$' "$work/nan.txt"
+check 'a time that is no number' sh -c "'$python' $example/steps_xarray.py \
+    '$work/nan.h5' gpt-neo-tiny/tp2.pp2 >'$work/nan.txt'"
+check_says 'makes no share' '^compute  *nan %' "$work/nan.txt"
+check_says 'the others are' '^optimizer  *[0-9.]* %' "$work/nan.txt"
+
 # wrong PATTERN SCRIPT ARGUMENT...: one line that says it, no traceback.
 wrong() {
     local pattern=$1 script=$2

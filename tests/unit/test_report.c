@@ -539,6 +539,20 @@ static void make_other(const char *name, const run_info *info)
     OK(runfile_close(&f, true));
 }
 
+/* Its second loss is no number, the third is as ever. */
+static void make_broken(const char *name, const run_info *info)
+{
+    runfile *f = NULL;
+    OK(runfile_create(path_of(name), info, &f));
+    for (int64_t step = 0; step < 3; step++) {
+        run_step s = step_of(step);
+        s.loss = step == 1 ? (double)NAN : s.loss;
+        OK(runfile_step(f, &s, two_ledgers, 2));
+    }
+    put_ends(f);
+    OK(runfile_close(&f, true));
+}
+
 static json_kinds kind_of(json_val obj, const char *key)
 {
     json_val v;
@@ -569,6 +583,34 @@ static void test_same_task(void **state)
     has("0 of 1 other has the losses of dp2.tp2 (same.h5) bit for bit; the "
         "largest difference is 0.5. 1 of these set-ups sums fast",
         1);
+    mem_free(page);
+}
+
+/* A loss that is no number is no difference of 0, also where the steps behind
+ * it agree; in both runs it is the same. */
+static void test_no_number(void **state)
+{
+    (void)state;
+    run_info info = task_of("{\"data\": \"a.txt\", \"steps\": 3}");
+    make_task("same.h5", &info, 3);
+    make_broken("other.h5", &info);
+    headlines("same.h5", "other.h5");
+    has("0 of 1 other has the losses of dp2.tp2 (same.h5) bit for bit; 1 has a "
+        "loss that is no number.",
+        1);
+    has("1 has a loss that is no number.", 3);
+    has("Largest difference to", 0);
+    json_doc *doc = data_of(page);
+    json_val setups;
+    OK(json_get_arr(json_root(doc), "setups", &setups));
+    assert_int_equal(kind_of(json_at(setups, 1), "largest_loss_difference"),
+                     JSON_KIND_NULL);
+    json_close(doc);
+    mem_free(page);
+
+    make_broken("same.h5", &info);
+    headlines("same.h5", "other.h5");
+    has("The losses of all 2 are the same in every step", 1);
     mem_free(page);
 }
 
@@ -742,6 +784,7 @@ int main(void)
         cmocka_unit_test_teardown(test_long_prediction, no_leak),
         cmocka_unit_test_teardown(test_updates_run_on, no_leak),
         cmocka_unit_test_teardown(test_same_task, no_leak),
+        cmocka_unit_test_teardown(test_no_number, no_leak),
         cmocka_unit_test_teardown(test_stopped, no_leak),
         cmocka_unit_test_teardown(test_other_task, no_leak),
         cmocka_unit_test_teardown(test_gaps, no_leak),
