@@ -109,8 +109,71 @@ check 'compare has the columns' holds "$work/cmp.h5" \
     "(f['runs']['predicted_tokens_per_s'] > 0).all() and
      (abs(f['runs']['prediction_error']) < 50).all()"
 
-check 'project' "$WEFT" project gpt-neo-tiny --machine "$host" --plan tp2 \
-    --batch 4 --seq 16
+# --- a step that nobody runs ---------------------------------------------------
+
+project() {
+    "$WEFT" project gpt-neo-tiny --machine "$host" --batch 4 --seq 16 \
+        --threads 1 "$@" >"$work/projected"
+}
+
+# projected_as FILE: what project has just said is what was predicted of that
+# run, in three digits: how often each kind of operation, how long, and the
+# memory. A run's products are predicted at the pace that they had meanwhile,
+# project's at that of calibration; what else is in their operations has none.
+projected_as() {
+    "$WEFT" show "$1" >"$work/said" || return 1
+    "$python" - "$1" "$work/projected" "$work/said" <<'END'
+import re, sys
+import h5py
+
+PACED = {"forward", "attention", "dinput", "dweight", "dattention"}
+WAITS = {"allreduce", "clip", "send", "recv", "load", "drain"}
+UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
+
+def memory(path):
+    text = open(path).read().split("prediction on ")[1]
+    return re.search(r"memory of a device +([\d.]+ \w+)", text).group(1)
+
+p = h5py.File(sys.argv[1])["prediction"]
+clock, pace = p.attrs["clock"].decode(), p.attrs["pace"]
+of_run = {k["kind"].decode(): k for k in p["kinds"][:]}
+seen = 0
+for line in open(sys.argv[2]):
+    row = re.match(r"  (\w+) +([\d,]+) +([\d.]+) (ns|us|ms|s) ", line)
+    if row is None or row[1] not in of_run:
+        continue
+    kind = of_run[row[1]]
+    assert int(row[2].replace(",", "")) == kind["count"], line
+    ratio = float(row[3]) * UNITS[row[4]] / kind[f"predicted_{clock}_ns"]
+    if row[1] in PACED:
+        assert min(pace, 1) - 0.01 < ratio < max(pace, 1) + 0.01, (line, ratio)
+    elif row[1] not in WAITS:
+        assert abs(ratio - 1) < 0.01, (line, ratio)
+    seen += 1
+assert seen >= 10, seen
+assert memory(sys.argv[2]) == memory(sys.argv[3])
+END
+}
+
+for plan in dp1 tp2 pp2 dp2.tp2; do
+    check "$plan: project" project --plan "$plan"
+    check "$plan: project says what the run's prediction says" \
+        projected_as "$work/$plan.h5"
+    bytes=$("$python" -c "
+import h5py, sys
+print(h5py.File(sys.argv[1])['prediction'].attrs['peak_bytes'])" \
+        "$work/$plan.h5")
+    check "$plan: project: the run's $bytes bytes are enough" \
+        project --plan "$plan" --device-memory "$bytes"
+    check_code 80 "$plan: project: one byte less is not" \
+        project --plan "$plan" --device-memory $((bytes - 1))
+done
+check 'streamed: project' project
+check "streamed: project says what the run's prediction says" \
+    projected_as "$work/streamed.h5"
+check_says 'project: ranks and threads' '1 rank x 1 thread, 64 tokens a step' \
+    "$work/projected"
+
 check_code 64 'project needs a machine' "$WEFT" project gpt-neo-tiny
 check_code 80 'project knows budgets' "$WEFT" project gpt-neo-tiny \
     --machine "$host" --plan dp1 --device-memory 1MiB
