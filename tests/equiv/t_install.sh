@@ -1,6 +1,6 @@
 #!/bin/bash
 # What `make install` leaves: a program that works from any folder, finds its
-# models, a manual without faults, a completion that completes. And that
+# models, its manual (set in t_man.sh), a completion that completes. And that
 # `make uninstall` takes all of it away again.
 #
 # timeout: 120
@@ -68,17 +68,6 @@ check_says 'the command is kept' "\"weft compare small --out .* --data $data" \
 page=$there/share/man/man1/weft.1
 check 'the manual is that of the program' \
     cmp "$page" <("$weft" help --man)
-if command -v groff >/dev/null; then
-    groff -Tutf8 -wall -man "$page" >"$work/man.txt" 2>"$work/man.err"
-    check 'roff has nothing to say' test ! -s "$work/man.err"
-    sed -i 's/\x1b\[[0-9;]*m//g; s/.\x08//g' "$work/man.txt"
-    check_says 'it has an option' '--device-memory SIZE' "$work/man.txt"
-    check_says 'it has the exit codes' '79 *checksum mismatch' "$work/man.txt"
-    check 'but not our own option' \
-        test "$(grep -c launched "$work/man.txt")" -eq 0
-else
-    echo 'no groff here: the manual was not set'
-fi
 check 'every command is in the manual' bash -c '
     for c in $("$1" --help | sed -n "s/^  \([a-z]*\)  .*/\1/p"); do
         "$1" "$c" --help >/dev/null 2>&1 || continue # a topic
@@ -138,21 +127,38 @@ check 'our own option is not offered' \
 
 # --- the same for zsh ---------------------------------------------------------
 
-script=$there/share/zsh/site-functions/_weft
-check_says 'zsh is told whose it is' '^#compdef weft$' "$script"
-if command -v zsh >/dev/null; then
-    check 'zsh takes the script' zsh -n "$script"
-    # What _arguments and its like are handed, without a terminal.
-    zsh -fc '
-        _arguments() { print -rl -- "$@" }
-        _describe() { print -r -- "$1 ${(P)#2}" }
+# What _arguments is handed is the same in bash, which quotes and chooses as zsh
+# does; only the words of the line are counted from 0. t_zsh.sh runs it in zsh.
+zsh_script=$there/share/zsh/site-functions/_weft
+check_says 'zsh is told whose it is' '^#compdef weft$' "$zsh_script"
+sed -e 's/\$words\[1\]/${words[0]}/; s/\$words\[2\]/${words[1]}/' \
+    -e 's/^    shift words$/    words=("${words[@]:1}")/' \
+    "$zsh_script" >"$work/zsh.bash"
+
+# specs COMMAND: its specifications, one a line.
+specs() {
+    bash --norc -c '
+        _arguments() { printf "%s\n" "$@"; }
         words=(weft "$2" "") CURRENT=3
-        . "$1"' - "$script" train >"$work/zsh" 2>&1
-    check_says 'options of train' '^--device-memory=\[' "$work/zsh"
-    check_says 'with their choices' ':value:(ram null check)$' "$work/zsh"
-else
-    echo 'no zsh here: its completion was not run'
-fi
+        . "$1"' - "$work/zsh.bash" "$1"
+}
+
+text='([^]:\\[]|\\.)*'
+offer=':([^:\\]|\\.)+:( |_files|_weft_models|_weft_words|\([^()]+\))'
+for c in $("$weft" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+    "$weft" "$c" --help >/dev/null 2>&1 || continue # a topic
+    check "zsh: specifications of $c" specs "$c"
+    specs "$c" >"$work/specs" 2>&1
+    check "zsh: $c: _arguments can read them" test -z "$(grep -v -x -E -e \
+        "-(-[a-z0-9-]+=?|[a-z][+]?)\[$text\]($offer)?|\*$offer" "$work/specs")"
+    sed -n 's/^\(--[a-z0-9-]*\).*/\1/p' "$work/specs" | sort >"$work/zsh.txt"
+    check "zsh: $c has the options that bash has" diff "$work/zsh.txt" \
+        <(complete_words weft "$c" -- | sort)
+done
+specs train >"$work/specs"
+check_says 'zsh: an option with a value' '^--device-memory=\[' "$work/specs"
+check_says 'zsh: its choices' ':value:(ram null check)$' "$work/specs"
+check_says "zsh: quotes within a text" "the link's\]" "$work/specs"
 
 # --- and away -----------------------------------------------------------------
 
