@@ -63,11 +63,8 @@ void plot_figure_fini(plot_figure *f)
 
 /* Between single quotes gnuplot replaces nothing. It knows a doubled quote,
  * but ends the text there where that comes first: so no quote gets in. */
-void plot_quote(strbuf *script, const char *text, size_t most)
+static void quote_bytes(strbuf *script, const char *text, size_t n)
 {
-    bool is_cut = html_length(text) > most;
-    size_t n = html_prefix(text, is_cut ? most - 1 : most);
-    strbuf_add(script, "'");
     for (size_t i = 0; i < n; i++) {
         bool is_plain = (unsigned char)text[i] >= ' ';
         if (text[i] == '\'') {
@@ -76,7 +73,21 @@ void plot_quote(strbuf *script, const char *text, size_t most)
             strbuf_add_bytes(script, is_plain ? &text[i] : " ", 1);
         }
     }
-    strbuf_add(script, is_cut ? "…'" : "'");
+}
+
+/* Cut in the middle: names that are alike at first are apart at the end. */
+void plot_quote(strbuf *script, const char *text, size_t most)
+{
+    size_t length = html_length(text);
+    bool is_cut = length > most;
+    size_t behind = is_cut ? (most - 1) / 2 : 0;
+    size_t before = is_cut ? most - 1 - behind : length;
+    const char *end = text + html_prefix(text, length - behind);
+    strbuf_add(script, "'");
+    quote_bytes(script, text, html_prefix(text, before));
+    strbuf_add(script, is_cut ? "…" : "");
+    quote_bytes(script, end, strlen(end));
+    strbuf_add(script, "'");
 }
 
 void plot_number(strbuf *data, double x)

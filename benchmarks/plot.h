@@ -67,8 +67,8 @@ typedef struct plot_figure {
 
 void plot_figure_fini(plot_figure *f);
 
-/* Appends 'text' as gnuplot reads it, at most `most` characters; a single
- * quote in it becomes a typographic one. */
+/* Appends 'text' as gnuplot reads it, at most `most` characters, beginning and
+ * end; a single quote in it becomes a typographic one. */
 void plot_quote(strbuf *script, const char *text, size_t most);
 /* Appends a number of data; NaN is a gap. */
 void plot_number(strbuf *data, double x);

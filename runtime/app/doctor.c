@@ -203,7 +203,7 @@ static status examine_all(doctor *d, const doctor_args *a)
         return st;
     }
     if (st != ST_OK) {
-        (void)snprintf(d->mpi_error, sizeof(d->mpi_error), "%s", status_text());
+        text_copy(d->mpi_error, sizeof(d->mpi_error), status_text());
         return examine(d, a);
     }
     d->nranks = comm_size(d->world);

@@ -201,7 +201,11 @@ static void test_quote(void **state)
     plot_quote(&b, "it's `date` \"x\" \\n $y @z\n!", 99);
     is_text(&b, "'it’s `date` \"x\" \\n $y @z !'");
     plot_quote(&b, "aééé😀", 3);
-    is_text(&b, "'aé…'");
+    is_text(&b, "'a…😀'");
+    plot_quote(&b, "dp1 (first/run/of/all.h5)", 11);
+    is_text(&b, "'dp1 (…l.h5)'");
+    plot_quote(&b, "", 3);
+    is_text(&b, "''");
     plot_quote(&b, "aéé", 3);
     is_text(&b, "'aéé'");
 }
