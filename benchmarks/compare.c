@@ -78,7 +78,7 @@ static status admit(comparing *c, int index, const char *model,
     *out = !refused ? ADMITTED : room ? REFUSED : NO_ROOM;
     if (refused) {
         (void)snprintf(row->status, sizeof(row->status), "refused");
-        (void)snprintf(row->reasons, sizeof(row->reasons), "%s", status_text());
+        text_copy(row->reasons, sizeof(row->reasons), status_text());
         return ST_OK;
     }
     TRY(st);
@@ -151,8 +151,8 @@ static void count_agreement(comparing *c, int index, const comparison_row *row)
 static status note_failure(comparing *c, int code, comparison_row *row)
 {
     (void)snprintf(row->status, sizeof(row->status), "failed");
-    (void)snprintf(row->reasons, sizeof(row->reasons), "exit code %d%s%s", code,
-                   status_text()[0] != '\0' ? ": " : "", status_text());
+    (void)text_print(row->reasons, sizeof(row->reasons), "exit code %d%s%s",
+                     code, status_text()[0] != '\0' ? ": " : "", status_text());
     bool stopped = code == ST_SIGNAL || (code >= 128 && stop_asked());
     REQUIRE(!stopped, ST_SIGNAL, "stopped by a signal in %s of %s", row->name,
             row->model);

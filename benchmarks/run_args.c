@@ -205,6 +205,21 @@ const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE])
     return NULL;
 }
 
+status run_args_check_values(const run_args *a, const char *command)
+{
+    char why[RUN_ARGS_WHY_SIZE];
+    char option[32];
+    const char *fault = run_args_fault(a, why);
+    if (fault == NULL) {
+        return ST_OK;
+    }
+    (void)snprintf(option, sizeof(option), "%s", fault);
+    for (char *c = option; *c != '\0'; c++) {
+        *c = *c == '_' ? '-' : *c;
+    }
+    return FAIL(ST_USAGE, "%s: --%s %s", command, option, why);
+}
+
 void run_args_setup(const run_args *a, const char *model, setup_options *out)
 {
     *out = (setup_options){

@@ -65,6 +65,10 @@ extern const opt_command project_command;
 enum { RUN_ARGS_WHY_SIZE = 160 };
 const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE]);
 
+/* The same as an error of a command line: "COMMAND: --min-lr 0.1 is above ...",
+ * ST_USAGE. */
+MUST_USE status run_args_check_values(const run_args *a, const char *command);
+
 /* Refuses set-up options that would do nothing, ST_USAGE, "COMMAND: ...".
  * Leaves are checked by whoever they were typed to: not where a launcher has
  * handed them on (launched_at). */

@@ -95,7 +95,6 @@ static status project_on(const opt_parsed *parsed, const run_args *a,
 
 static status check_options(const opt_parsed *parsed, const run_args *a)
 {
-    char why[RUN_ARGS_WHY_SIZE];
     const char *other = run_args_unpredicted(a);
     REQUIRE(a->machine != NULL, ST_USAGE,
             "project: --machine FILE is missing; weft calibrate -o host.json "
@@ -105,9 +104,7 @@ static status check_options(const opt_parsed *parsed, const run_args *a)
             "project: %s: a machine has laws for the store ram alone; leave it "
             "out",
             other);
-    const char *fault = run_args_fault(a, why);
-    return fault == NULL ? ST_OK
-                         : FAIL(ST_USAGE, "project: --%s %s", fault, why);
+    return run_args_check_values(a, "project");
 }
 
 static status project(const opt_parsed *parsed, const run_args *a)

@@ -69,21 +69,6 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
     }
 }
 
-static status check_values(const run_args *a)
-{
-    char why[RUN_ARGS_WHY_SIZE];
-    char option[32];
-    const char *fault = run_args_fault(a, why);
-    if (fault == NULL) {
-        return ST_OK;
-    }
-    (void)snprintf(option, sizeof(option), "%s", fault);
-    for (char *c = option; *c != '\0'; c++) {
-        *c = *c == '_' ? '-' : *c;
-    }
-    return FAIL(ST_USAGE, "train: --%s %s", option, why);
-}
-
 /* An option that would do nothing was not meant so. */
 static status check_options(const run_of *r)
 {
@@ -106,7 +91,7 @@ static status check_options(const run_of *r)
             "either; leave it or the checkpoint out");
     REQUIRE(r->a.save_every == 0 || r->a.save != NULL, ST_USAGE,
             "train: --save-every needs --save FILE");
-    return check_values(&r->a);
+    return run_args_check_values(&r->a, "train");
 }
 
 static status parse(run_of *r, int argc, const char *const *argv)
@@ -318,14 +303,16 @@ static status agree_on_run(const run_of *r)
     strbuf_fini(&cut);
     same_add_options(&l, &train_command, a, own_options);
     hash_text(r->data_hash, sum);
-    (void)snprintf(data, sizeof(data), "%.40s (%s)", text_path_base(a->data),
+    const char *name = text_path_base(a->data);
+    (void)snprintf(data, sizeof(data), "%.*s (%s)", text_fit(name, 40), name,
                    sum);
     same_add(&l, "the data", r->data_hash, data);
     hash_text(r->from_hash, sum);
     const char *start = a->resume != NULL ? a->resume
                         : a->init != NULL ? a->init
                                           : "none";
-    (void)snprintf(from, sizeof(from), "%.40s (%s)", text_path_base(start),
+    name = text_path_base(start);
+    (void)snprintf(from, sizeof(from), "%.*s (%s)", text_fit(name, 40), name,
                    sum);
     same_add(&l, "the checkpoint to start from", r->from_hash, from);
     return same_check(r->world, &l);

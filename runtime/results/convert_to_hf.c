@@ -265,9 +265,9 @@ static status walk_folder(const exporter *x,
 static status fail_foreign(const exporter *x, const char *name)
 {
     return FAIL(ST_CANTCREATE,
-                "%s: is there and holds %.80s, it is no left-over of a "
+                "%s: is there and holds %.*s, it is no left-over of a "
                 "conversion; move it away or give another name",
-                x->temp, name);
+                x->temp, text_fit(name, 80), name);
 }
 
 static status check_ours(const exporter *x, const char *name)

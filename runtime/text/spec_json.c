@@ -75,9 +75,9 @@ static status read_merge(json_val v, spec *s)
         right = strchr(left, ' ');
         if (right == NULL || strchr(right + 1, ' ') != NULL) {
             return json_fail(v, ST_CONFIG,
-                             "\"%.60s\" is no merge, which is two token "
+                             "\"%.*s\" is no merge, which is two token "
                              "strings with a space between them",
-                             left);
+                             text_fit(left, 60), left);
         }
         nleft = right - left;
         right++;
@@ -229,8 +229,9 @@ static status read_added(json_val v, spec *s)
     TRY(spec_add_name(s, text, len, (int32_t)id, &is_new));
     if (!is_new && spec_id(s, text, len) != id) {
         return json_fail(v, ST_CONFIG,
-                         "\"%.40s\" has id %lld here and %d elsewhere", text,
-                         (long long)id, (int)spec_id(s, text, len));
+                         "\"%.*s\" has id %lld here and %d elsewhere",
+                         text_fit(text, 40), text, (long long)id,
+                         (int)spec_id(s, text, len));
     }
     return spec_add_added(s, text, (int32_t)id, special, normalized);
 }

@@ -296,19 +296,20 @@ status tokenizer_set_eot(tokenizer *t, const char *text)
     strbuf b = {0};
 
     REQUIRE(!t->is_bytes, ST_CONFIG,
-            "--eot-token \"%.60s\": the end of text of bytes is token %d, "
+            "--eot-token \"%.*s\": the end of text of bytes is token %d, "
             "which has no text; leave it out",
-            text, BYTES_EOT);
+            text_fit(text, 60), text, BYTES_EOT);
     const int32_t id = find_token(t, text);
     if (id >= 0) {
         t->eot = id;
         return ST_OK;
     }
     list_added(t, &b);
-    const status st = FAIL(
-        ST_CONFIG,
-        "--eot-token \"%.60s\": %s has no such token; its added tokens: %s",
-        text, t->name, b.len > 0 ? strbuf_view(&b) : "none");
+    const status st =
+        FAIL(ST_CONFIG,
+             "--eot-token \"%.*s\": %s has no such token; its added tokens: %s",
+             text_fit(text, 60), text, t->name,
+             b.len > 0 ? strbuf_view(&b) : "none");
     strbuf_fini(&b);
     return st;
 }

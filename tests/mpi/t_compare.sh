@@ -77,7 +77,7 @@ check_says 'and says so' '^weft: stopped by a signal in' "$work/long.out"
 # The line of what failed is kept with its code, as started plainly.
 no_clip='"lr": 10, "min_lr": 10, "grad_clip": 0, "weight_decay": 10'
 sed "s/\"steps\": 3,/\"steps\": 300, $no_clip, \"warmup\": 0,/" "$work/e.json" >"$work/nan.json"
-check_code 70 'the judge fails' \
+check_code 76 'the judge fails' \
     $MPIRUN --quiet -np 2 "$WEFT" compare "$work/nan.json" --out "$work/nan.h5"
 h5dump -d /runs "$work/nan.h5" >"$work/nan.txt"
 check_says 'and why' '"exit code 76: ' "$work/nan.txt"
