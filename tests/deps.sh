@@ -62,6 +62,8 @@ test  python3-xarray        python xarray
 test  python3-h5netcdf      python h5netcdf
 test  hdf5-tools            have h5dump
 test  procps                have pgrep
+test  zsh                   have zsh
+test  groff-base            have groff
 lint  clang-format          have clang-format
 fuzz  clang                 have clang
 fuzz  libomp-14-dev         clang_has libomp.so

@@ -5,10 +5,6 @@
 set -u
 . "$(dirname "$0")/../common/train.sh"
 
-if ! command -v groff >/dev/null; then
-    echo 'no groff here (Debian: groff-base)'
-    exit 77
-fi
 "$WEFT" help --man >"$work/weft.1"
 check 'groff sets it' sh -c \
     "groff -Tutf8 -wall -man '$work/weft.1' >'$work/man.txt' 2>'$work/man.err'"

@@ -5,10 +5,6 @@
 set -u
 . "$(dirname "$0")/../common/train.sh"
 
-if ! command -v zsh >/dev/null; then
-    echo 'no zsh here (Debian: zsh)'
-    exit 77
-fi
 script=$work/_weft
 "$WEFT" help --completion zsh >"$script"
 check 'zsh takes the script' zsh -n "$script"
