@@ -222,6 +222,7 @@ status setup_open_arch(const setup_options *o, const arch *a, int ranks,
     int64_t begin = clock_wall_ns();
     setup s = {.a = *a,
                .streamed = o->plan == NULL,
+               .keeps_state = o->store != SETUP_STORE_NULL,
                .math = o->reference ? &math_ref : &math_opt};
     if (!s.streamed) {
         TRY(plan_open(o->plan, &s.plan));
@@ -256,7 +257,7 @@ int setup_ranks(const setup *s)
 
 static int64_t store_bytes(const setup *s)
 {
-    return s->streamed ? 16 * s->ps.total : 0;
+    return s->streamed && s->keeps_state ? 16 * s->ps.total : 0;
 }
 
 int64_t setup_host_bytes(const setup *s, int local)

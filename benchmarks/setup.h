@@ -56,8 +56,9 @@ typedef struct setup {
     arch a;
     params ps;
     bool streamed;
-    plan plan;    /* if not streamed */
-    gpt_shape sh; /* of rank 0 until setup_share */
+    bool keeps_state; /* the store, if streamed: not the null store        */
+    plan plan;        /* if not streamed */
+    gpt_shape sh;     /* of rank 0 until setup_share */
     program_set set;
     ws_choice choice; /* if streamed */
     const math_ops *math;

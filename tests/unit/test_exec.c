@@ -604,6 +604,8 @@ static void test_null_store(void **state)
     setup_options o = option_of(1);
     o.store = SETUP_STORE_NULL;
     open_ok(&o, NULL, &r);
+    /* Nothing is kept, so nothing is asked of the machine's memory. */
+    assert_int_equal(setup_host_bytes(&r.s, 1), exec_program(r.e)->peak_bytes);
     for (int k = 0; k < STEPS; k++) {
         exec_result res = step_ok(&r, k);
         assert_true(fabs(res.loss - log((double)r.s.a.V)) <= 1e-5);
