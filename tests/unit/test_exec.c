@@ -692,7 +692,7 @@ static void check_ledger(const exec_ledger *l, bool streamed)
 {
     assert_true(l->compute > 0 && l->load >= 0 && l->optimizer > 0);
     assert_true(l->bubble == 0 && l->comm >= 0); /* one rank */
-    assert_true(l->comm < 1000000 && (l->comm == 0 || !streamed));
+    assert_true(l->comm == 0 || !streamed);
     assert_true(l->other >= 0);
     assert_true(l->wall > 0 && l->cpu > 0);
     assert_int_equal(l->compute + l->load + l->comm + l->bubble + l->optimizer +
@@ -728,12 +728,16 @@ static void test_ledger_and_trace(void **state)
     for (int i = 0; i < SETUPS; i++) {
         rig r;
         setup_options o = option_of(i);
+        int64_t least = INT64_MAX;
         open_ok(&o, NULL, &r);
         for (int k = 0; k < STEPS; k++) {
             exec_result res = step_ok(&r, k);
             check_ledger(&res.ledger, i > 0);
             check_trace(&r, res.ledger.wall);
+            least = res.ledger.comm < least ? res.ledger.comm : least;
         }
+        assert_true(least <
+                    1000000); /* but where another process had the core */
         rig_close(&r);
     }
 }
