@@ -111,9 +111,9 @@ void exec_destroy(exec *e);
  * weight is changed: ST_NUMERIC, or `skipped` where that is wanted. */
 MUST_USE status exec_step(exec *e, int64_t step, const exec_scalars *s,
                           exec_result *out);
-/* Waits until nothing is under way; the wait goes to the optimizer and the
- * wall of *l, if given: those of the last step. Local. Fails as the update
- * that failed. */
+/* Waits until nothing is under way; the time since the last step goes to the
+ * optimizer and the wall of *l, if given: its ledger, so this is called at
+ * once. Local. Fails as the update that failed. */
 MUST_USE status exec_settle(exec *e, exec_ledger *l);
 /* The forward part alone: loss of batch `step` (whatever the callback makes
  * of the number). Collective. */
