@@ -147,6 +147,15 @@ static void count_agreement(comparing *c, int index, const comparison_row *row)
     }
 }
 
+/* Who is killed leaves its claim behind: it is taken over, and given up. */
+static void drop_claim(const char *path)
+{
+    newfile_claim claim;
+    if (newfile_claim_take(path, 0, &claim) == ST_OK) {
+        newfile_claim_drop(&claim);
+    }
+}
+
 /* A set-up that was launched and failed. The first one's code is ours. */
 static status note_failure(comparing *c, int code, comparison_row *row)
 {
@@ -158,10 +167,7 @@ static status note_failure(comparing *c, int code, comparison_row *row)
             row->model);
     c->why = c->failed > 0 ? c->why : status_known(code) ? code : ST_PEER;
     c->failed++;
-    /* Who is killed leaves files behind that have no name of their own. */
-    char lock[sizeof(c->run_path) + sizeof(".lock")];
-    (void)snprintf(lock, sizeof(lock), "%s.lock", c->run_path);
-    (void)unlink(lock);
+    drop_claim(c->run_path);
     return ST_OK;
 }
 
@@ -210,7 +216,6 @@ static status run_one(comparing *c, int model, int index)
     return end_row(c, index, &row, run);
 }
 
-/* Nothing of a model runs whose judge this machine has no room for. */
 static status refuse_one(comparing *c, int model, int index)
 {
     comparison_row row;
@@ -228,17 +233,23 @@ static status refuse_one(comparing *c, int model, int index)
     return end_row(c, index, &row, NULL);
 }
 
+/* Nothing of a model runs whose judge this machine has no room for. */
+static status refuse_model(comparing *c, int model)
+{
+    for (int i = 0; i < c->e.nsetups; i++) {
+        TRY(refuse_one(c, model, i));
+    }
+    return compare_print_model(c, model);
+}
+
 static status run_model(comparing *c, int model)
 {
     compare_forget_judge(c);
     TRY(find_leaves(c, model));
     log_out("%s: sums in %d data and %d tensor leaves\n", c->e.names[model],
             c->data_leaves, c->tensor_leaves);
-    for (int i = 0; c->no_room[model] && i < c->e.nsetups; i++) {
-        TRY(refuse_one(c, model, i));
-    }
     if (c->no_room[model]) {
-        return compare_print_model(c, model);
+        return refuse_model(c, model);
     }
     TRY(run_one(c, model, c->e.judge));
     REQUIRE(c->judge_steps > 0, c->failed > 0 ? (status)c->why : ST_CONFIG,

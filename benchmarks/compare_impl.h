@@ -51,6 +51,9 @@ int64_t compare_switch_distance(const comparing *c, int model, int index);
 
 /* Adds the row to those that tables are printed from. */
 MUST_USE status compare_keep(comparing *c, const comparison_row *row);
+/* Between two losses: 0 for the same bits and for two that are no number,
+ * whose sign and payload are nobody's result; NaN if one is. */
+double compare_difference(double a, double b);
 /* The larger one; a NaN is larger than any number. */
 double compare_larger(double a, double b);
 

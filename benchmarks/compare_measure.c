@@ -123,6 +123,11 @@ static bool same_bits(double a, double b)
     return memcmp(&a, &b, sizeof(a)) == 0 || (isnan(a) && isnan(b));
 }
 
+double compare_difference(double a, double b)
+{
+    return same_bits(a, b) ? 0 : fabs(a - b);
+}
+
 static void agree(comparing *c, const run_summary *s, int index,
                   comparison_row *row)
 {
@@ -130,11 +135,10 @@ static void agree(comparing *c, const run_summary *s, int index,
     double most = 0;
     for (int64_t i = 0; i < s->nsteps && i < c->judge_steps; i++) {
         const run_step *step = &s->steps[i];
-        bool same_loss = same_bits(step->loss, c->judge_loss[i]);
-        double d = same_loss ? 0 : fabs(step->loss - c->judge_loss[i]);
-        most = compare_larger(most, d);
-        same =
-            same && same_loss && same_bits(step->grad_norm, c->judge_norm[i]);
+        most = compare_larger(most,
+                              compare_difference(step->loss, c->judge_loss[i]));
+        same = same && same_bits(step->loss, c->judge_loss[i]) &&
+               same_bits(step->grad_norm, c->judge_norm[i]);
     }
     row->loss_difference = most;
     (void)snprintf(row->agreement, sizeof(row->agreement), "%s",

@@ -137,18 +137,9 @@ static status check_model_name(const experiment *e, json_val v,
  * from a character. */
 static const char *end_of(const char *path)
 {
-    size_t len = strlen(path);
-    const char *end = len < EXPERIMENT_NAME_SIZE
-                          ? path
-                          : path + len - EXPERIMENT_NAME_SIZE + 1;
+    const char *end = text_tail(path, EXPERIMENT_NAME_SIZE - 1);
     const char *folder = end > path ? strchr(end - 1, '/') : NULL;
-    if (folder != NULL && folder[1] != '\0') {
-        return folder + 1;
-    }
-    while (end > path && ((unsigned char)*end & 0xC0) == 0x80) {
-        end++;
-    }
-    return end;
+    return folder != NULL && folder[1] != '\0' ? folder + 1 : end;
 }
 
 static status read_models(experiment *e, json_val root)
@@ -376,9 +367,7 @@ static status read_setups(experiment *e, json_val root)
     if (json_kind(e->common) == JSON_KIND_OBJ) {
         TRY(read_options(e->common, -1, common));
     }
-    if (!json_has(e->common, "min_lr")) {
-        common->args.min_lr = 0.1 * common->args.lr; /* as weft train does */
-    }
+    run_args_default(&common->args, json_has(e->common, "min_lr"));
     TRY(json_get_arr(root, "setups", &list));
     size_t n = json_len(list);
     if (n < 1 || n >= EXPERIMENT_SETUPS_MAX) {

@@ -11,17 +11,15 @@
  *
  * "machine" is optional: a file of weft calibrate; then every set-up's times
  * are predicted. Keys of "common" and of a set-up are options of `weft train`
- * with '_' for
- * '-'. A set-up has those that describe a set-up (plan, store, device_memory,
- * sums, ...); what must be the same for all (steps, batch, lr, seed, ...) is
- * in "common", which may also have defaults for set-ups; there store,
- * link_rate and link_latency are for those without a plan, the others cannot
- * have them. "state/8" is an
- * eighth of the model's state (16 bytes a parameter). A set-up's name is its
- * plan, or "streamed", unless given. Unknown or misplaced keys and wrong
- * values are errors (ST_CONFIG) that name file and key. The judge is the
- * first set-up with plan "dp1", exact sums and the kernels of "common"; there
- * being none, one named "judge" is added. Local.
+ * with '_' for '-'. A set-up has those that describe a set-up (plan, store,
+ * device_memory, sums, ...); what must be the same for all (steps, batch, lr,
+ * seed, ...) is in "common", which may also have defaults for set-ups; there
+ * store, link_rate and link_latency are for those without a plan, the others
+ * cannot have them. "state/8" is an eighth of the model's state (16 bytes a
+ * parameter). A set-up's name is its plan, or "streamed", unless given. Unknown
+ * or misplaced keys and wrong values are errors (ST_CONFIG) that name file and
+ * key. The judge is the first set-up with plan "dp1", exact sums and the
+ * kernels of "common"; there being none, one named "judge" is added. Local.
  */
 #ifndef WEFT_BENCHMARKS_EXPERIMENT_H
 #define WEFT_BENCHMARKS_EXPERIMENT_H

@@ -47,13 +47,6 @@ static status pairs(runner *a, runner *b, int64_t rounds, double tolerance,
     return ST_OK;
 }
 
-static void add_figure(const char *what, ratio r, double goal, strbuf *out,
-                       int *noisy)
-{
-    ratio_line(out, what, r, goal);
-    *noisy += ratio_is_noisy(r);
-}
-
 /* Steps and products of 2048 cubed take turns. */
 static status matmul_rounds(const figures_config *c, runner *r, strbuf *out,
                             int *noisy)
@@ -76,8 +69,8 @@ static status matmul_rounds(const figures_config *c, runner *r, strbuf *out,
                       units_seconds(seconds).s, flops / seconds * 1e-9,
                       rate * 1e-9);
     }
-    add_figure("resident step, share of the matmul rate",
-               ratio_of(v, c->rounds), 0.70, out, noisy);
+    *noisy += ratio_line(out, "resident step, share of the matmul rate",
+                         ratio_of(v, c->rounds), 0.70);
     ratio o = ratio_of(other, c->rounds);
     strbuf_printf(out,
                   "%-52s %6.2f %%  (%.2f to %.2f)  goal at most 3 %%: %s\n",
@@ -125,7 +118,7 @@ static status streamed(const figures_config *c, strbuf *out, int *noisy)
     char what[80];
     (void)snprintf(what, sizeof(what), "streamed in %s against resident",
                    units_bytes((double)c->device_memory).s);
-    add_figure(what, r, 0.90, out, noisy);
+    *noisy += ratio_line(out, what, r, 0.90);
     return ST_OK;
 }
 
@@ -135,7 +128,7 @@ static status sums(const figures_config *c, strbuf *out, int *noisy)
     setup_options fast = {.plan = "dp1", .fast_sums = true};
     setup_options exact = {.plan = "dp1"};
     TRY(two(c, fast, exact, 1e-5, &r));
-    add_figure("exact sums (leaves) against fast", r, 1 / 1.10, out, noisy);
+    *noisy += ratio_line(out, "exact sums (leaves) against fast", r, 1 / 1.10);
     return ST_OK;
 }
 
@@ -201,7 +194,7 @@ static status reference(const figures_config *c, strbuf *out, int *noisy)
     runner_close(&plain);
     runner_close(&fast);
     TRY(st);
-    add_figure("fast kernels against the reference", r, 10, out, noisy);
+    *noisy += ratio_line(out, "fast kernels against the reference", r, 10);
     return ST_OK;
 }
 

@@ -44,8 +44,8 @@ MUST_USE status figures_run(const figures_config *c, figures_which which,
 /* Two ranks of one thread against one rank of two, by comparing the set-ups
  * of the experiment at `path` `rounds` times: "one" is the base; where the plan
  * has a pipeline its bubble is taken out. `data` is in place of the
- * experiment's, or NULL. Comparisons lie for the time being
- * in a folder of their own in dir. Needs no MPI in this process. */
+ * experiment's, or NULL. Comparisons lie for the time being in a folder of
+ * their own in dir. Needs no MPI in this process. */
 MUST_USE status figures_ranks(const char *path, const char *data,
                               int64_t rounds, const char *dir,
                               compare_launch launch, strbuf *out, int *noisy);

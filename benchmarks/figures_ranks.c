@@ -126,18 +126,6 @@ static status temporary_folder(const char *dir, char **folder, char **file)
     return strbuf_take(&path, file);
 }
 
-/* A comparison that was stopped keeps its rows so far beside the file, and
- * says so: of no use to anybody here. */
-static status forget_rows(const char *file)
-{
-    strbuf part = {0};
-    strbuf_printf(&part, "%s.part", file);
-    TRY(strbuf_check(&part));
-    (void)unlink(strbuf_view(&part));
-    strbuf_fini(&part);
-    return stop_check();
-}
-
 static status run_rounds(const char *path, const char *data, int64_t rounds,
                          const char *file, compare_launch launch, tally *all,
                          int64_t n)
@@ -147,7 +135,8 @@ static status run_rounds(const char *path, const char *data, int64_t rounds,
         st = one_round(path, data, file, launch, all, n);
         (void)unlink(file);
     }
-    return st == ST_SIGNAL && stop_asked() ? forget_rows(file) : st;
+    /* A comparison says where its rows are; they are gone with the file. */
+    return st == ST_SIGNAL && stop_asked() ? stop_check() : st;
 }
 
 /* The one that others are compared with has no figure. */
@@ -161,9 +150,8 @@ static status write_figures(tally *all, int64_t n, strbuf *out, int *noisy)
         strbuf_printf(&what, "%s%s against one rank", all[i].name,
                       all[i].pipe > 1 ? ", bubble taken out," : "");
         TRY(strbuf_check(&what));
-        ratio r = ratio_of(all[i].v, all[i].n);
-        ratio_line(out, strbuf_view(&what), r, goal_of(&all[i]));
-        *noisy += ratio_is_noisy(r);
+        *noisy += ratio_line(out, strbuf_view(&what),
+                             ratio_of(all[i].v, all[i].n), goal_of(&all[i]));
         strbuf_fini(&what);
     }
     return ST_OK;

@@ -21,9 +21,10 @@ static const char *verdict(ratio r, double goal)
                                  : "NOT reached";
 }
 
-void ratio_line(strbuf *out, const char *what, ratio r, double goal)
+bool ratio_line(strbuf *out, const char *what, ratio r, double goal)
 {
     strbuf_printf(out, "%-52s %6.1f %%  (%.1f to %.1f)  goal %.0f %%: %s\n",
                   what, 100 * r.median, 100 * r.least, 100 * r.most, 100 * goal,
                   verdict(r, goal));
+    return ratio_is_noisy(r);
 }

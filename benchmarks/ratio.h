@@ -29,7 +29,8 @@ ratio ratio_of(double *v, int64_t n);
 bool ratio_is_noisy(ratio r);
 
 /* "what   91.2 %  (88.0 to 93.1)  goal 90 %: reached". INVALID in place of a
- * verdict where it is noisy, none where there are too few values. */
-void ratio_line(strbuf *out, const char *what, ratio r, double goal);
+ * verdict where it is noisy, which it returns; none where there are too few
+ * values. */
+bool ratio_line(strbuf *out, const char *what, ratio r, double goal);
 
 #endif

@@ -380,10 +380,8 @@ static void compare(const report_data *d, report_setup *s)
     double most = 0;
     s->shared_steps = a->nsteps < b->nsteps ? a->nsteps : b->nsteps;
     for (int64_t i = 0; i < s->shared_steps; i++) {
-        double x = a->steps[i].loss;
-        double y = b->steps[i].loss;
-        bool is_same = x == y || (isnan(x) && isnan(y));
-        most = compare_larger(most, is_same ? 0 : fabs(x - y));
+        most = compare_larger(
+            most, compare_difference(a->steps[i].loss, b->steps[i].loss));
     }
     s->difference = most;
     s->same_steps = a->nsteps == b->nsteps;

@@ -178,6 +178,11 @@ const char *run_args_unpredicted(const run_args *a)
                                                        : NULL;
 }
 
+void run_args_default(run_args *a, bool min_lr_given)
+{
+    a->min_lr = min_lr_given ? a->min_lr : 0.1 * a->lr;
+}
+
 const char *run_args_fault(const run_args *a, char why[RUN_ARGS_WHY_SIZE])
 {
     if (a->link_rate > 0 && a->link_rate < LINK_RATE_LEAST) {

@@ -59,6 +59,9 @@ extern const opt_command train_command;
 /* A set-up, and a batch for it: the same rows. */
 extern const opt_command project_command;
 
+/* Fills in min_lr where nobody gave it: a tenth of lr. */
+void run_args_default(run_args *a, bool min_lr_given);
+
 /* Values that do not go together: the option at fault, as experiments spell it
  * (min_lr), or NULL. `why` goes behind its name, "0.1 is above lr 0.01, ...".
  * Pure; what it returns is constant. */

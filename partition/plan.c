@@ -273,14 +273,9 @@ static void name_after(const char *path, char name[PLAN_NAME_MAX])
 /* The end of a long path says more than its beginning. */
 static void cut_path(const char *path, char given[PLAN_GIVEN_MAX])
 {
-    size_t len = strlen(path);
-    bool fits = len < PLAN_GIVEN_MAX;
-    const char *end = fits ? path : path + len - (PLAN_GIVEN_MAX - 4);
-    /* Not within a character: the rest of one does not begin a text. */
-    while (((unsigned char)*end & 0xc0) == 0x80) {
-        end++;
-    }
-    snprintf(given, PLAN_GIVEN_MAX, "%s%s", fits ? "" : "...", end);
+    bool fits = strlen(path) < PLAN_GIVEN_MAX;
+    snprintf(given, PLAN_GIVEN_MAX, "%s%s", fits ? "" : "...",
+             fits ? path : text_tail(path, PLAN_GIVEN_MAX - 4));
 }
 
 static status open_file(const char *path, plan *out)

@@ -142,11 +142,7 @@ static status measure_ranks(const bench_args *a)
     const char *dir = launch_variable("TMPDIR");
     char *path = NULL;
     int noisy = 0;
-    TRY(shelf_resolve("experiments", ranks_experiment, &path));
-    if (path == NULL) {
-        return shelf_fail_unknown("experiments", "experiment",
-                                  ranks_experiment);
-    }
+    TRY(shelf_require("experiments", "experiment", ranks_experiment, &path));
     status st = figures_ranks(path, a->data, a->rounds,
                               dir != NULL && dir[0] != '\0' ? dir : "/tmp",
                               launch_unless_stopped, &out, &noisy);

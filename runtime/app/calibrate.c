@@ -45,8 +45,7 @@ const opt_command calibrate_command = {
              "messages, and describes it\nfor predictions: weft train "
              "--machine host.json shows them beside what was measured.\n"
              "Takes a minute and 1 GiB on two cores, more on four; let it have "
-             "the machine "
-             "to itself.",
+             "the machine to itself.",
     .example = "weft calibrate -o host.json\n"
                "weft train gpt-neo-mini --data book.txt --machine host.json",
     .min_args = 0,

@@ -166,11 +166,7 @@ static status compare(const opt_parsed *parsed, const compare_args *a,
                       comm *world)
 {
     char *path = NULL;
-    TRY(shelf_resolve("experiments", opt_arg(parsed, 0), &path));
-    if (path == NULL) {
-        return shelf_fail_unknown("experiments", "experiment",
-                                  opt_arg(parsed, 0));
-    }
+    TRY(shelf_require("experiments", "experiment", opt_arg(parsed, 0), &path));
     status st = compare_on(path, parsed, a, world);
     mem_free(path);
     return st;

@@ -100,9 +100,7 @@ static status parse(run_of *r, int argc, const char *const *argv)
     if (opt_wants_help(r->parsed)) {
         return ST_OK;
     }
-    if (!opt_given(r->parsed, "min-lr")) {
-        r->a.min_lr = 0.1 * r->a.lr;
-    }
+    run_args_default(&r->a, opt_given(r->parsed, "min-lr"));
     REQUIRE(r->a.data != NULL, ST_USAGE,
             "train: --data FILE is missing; any text will do");
     REQUIRE(r->a.init == NULL || r->a.resume == NULL, ST_USAGE,

@@ -125,6 +125,13 @@ status shelf_fail_unknown(const char *kind, const char *what, const char *given)
     return st;
 }
 
+status shelf_require(const char *kind, const char *what, const char *given,
+                     char **out)
+{
+    TRY(shelf_resolve(kind, given, out));
+    return *out != NULL ? ST_OK : shelf_fail_unknown(kind, what, given);
+}
+
 static bool in_list(char *const *list, int n, const char *name)
 {
     for (int i = 0; i < n; i++) {

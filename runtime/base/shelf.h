@@ -23,7 +23,11 @@ MUST_USE status shelf_find(const char *kind, const char *name, char **out);
  * configs/KIND/NAME.json, as in a source tree. *out is NULL if there is none.
  * Owns: *out, mem_free. */
 MUST_USE status shelf_resolve(const char *kind, const char *given, char **out);
-/* FAILs with ST_NOINPUT: none has this name, the nearest, and what there is. */
+/* The same; fails with ST_NOINPUT where there is none: what was looked for
+ * ("model"), the nearest name, and what there is. */
+MUST_USE status shelf_require(const char *kind, const char *what,
+                              const char *given, char **out);
+/* That failure. */
 status shelf_fail_unknown(const char *kind, const char *what,
                           const char *given);
 

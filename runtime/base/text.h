@@ -81,6 +81,8 @@ MUST_USE status text_write_file(const char *path, const void *data, size_t len);
 
 /* Bytes of `text` that may be shown in at most `most`; for "%.*s". */
 int text_fit(const char *text, int most);
+/* The end of `text` that has at most `most` bytes, from a character on. */
+const char *text_tail(const char *text, size_t most);
 /* As snprintf and vsnprintf, and returns what they do. */
 int text_print(char *out, size_t size, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -24,6 +24,16 @@ int text_fit(const char *text, int most)
     return (int)(text[n] == '\0' ? n : whole(text, n));
 }
 
+const char *text_tail(const char *text, size_t most)
+{
+    size_t len = strlen(text);
+    const char *end = len <= most ? text : text + len - most;
+    while (end > text && ((unsigned char)*end & 0xc0) == 0x80) {
+        end++;
+    }
+    return end;
+}
+
 int text_vprint(char *out, size_t size, const char *fmt, va_list args)
 {
     int n = vsnprintf(out, size, fmt, args);

@@ -171,7 +171,9 @@ status arch_weights_beside(const char *model, strbuf *out)
         strbuf_printf(out, "%.*s%s", len, config, files[i]);
         found = text_path_exists(strbuf_view(out) + start);
     }
-    strbuf_cut(out, found ? out->len : start);
+    if (!found) {
+        strbuf_cut(out, start);
+    }
     mem_free(config);
     return strbuf_check(out);
 }

@@ -236,12 +236,12 @@ static void write_tokens(json_writer *w, const char *key, json_val v,
 {
     size_t left = 0;
 
-    for (size_t i = 0; json_kind(v) == JSON_KIND_ARR && i < json_len(v); i++) {
-        left += !is_outside(json_at(v, i), vocab);
-    }
     if (!is_outside(v, vocab)) {
         json_write_val(w, key, v);
         return;
+    }
+    for (size_t i = 0; json_kind(v) == JSON_KIND_ARR && i < json_len(v); i++) {
+        left += !is_outside(json_at(v, i), vocab);
     }
     if (left == 0) {
         json_write_null(w, key);

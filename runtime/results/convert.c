@@ -168,11 +168,16 @@ static status head_part(const arch *tied, param_part *out)
     return ST_OK;
 }
 
+static wanted *embedding_of(const converter *c)
+{
+    return &c->list[c->first[params_find(&c->ps, -1, PARAM_WTE)]];
+}
+
 /* A tied model may have its one matrix under the head's name alone:
  * safetensors.torch.save_model keeps one name of what is shared. */
 static status find_embedding(converter *c)
 {
-    wanted *w = &c->list[c->first[params_find(&c->ps, -1, PARAM_WTE)]];
+    wanted *w = embedding_of(c);
     param_part part;
 
     if (!c->a.tied || w->from != NULL) {
@@ -260,8 +265,7 @@ static status check_tied_head(converter *c)
     if (!c->a.tied) {
         return ST_OK;
     }
-    const safetensors_info *embedding =
-        c->list[c->first[params_find(&c->ps, -1, PARAM_WTE)]].from;
+    const safetensors_info *embedding = embedding_of(c)->from;
     TRY(head_part(&c->a, &part));
     TRY(find_tensor(c, &part, &head));
     if (head == NULL || head == embedding) {

@@ -315,6 +315,12 @@ static void test_cut(void **state)
     assert_int_equal(text_print(out, 6, "%d%s", 123, "\xc3\xbc\xc3\xbc"), 7);
     assert_string_equal(out, "123\xc3\xbc");
     assert_int_equal(text_print(NULL, 0, "%s", "\xc3\xbc"), 2);
+    /* The end of one. */
+    assert_string_equal(text_tail("abc", 3), "abc");
+    assert_string_equal(text_tail("abc", 2), "bc");
+    assert_string_equal(text_tail("a\xc3\xbc\xc3\xbc", 4), "\xc3\xbc\xc3\xbc");
+    assert_string_equal(text_tail("a\xc3\xbc\xc3\xbc", 3), "\xc3\xbc");
+    assert_string_equal(text_tail("\xf0\x9f\x98\x80", 3), "");
 }
 
 int main(void)
