@@ -1,11 +1,32 @@
 /*
- * Inside of runfile: what its writer and its reader agree on.
+ * Inside of runfile: the object, and what its writer and its reader agree on.
  */
 #ifndef WEFT_RESULTS_RUNFILE_IMPL_H
 #define WEFT_RESULTS_RUNFILE_IMPL_H
 
 #include "runtime/io/h5.h"
 #include "runtime/results/runfile.h"
+
+enum {
+    RUN_STEP_COLUMNS = 6 + 2 * 6,
+    RUN_PATH_SIZE = 512,
+    RUN_WAIT_STEPS = 256 /* that wait to be written together */
+};
+
+struct runfile {
+    h5_file *h5;
+    int64_t last_step;  /* recorded, -1: none yet     */
+    bool is_new;        /* of runfile_create          */
+    bool has_steps;     /* that a reader can see      */
+    bool has_trace;     /* this object wrote to it    */
+    int64_t written_ns; /* when steps were, last      */
+    bool broken;        /* columns may differ in length */
+    int nwaiting;
+    run_step waiting[RUN_WAIT_STEPS];
+    int64_t ledger_ranks; /* of /ledger                 */
+    run_ledger *ledgers;  /* [RUN_WAIT_STEPS][ledger_ranks] of waiting[]; NULL:
+                             there is no /ledger        */
+};
 
 /* A column of /steps or /validation. All but the first, the step itself, are
  * doubles at `offset` of the row's struct. */
@@ -15,8 +36,6 @@ typedef struct run_column {
     const char *long_name;
     size_t offset;
 } run_column;
-
-enum { RUN_STEP_COLUMNS = 6 + 2 * 6, RUN_PATH_SIZE = 512 };
 
 extern const char run_format[];
 extern const run_column run_step_columns[RUN_STEP_COLUMNS];
@@ -56,6 +75,11 @@ typedef struct run_account {
     double predicted_s;
     double measured_s;
 } run_account;
+
+/* The columns of /steps and /validation; and those of a file of before without
+ * what was recorded from `step` on, which must be the next. */
+status run_steps_create(runfile *f);
+status run_steps_cut(runfile *f, int64_t step);
 
 /* Attributes of a group to and from the struct they belong to. A missing
  * attribute is NaN, -1, "" or 0. */
