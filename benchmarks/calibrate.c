@@ -76,7 +76,8 @@ static void describe(machine *m)
                    "cubed: %.1f GF/s on %d threads",
                    host.matmul_gflops, host.threads);
     m->cores = threads_usable();
-    m->memory_bytes = mem_host_available();
+    int64_t memory = mem_host_total();
+    m->memory_bytes = memory < INT64_MAX ? memory : 0;
     matmul_tile(&rows, &cols);
     m->tile_m = (int32_t)rows;
     m->tile_n = (int32_t)cols;

@@ -315,23 +315,6 @@ static void parts_of_ledger(const run_ledger *l, double part[PARTS_MAX])
     }
 }
 
-/* Mean over the steps after the first, which warms up. */
-run_ledger report_step_ledger(const run_summary *r)
-{
-    double sum[RUN_ACCOUNTS] = {0};
-    double one[RUN_ACCOUNTS];
-    run_ledger out;
-    int64_t first = r->nsteps > 1 ? 1 : 0;
-    for (int64_t i = first; i < r->nsteps; i++) {
-        memcpy(one, &r->steps[i].mean, sizeof(one));
-        for (int k = 0; k < RUN_ACCOUNTS; k++) {
-            sum[k] += one[k] / (double)(r->nsteps - first);
-        }
-    }
-    memcpy(&out, sum, sizeof(out));
-    return out;
-}
-
 status report_draw_ledger(const report_data *d, int model, plotter *p,
                           strbuf *page)
 {
@@ -347,8 +330,7 @@ status report_draw_ledger(const report_data *d, int model, plotter *p,
         if (n > 2 * 128 - 2) {
             break;
         }
-        run_ledger l = report_step_ledger(&s->run);
-        parts_of_ledger(&l, bars[n].part);
+        parts_of_ledger(&s->run.ledger, bars[n].part);
         text_copy(bars[n].name, sizeof(bars[n].name), s->label);
         double sum = sum_of(&bars[n], RUN_ACCOUNTS);
         (void)snprintf(bars[n].total, sizeof(bars[n].total), "%s%s",

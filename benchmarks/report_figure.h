@@ -38,8 +38,5 @@ void report_legend(plot_figure *f, const report_mark *marks, int n);
 
 /* The rank with the highest planned peak, NULL if ranks are not known. */
 const run_rank *report_fullest(const run_summary *r);
-/* Seconds of a step by account: mean over ranks, and over steps after the
- * first. */
-run_ledger report_step_ledger(const run_summary *r);
 
 #endif

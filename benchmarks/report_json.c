@@ -161,8 +161,7 @@ static void run(json_writer *w, const report_setup *s)
     json_write_i64(w, "steps", r->nsteps);
     json_write_f64(w, "largest_loss_difference", s->difference);
     curve(w, r);
-    run_ledger mean = report_step_ledger(r);
-    ledger(w, "step_ledger_s", &mean);
+    ledger(w, "step_ledger_s", &r->ledger);
     memory(w, r);
     if (r->has_setup) {
         setup(w, &r->setup);

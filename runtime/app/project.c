@@ -4,6 +4,7 @@
  * mean the same.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "benchmarks/run_args.h"
 #include "benchmarks/setup.h"
@@ -29,14 +30,21 @@ static void print_lack(const setup *s, const machine *m)
 static status print(const setup *s, const machine *m, const predicted *p)
 {
     double tokens = (double)(s->sh.N * s->sh.T);
-    double rate = tokens / p->p.step_s;
+    double rate = tokens / p->p.wall_s;
+    double flops = arch_flops_per_token(&s->a, s->sh.T);
     strbuf text = {0};
     log_out("%s, %s: %d rank%s x %d thread%s, %s tokens a step\n", s->a.name,
             s->streamed ? "streamed" : s->plan.name, s->set.nranks,
             s->set.nranks == 1 ? "" : "s", s->sh.threads,
             s->sh.threads == 1 ? "" : "s", units_count(tokens).s);
-    log_out("%s tokens/s, %sflop/s\n", units_count(rate).s,
-            units_count(rate * arch_flops_per_token(&s->a, s->sh.T)).s);
+    log_out("%s tokens/s, %sflop/s", units_count(rate).s,
+            units_count(rate * flops).s);
+    if (strcmp(p->p.clock, "cpu") == 0) {
+        log_out(" if every thread had a core; ranks share cores: %s tokens a "
+                "CPU second",
+                units_count(tokens / p->p.step_s).s);
+    }
+    log_out("\n");
     run_prediction_text(&p->p, &text);
     status st = strbuf_check(&text);
     log_out("%s", strbuf_view(&text));

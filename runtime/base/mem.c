@@ -197,21 +197,36 @@ void mem_fail_after(int64_t n)
     atomic_store(&fail_after, n);
 }
 
-int64_t mem_host_available(void)
+/* A line of /proc/meminfo; INT64_MAX: there is none. */
+static int64_t meminfo(const char *name)
 {
     FILE *f = fopen("/proc/meminfo", "r");
+    size_t len = strlen(name);
     char line[128];
     long long kib = -1;
     while (f != NULL && kib < 0 && fgets(line, sizeof(line), f) != NULL) {
-        if (sscanf(line, "MemAvailable: %lld kB", &kib) != 1) {
+        if (strncmp(line, name, len) != 0 ||
+            sscanf(line + len, ": %lld kB", &kib) != 1) {
             kib = -1;
         }
     }
     if (f != NULL) {
         (void)fclose(f);
     }
-    int64_t machine = kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
+    return kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
+}
+
+int64_t mem_host_available(void)
+{
+    int64_t machine = meminfo("MemAvailable");
     int64_t group = cgroup_read("").memory_free;
+    return group < machine ? group : machine;
+}
+
+int64_t mem_host_total(void)
+{
+    int64_t machine = meminfo("MemTotal");
+    int64_t group = cgroup_read("").memory_limit;
     return group < machine ? group : machine;
 }
 

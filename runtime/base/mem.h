@@ -43,6 +43,9 @@ int64_t mem_live_bytes(void); /* bytes in them                              */
 /* Bytes that this machine could still give out (MemAvailable), at most what
  * the control group leaves; INT64_MAX where neither says. */
 int64_t mem_host_available(void);
+/* All that it has (MemTotal), at most the limit of the control group; INT64_MAX
+ * where neither says. */
+int64_t mem_host_total(void);
 
 /* Bytes of the process's heap that are not ours: what libraries hold. */
 int64_t mem_library_bytes(void);

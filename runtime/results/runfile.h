@@ -288,7 +288,8 @@ typedef struct run_summary {
     run_info info;
     int64_t nsteps;
     run_step *steps;
-    run_ledger ledger; /* sums of steps[].mean                             */
+    run_ledger ledger; /* mean over the steps after the first, or of a lone
+                          one, of steps[].mean                             */
     /* [nsteps][ledger_ranks], NaN: not recorded. NULL and 0: no /ledger. It
      * is there before nranks is, and may differ after a resume. */
     run_ledger *rank_ledgers;

@@ -103,20 +103,23 @@ _Static_assert(offsetof(run_step, step) == 0 &&
                    offsetof(run_validation, step) == 0,
                "columns_read puts the step first");
 
-static void sum_ledger(run_summary *s)
+/* The first step warms up: rates are of those after it, and so is this. */
+static void mean_ledger(run_summary *s)
 {
-    run_ledger sum = {0};
+    const int64_t first = s->nsteps > 1 ? 1 : 0;
+    double sum[RUN_ACCOUNTS] = {0};
+    double one[RUN_ACCOUNTS];
 
-    for (int64_t i = 0; i < s->nsteps; i++) {
-        const run_ledger *l = &s->steps[i].mean;
-        sum.compute += l->compute;
-        sum.load += l->load;
-        sum.comm += l->comm;
-        sum.bubble += l->bubble;
-        sum.optimizer += l->optimizer;
-        sum.other += l->other;
+    for (int64_t i = first; i < s->nsteps; i++) {
+        memcpy(one, &s->steps[i].mean, sizeof(one));
+        for (int k = 0; k < RUN_ACCOUNTS; k++) {
+            sum[k] += one[k];
+        }
     }
-    s->ledger = sum;
+    for (int k = 0; k < RUN_ACCOUNTS && s->nsteps > 0; k++) {
+        sum[k] /= (double)(s->nsteps - first);
+    }
+    memcpy(&s->ledger, sum, sizeof(sum));
 }
 
 /* Like the columns, /ledger may be a row ahead of the step. */
@@ -250,7 +253,7 @@ static status read_all(const place *at, run_summary *s)
     TRY(read_info(at, &s->info));
     TRY(columns_read(at, "/steps", run_step_columns, RUN_STEP_COLUMNS,
                      sizeof(run_step), (void **)&s->steps, &s->nsteps));
-    sum_ledger(s);
+    mean_ledger(s);
     TRY(read_ledgers(at, s));
     TRY(columns_read(at, "/validation", &run_validation_column, 1,
                      sizeof(run_validation), (void **)&s->validations,

@@ -52,6 +52,23 @@ check 'recomputing counts' \
     test "$(wall --recompute none)" != "$(wall --recompute full)"
 check 'sums count' test "$(wall --plan dp1)" != "$(wall --plan dp1 --sums fast)"
 
+# Two ranks have the two cores, four share them: both clocks have their rate.
+project --plan tp2 >"$work/said"
+check 'cores of their own' grep -q ' tokens/s, [^ ]* [a-zA-Z]*flop/s$' \
+    "$work/said"
+project --plan tp4 >"$work/said"
+check 'shared cores' perl -ne '
+    my %unit = (ns => 1e-9, us => 1e-6, ms => 1e-3, s => 1, "" => 1, k => 1e3);
+    if (m{^([\d.]+) (k?) ?tokens/s, .* ([\d.]+) (k?) ?tokens a CPU second$}) {
+        ($wall, $cpu) = ($1 * $unit{$2}, $3 * $unit{$4});
+    } elsif (/^ *step, (wall|CPU) time *1 *([\d.]+) ([num]?s)/) {
+        $tokens{$1} = $2 * $unit{$3} * ($1 eq "CPU" ? $cpu : $wall);
+    }
+    END {
+        exit grep { $_ < 1014 || $_ > 1034 } $tokens{"wall"} // 0,
+            $tokens{"CPU"} // 0;
+    }' "$work/said"
+
 # --- a machine that is too small ----------------------------------------------
 
 memory_of() {

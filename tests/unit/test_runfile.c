@@ -310,6 +310,9 @@ static void test_rank_ledgers(void **state)
     assert_int_equal(s.nsteps, 600);
     assert_int_equal(s.nranks, 0); /* no /ranks: not taken from there */
     check_ledgers(&s, 0, 0, 600);
+    /* Of steps 1 to 599: the first warms up. */
+    assert_true(fabs(s.ledger.compute - 30010) < 1e-6);
+    assert_true(fabs(s.ledger.other - 30015) < 1e-6);
     run_summary_fini(&s);
 
     OK(resume("ledger.h5", 500, &f));
