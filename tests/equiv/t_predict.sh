@@ -77,10 +77,14 @@ for name in dp1 dp2.tp2 streamed room; do
     check "$name: every rank to a page" holds "$file" \
         "(abs(f['ranks']['touched_bytes'] - f['ranks']['peak_bytes'])
           < 4096).all()"
-    # A disturbed machine may be off by much, a wrong unit is off by more.
-    check "$name: the step's order of size" holds "$file" \
-        "0.02 < f['prediction'].attrs['cpu_s'] /
-         f['prediction'].attrs['measured_cpu_s'] < 50"
+    # CPU time of one rank was 0.73 to 1.06 of the measured on a machine with
+    # some work of others, and more than three times off with a lot of it; that
+    # of ranks that share cores, 0.14 to 1.
+    times=10
+    [ "$name" = dp2.tp2 ] && times=50
+    check "$name: the step's time, within $times times" holds "$file" \
+        "1 / $times < f['prediction'].attrs['cpu_s'] /
+         f['prediction'].attrs['measured_cpu_s'] < $times"
     check "$name: the ledger adds up to the step" holds "$file" \
         "abs(f['prediction/ledger']['predicted_s'].sum() /
          f['prediction'].attrs['wall_s'] - 1) < 0.2"
