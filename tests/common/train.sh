@@ -65,6 +65,24 @@ await() {
     done
 }
 
+# catches SIGNAL PID...: these processes are there, and each has a handler for
+# it: it does not end them as it ends a program that has just been started.
+catches() {
+    local bit=$((1 << ($(kill -l "$1") - 1))) mask p
+    shift
+    for p in "$@"; do
+        mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$p/status")
+        [ $((16#${mask:-0} & bit)) -ne 0 ] || return 1
+    done
+    [ $# -gt 0 ]
+}
+
+# taken PID: no signal to the process waits for being taken; another one of the
+# same number would be lost in it.
+taken() {
+    ! grep -q -E '^(Sig|Shd)Pnd:.*[1-9a-f]' "/proc/$1/status"
+}
+
 # make_text FILE: some 68 KB of text, as data.
 make_text() {
     local i

@@ -126,10 +126,7 @@ check 'and goes on' grep -qF '<|stop|>abcdefgh<|stop|>' "$work/b"
 # A signal ends it between two tokens, with the text so far.
 "$WEFT" sample "$c" -n 1000000 >"$work/long" 2>"$work/err" &
 pid=$!
-for ((i = 0; i < 600; i++)); do
-    [ -s "$work/long" ] && break
-    sleep 0.1
-done
+check 'Ctrl-C: it has begun' await 60 test -s "$work/long"
 kill -INT "$pid" 2>/dev/null
 check_code 85 'Ctrl-C: exit code' wait "$pid"
 check 'Ctrl-C: there is text' test -s "$work/long"

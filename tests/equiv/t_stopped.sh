@@ -3,7 +3,7 @@
 # own rows beside it; tokenize leaves nothing unfinished; a terminal that is
 # closed lets training save, and nohup holds it off.
 #
-# timeout: 180
+# timeout: 400
 set -u
 . "$(dirname "$0")/../common/train.sh"
 set -m # background jobs get signals as a terminal would send them
@@ -79,7 +79,7 @@ for signal in INT TERM HUP; do
     "$WEFT" tokenize "$work/long.txt" -o "$work/t.bin" --train 20000 \
         --save-tokenizer "$work/t.json" >"$work/t.log" 2>&1 &
     pid=$!
-    await 10 test -e "$work/t.bin.lock"
+    check "$signal: begins" await 60 test -e "$work/t.bin.lock"
     kill "-$signal" "$pid"
     ended t 85
     check_says "$signal: says so" 'stopped by a signal' "$work/t.log"
@@ -95,7 +95,7 @@ for plan in '' '--plan dp2'; do
     # shellcheck disable=SC2086  # two words or none
     "$WEFT" "${t[@]}" $plan --save "$work/hup.ckpt" >"$work/hup.log" 2>&1 &
     pid=$!
-    await 60 grep -q '^step  *3/' "$work/hup.log"
+    check "hup $plan: begins" await 60 grep -q '^step  *3/' "$work/hup.log"
     kill -HUP "$pid"
     ended hup 85
     check "hup $plan: saved" "$WEFT" show "$work/hup.ckpt" --verify
@@ -104,7 +104,7 @@ done
 
 nohup "$WEFT" "${t[@]}" >"$work/nohup.log" 2>&1 &
 pid=$!
-await 60 grep -q '^step  *3/' "$work/nohup.log"
+check 'nohup: begins' await 60 grep -q '^step  *3/' "$work/nohup.log"
 kill -HUP "$pid"
 sleep 0.5
 check 'nohup: goes on' kill -0 "$pid"

@@ -3,16 +3,17 @@
 # nothing is left of what they had begun; early, and while ranks or gnuplot
 # are at work for them.
 #
-# timeout: 180
+# timeout: 400
 set -u
 . "$(dirname "$0")/../common/train.sh"
 set -m # background jobs get signals as a terminal would send them
 
-# stopped NAME SIGNAL: the process $pid, which writes to the folder NAME, is
-# sent the signal.
+# stopped NAME SIGNAL [GO]: the process $pid, which writes to the folder NAME, is
+# sent the signal, and the file GO is made then.
 stopped() {
     local name=$1 code
     kill "-$2" "$pid"
+    [ -z "${3:-}" ] || : >"$3"
     wait "$pid"
     code=$?
     [ "$code" = 85 ] || cat "$work/$name.err"
@@ -36,7 +37,7 @@ start() {
 # calibrate NAME
 calibrate() {
     start "$1" "$WEFT" calibrate --quick --threads 1 -o "$work/$1/host.json"
-    check "$1: begins" await 10 test -e "$work/$1/host.json.lock"
+    check "$1: begins" await 60 test -e "$work/$1/host.json.lock"
 }
 
 for signal in TERM USR1; do
@@ -45,14 +46,20 @@ for signal in TERM USR1; do
 done
 
 # While ranks are at work: they have the part on their command line.
+ranks_catch() {
+    local p
+    mapfile -t p < <(pgrep -f -- \
+        "^[^ ]*weft calibrate --add-links $work/links/")
+    [ ${#p[@]} -eq 2 ] && catches USR1 "${p[@]}"
+}
 calibrate links
-check 'links: a job begins' await 60 pgrep -f -- "--add-links $work/links/"
-sleep 1.5
+check 'links: two ranks begin' await 120 ranks_catch
+sleep 0.5
 stopped links INT
 
 # Before its ranks can hear of it.
 calibrate ranks-early
-check 'ranks-early: a job begins' await 60 \
+check 'ranks-early: a job begins' await 120 \
     pgrep -f -- "--add-links $work/ranks-early/"
 stopped ranks-early TERM
 
@@ -60,6 +67,7 @@ stopped ranks-early TERM
 
 start steps env TMPDIR="$work/steps" "$WEFT" bench gpt-j-mini --seq 256 \
     --rounds 64 --device-memory 16MiB
+check 'steps: begins' await 60 catches TERM "$pid"
 sleep 1
 stopped steps TERM
 
@@ -81,7 +89,7 @@ cd "$work/home" || exit 71
 TMPDIR=$work/ranks "$WEFT" bench --only ranks --rounds 1 \
     >"$work/ranks.out" 2>"$work/ranks.err" &
 pid=$!
-check 'ranks: a job begins' await 20 pgrep -f -- "train .*$work/ranks/weft-bench"
+check 'ranks: a job begins' await 60 pgrep -f -- "train .*$work/ranks/weft-bench"
 sleep 1
 kill -TERM "$pid"
 wait "$pid"
@@ -98,18 +106,20 @@ check 'a run' "$WEFT" train gpt-neo-tiny --data "$work/text.txt" --batch 4 \
     --seq 16 --steps 2 --quiet --out "$work/r.h5"
 gnuplot=$(command -v gnuplot)
 mkdir "$work/bin"
+# It draws when the signal has been sent.
 cat >"$work/bin/gnuplot" <<END
 #!/bin/sh
-[ "\$2" = --version ] || { echo >>"$work/drawing"; sleep 0.5; }
+[ "\$2" = --version ] || echo >>"$work/drawing"
+until [ "\$2" = --version ] || [ -e "$work/go" ]; do sleep 0.02; done
 exec '$gnuplot' "\$@"
 END
 chmod +x "$work/bin/gnuplot"
 for signal in TERM INT; do
-    rm -f "$work/drawing"
+    rm -f "$work/drawing" "$work/go"
     start "page-$signal" env PATH="$work/bin:$PATH" "$WEFT" report \
         "$work/r.h5" -o "$work/page-$signal/page.html"
-    check "page-$signal: draws" await 20 test -e "$work/drawing"
-    stopped "page-$signal" "$signal"
+    check "page-$signal: draws" await 60 test -e "$work/drawing"
+    stopped "page-$signal" "$signal" "$work/go"
     check "page-$signal: draws no more" \
         test "$(wc -l <"$work/drawing")" -eq 1
 done

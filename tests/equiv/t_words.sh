@@ -2,7 +2,7 @@
 # What Weft says besides results: once, by the right name, with a repair that
 # is true, and not under --quiet.
 #
-# timeout: 240
+# timeout: 400
 set -u
 . "$(dirname "$0")/../common/train.sh"
 
@@ -101,10 +101,7 @@ pid=$!
 ranks() {
     pgrep -f -- "^[^ ]*build/weft train .*$work/killed.h5 --launched-at"
 }
-for _ in {1..300}; do
-    grep -q '^step  *2/' killed.log && break
-    sleep 0.1
-done
+check 'two steps' await 60 grep -q '^step  *2/' killed.log
 victim=$(for p in $(ranks); do
     tr '\0' '\n' <"/proc/$p/environ" | grep -q '^OMPI_COMM_WORLD_RANK=1$' &&
         echo "$p"
@@ -116,7 +113,10 @@ check "killed: exit code $code is 75" test "$code" -eq 75
 check_says 'rank and signal' \
     '^weft: rank 1 on .* was ended by signal 9 (Killed); ' killed.log
 check 'one line' test "$(grep -c '^weft: ' killed.log)" -eq 1
-check 'nothing is left running' test -z "$(ranks)"
+no_ranks() {
+    ! ranks
+}
+check 'nothing is left running' await 30 no_ranks
 
 # --- a signal in a long step ----------------------------------------------------------
 
@@ -127,17 +127,18 @@ answers() {
     shift 2
     set -m
     "$WEFT" train gpt-neo-tiny --data "$data" --batch 64 --seq 256 \
-        --steps 1000 --reference-kernels --save "$name.h5" "$@" \
+        --steps 1000 --reference-kernels --threads 1 --save "$name.h5" "$@" \
         >"$name.log" 2>&1 &
     pid=$!
     set +m
-    for _ in {1..300}; do
-        grep -q '^device memory' "$name.log" 2>/dev/null && break
-        sleep 0.1
-    done
-    [ "$times" -gt 0 ] || sleep 3
+    check "$name: begins" await 60 catches INT "$pid"
+    [ "$times" -eq 0 ] ||
+        check "$name: is at work" await 60 grep -q '^device memory' "$name.log"
     kill -INT "$pid"
-    sleep 1.5
+    check "$name: it is taken" await 60 taken "$pid"
+    [ "$times" -eq 0 ] ||
+        check "$name: an answer" await 60 grep -q -e "$answer" "$name.log"
+    sleep 0.5
     check "$name: it was heard" \
         test "$times" -eq "$(grep -c -e "$answer" "$name.log")"
     check "$name: the step goes on" kill -0 "$pid"

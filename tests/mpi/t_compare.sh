@@ -2,7 +2,7 @@
 # weft compare under mpirun: the same bits as started plainly, on the first
 # ranks of the job; what needs more ranks is refused; errors end all ranks.
 #
-# timeout: 180
+# timeout: 400
 set -u
 . "$(dirname "$0")/../common/train.sh"
 
@@ -68,11 +68,14 @@ sed 's/"steps": 3/"steps": 100000/' "$work/e.json" >"$work/long.json"
 $MPIRUN --quiet -np 2 "$WEFT" compare "$work/long.json" \
     --out "$work/long.h5" >"$work/long.out" 2>&1 &
 job=$!
-sleep 4
+begun() {
+    test -n "$(find "$work" -name 'long.h5.run-*.h5')"
+}
+check 'the first set-up begins' await 60 begun
 kill -USR1 $job
 wait $job
 check 'a signal ends it' test $? -eq 85
-check_says 'and says so' '^weft: stopped by a signal in' "$work/long.out"
+check_says 'and says so' '^weft: stopped by a signal in dp1' "$work/long.out"
 
 # The line of what failed is kept with its code, as started plainly.
 no_clip='"lr": 10, "min_lr": 10, "grad_clip": 0, "weight_decay": 10'

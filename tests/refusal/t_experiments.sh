@@ -294,14 +294,16 @@ h5ls new.h5 | grep -q '^folder-04_folder.*_folder-09_  *Group' ||
 rm -rf new.h5 folder-01
 
 # Who is killed is a row, and the others run.
-experiment '{"plan": "dp1"}, {"name": "s"}, {"plan": "tp2"}' \
-    '"steps": 300, "batch": 4, "seq": 16' >e.json
+# Of the second the link takes minutes a step: it is there to be killed.
+experiment '{"plan": "dp1"}, {"name": "s", "link_rate": "100KB/s"},
+    {"plan": "tp2"}' '"steps": 300, "batch": 4, "seq": 16' >e.json
 "$WEFT" compare e.json -o new.h5 >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null &
 comparing=$!
-for ((i = 0; i < 600; i++)); do
-    child=$(pgrep -f "train gpt-neo-tiny --data .*--out $PWD/new.h5.run|train gpt-neo-tiny .*--out new.h5.run" | head -n 1)
-    grep -q '^gpt-neo-tiny dp1: ' "$TMPDIR/out" && [ -n "$child" ] && break
+for ((i = 0; i < 1200; i++)); do
     sleep 0.05
+    grep -q '^gpt-neo-tiny dp1: ' "$TMPDIR/out" || continue
+    child=$(pgrep -f "train gpt-neo-tiny --data .*--out $PWD/new.h5.run|train gpt-neo-tiny .*--out new.h5.run" | head -n 1)
+    [ -z "$child" ] || break
 done
 kill -KILL "$child"
 wait $comparing

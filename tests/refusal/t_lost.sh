@@ -68,7 +68,7 @@ accepted "${t[@]}" --out x.h5 --save y.h5 -q # a left-over holds nobody up
 # readers that lock (HDF5 does) are let in.
 await_steps() {
     local i
-    for i in $(seq 200); do
+    for i in $(seq 1000); do
         "$WEFT" show "$1" 2>/dev/null | grep -q 'step' && return
         sleep 0.05
     done

@@ -38,14 +38,8 @@ refused $USAGE '--out ./a.h5 is --save too' \
     "${t[@]}" --save a.h5 --out ./a.h5
 
 # Two runs with one output: the second is told.
-: >b.h5.tmp
-flock -x b.h5.tmp sleep 20 &
-holder=$!
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    flock -n b.h5.tmp true || break
-    sleep 0.05
-done
+exec 7>b.h5.tmp
+flock -x 7
 refused $LOCKED 'b.h5|another run' "${t[@]}" --save b.h5
-kill $holder
-wait $holder 2>/dev/null
+exec 7>&-
 finish
