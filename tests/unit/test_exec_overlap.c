@@ -248,7 +248,8 @@ static void test_tail_fails(void **state)
 /* --- where the time goes -------------------------------------------------- */
 
 /* The first layer's weights are updated late: the next step waits for the
- * optimizer, and says so. */
+ * optimizer, and says so. Of the 400 ms a busy machine may keep some from who
+ * waits; without a wait there would be none. */
 static void test_ledger(void **state)
 {
     (void)state;
@@ -256,15 +257,15 @@ static void test_ledger(void **state)
     exec_result res;
     setup_options o = streamed();
     open_way(&o, &r);
-    way.first_ns = 50000000;
+    way.first_ns = 400000000;
     assert_int_equal(rig_step(&r, 0, &res), ST_OK);
     assert_int_equal(rig_step(&r, 1, &res), ST_OK);
-    assert_true(res.ledger.optimizer > 40000000);
+    assert_true(res.ledger.optimizer > 100000000);
     assert_true(res.ledger.wall > res.ledger.optimizer);
     /* Settling adds what was left, once. */
     exec_ledger l = res.ledger;
     assert_int_equal(exec_settle(r.e, &l), ST_OK);
-    assert_true(l.wall - res.ledger.wall > 40000000);
+    assert_true(l.wall - res.ledger.wall > 100000000);
     assert_int_equal(l.wall - res.ledger.wall,
                      l.optimizer - res.ledger.optimizer);
     rig_close(&r);

@@ -107,12 +107,18 @@ static void test_groups_v1(void **state)
     assert_true(l.cores == 0);
 }
 
-/* What we are told of ourselves is what models are measured by. */
+/* What we are told of ourselves is what models are measured by. Others take
+ * and give memory between two looks, so one of many pairs of them will do. */
 static void test_available(void **state)
 {
     (void)state;
-    assert_true(mem_host_available() > 0);
-    assert_true(mem_host_available() <= cgroup_read("").memory_free);
+    bool within = false;
+    for (int i = 0; i < 1000 && !within; i++) {
+        int64_t available = mem_host_available();
+        assert_true(available > 0);
+        within = available <= cgroup_read("").memory_free;
+    }
+    assert_true(within);
 }
 
 /* --- the shelf ------------------------------------------------------------ */
