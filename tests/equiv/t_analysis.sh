@@ -2,7 +2,7 @@
 # The main job on a very small experiment, from the command line to the file
 # in other people's hands: exit code, tables, a refusal, h5dump, h5py.
 #
-# timeout: 60
+# timeout: 300
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 weft=${WEFT:-$root/build/weft}

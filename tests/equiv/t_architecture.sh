@@ -3,7 +3,7 @@
 # its counts compared with the programs that come of them; every name that it
 # has between backquotes is one of the code's.
 #
-# timeout: 120
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

@@ -2,7 +2,7 @@
 # weft bench --only ranks, on an experiment of tiny set-ups: what is a pipeline
 # is told by the plan, not by the name; what it writes goes where TMPDIR says.
 #
-# timeout: 120
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

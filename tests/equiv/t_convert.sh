@@ -2,7 +2,7 @@
 # Both ways through the command line: what was trained here and written as a
 # Hugging Face folder, in one file and in shards, is the same model when it is
 # read again: its first loss has the same bits, for every family.
-# timeout: 120
+# timeout: 300
 . "${0%/*}/../common/train.sh"
 text=$PWD/LICENSE
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Help in several places says the same: the program, README, configs/README.
 #
-# timeout: 60
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

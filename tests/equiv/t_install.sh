@@ -3,7 +3,7 @@
 # models, its manual (set in t_man.sh), a completion that completes. And that
 # `make uninstall` takes all of it away again.
 #
-# timeout: 120
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

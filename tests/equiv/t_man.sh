@@ -1,7 +1,7 @@
 #!/bin/bash
 # The manual as a page: groff has nothing to complain of, and all is on it.
 #
-# timeout: 60
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

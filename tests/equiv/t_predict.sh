@@ -2,7 +2,7 @@
 # weft calibrate describes this machine; runs and comparisons then have
 # predictions beside their measurements, and show prints them.
 #
-# timeout: 300
+# timeout: 600
 set -u
 . "$(dirname "$0")/../common/train.sh"
 
@@ -95,11 +95,12 @@ check 'show' said 'prediction on .* time'
 
 # A link that is slow enough decides the step.
 check 'throttled' run --link-rate 50MB/s --out "$work/slow.h5"
-# At least the bytes at the rate; and a machine that is busy is only slower.
+# At least the bytes at the rate, both: how much more differs where calibration
+# and run were not disturbed alike.
 check 'a slow link is predicted' holds "$work/slow.h5" \
-    "(lambda p: p['wall_s'] >=
-      f['ranks']['loaded_bytes'][0] / 4 / 50e6 and
-      p['measured_wall_s'] > 0.9 * p['wall_s'])(f['prediction'].attrs)"
+    "(lambda p, least: p['wall_s'] >= least > 0.05 and
+      p['measured_wall_s'] > 0.9 * least)(
+      f['prediction'].attrs, f['ranks']['loaded_bytes'][0] / 4 / 50e6)"
 
 cat >"$work/e.json" <<END
 {"models": ["gpt-neo-tiny"], "data": "$data",

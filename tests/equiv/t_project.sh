@@ -3,7 +3,7 @@
 # the same defaults; what the machine cannot hold, and laws that it has not,
 # are said.
 #
-# timeout: 120
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

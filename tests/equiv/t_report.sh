@@ -3,7 +3,7 @@
 # set-up is named, the refused one has its reason, other people's parsers read
 # both, outputs that would harm an input are refused.
 #
-# timeout: 120
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

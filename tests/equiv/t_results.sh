@@ -3,7 +3,7 @@
 # stages are counted, the store's bytes are those that moved, validation
 # leaves the trace alone, a resumed run goes on in its file.
 #
-# timeout: 120
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

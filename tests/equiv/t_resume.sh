@@ -2,7 +2,7 @@
 # Checkpoints know no layout: runs under every set-up end with the same bits,
 # and so does one that stops under one set-up and goes on under another.
 #
-# timeout: 300
+# timeout: 600
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

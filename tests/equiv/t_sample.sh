@@ -3,7 +3,7 @@
 # any number of threads, with any device memory, and for the same seed; what a
 # model has learned shows; signals end it.
 #
-# timeout: 200
+# timeout: 400
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

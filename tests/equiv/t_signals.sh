@@ -4,7 +4,7 @@
 # own mpirun; what was saved goes on to the same bits; a second Ctrl-C ends it
 # at once; nothing is left running.
 #
-# timeout: 300
+# timeout: 600
 set -u
 . "$(dirname "$0")/../common/train.sh"
 set -m # background jobs get signals as a terminal would send them

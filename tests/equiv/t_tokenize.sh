@@ -1,6 +1,6 @@
 #!/bin/bash
 # From text to a trained model, and the same tokens by every way in.
-# timeout: 120
+# timeout: 300
 . "${0%/*}/../common/train.sh"
 
 make_text "$work/text.txt"

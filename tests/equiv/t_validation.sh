@@ -2,7 +2,7 @@
 # Validation: the same losses, bit for bit, under every set-up, also after
 # resuming; and training is the same with it as without it.
 #
-# timeout: 200
+# timeout: 400
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

@@ -12,6 +12,7 @@ root=$PWD
 cd "$work" || exit 70
 short=(--data "$data" --seq 16 --batch 4 --steps 1)
 cores=$(nproc)
+first=$(taskset -cp $$ | sed 's/.*: *//; s/[^0-9].*//') # of those we may use
 
 # says TIMES PATTERN COMMAND...: the command ends well and says so many lines.
 says() {
@@ -52,9 +53,9 @@ check_says 'its path' "^weft: $(realpath tree)/configs/models/broken.json: " \
 if [ "$cores" -gt 1 ]; then
     bound=("$WEFT" train own.json "${short[@]}" -q)
     says 1 "bound to 1 of $cores cores; start it without taskset" \
-        taskset -c 0 "${bound[@]}"
+        taskset -c "$first" "${bound[@]}"
     says 1 "bound to 1 of $cores cores; start it without taskset" \
-        taskset -c 0 "${bound[@]}" --plan dp2
+        taskset -c "$first" "${bound[@]}" --plan dp2
     says 1 "bound to 1 of $cores cores; unset OMP_PROC_BIND" \
         env OMP_PROC_BIND=true "${bound[@]}"
     says 0 'bound to' env OMP_PROC_BIND=false "${bound[@]}"

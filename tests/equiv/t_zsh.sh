@@ -1,7 +1,7 @@
 #!/bin/bash
 # The completion for zsh, in zsh. t_install.sh reads the file without one.
 #
-# timeout: 60
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

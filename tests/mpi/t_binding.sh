@@ -2,7 +2,7 @@
 # A rank that mpirun bound to fewer cores than there are, and than it could
 # use, says so; a rank that is not bound does not.
 #
-# timeout: 60
+# timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Wrong checkpoints and published models: truncated, foreign, damaged, of
 # another model, of another run.
-# timeout: 60
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 make_text other.txt

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Wrong data: missing, empty, foreign, truncated, outside the vocabulary.
-# timeout: 60
+# timeout: 300
 . "${0%/*}/common.sh"
 
 # bad CODE WORDS FILE: refused by train, streamed and by a plan that would

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A full disk and a read-only one, made of memory in a mount namespace of our
 # own. One line, exit code, no crash; an older checkpoint stays.
-# timeout: 60
+# timeout: 300
 if [ "${1:-}" != inside ]; then
     mkdir -p "$TMPDIR/disk"
     if ! unshare -rm mount -t tmpfs tmpfs "$TMPDIR/disk" 2>/dev/null; then

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Nothing that a user has is lost: inputs are no outputs by any name, files
 # are written by one run at a time, what is read-only stays, links stay links.
-# timeout: 120
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 t=(train gpt-neo-tiny --data text.txt --seq 32 --batch 4 --steps 2)

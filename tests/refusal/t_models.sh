@@ -1,6 +1,6 @@
 #!/bin/bash
 # Wrong model configurations: names, JSON, keys, types, sizes.
-# timeout: 60
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 good=$root/configs/models/gpt-neo-tiny.json

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Wrong command lines.
-# timeout: 60
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Outputs that cannot be written are refused before the first step, and what
 # was there stays as it was.
-# timeout: 60
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 t=(train gpt-neo-tiny --data text.txt --seq 32 --batch 4 --steps 2)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Wrong plans: shorthand, files, rules, memory; and that a refusal by rules or
 # by the bound on memory is fast.
-# timeout: 150
+# timeout: 400
 . "${0%/*}/common.sh"
 make_text text.txt
 t=(train gpt-neo-tiny --data text.txt)

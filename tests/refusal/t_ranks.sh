@@ -1,6 +1,6 @@
 #!/bin/bash
 # Several ranks: all leave, and one line is said for all of them.
-# timeout: 120
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 t=(train gpt-neo-tiny --data text.txt --seq 32 --batch 4)

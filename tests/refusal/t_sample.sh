@@ -1,6 +1,6 @@
 #!/bin/bash
 # weft sample: wrong checkpoints, prompts, options.
-# timeout: 60
+# timeout: 300
 . "${0%/*}/common.sh"
 make_text text.txt
 accepted train gpt-neo-tiny --data text.txt --seq 32 --batch 4 --steps 1 \

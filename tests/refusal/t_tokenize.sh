@@ -1,6 +1,6 @@
 #!/bin/bash
 # weft tokenize and --vocab: wrong options, texts, tokenizers, data sets.
-# timeout: 90
+# timeout: 300
 . "${0%/*}/common.sh"
 
 make_text text.txt
