@@ -44,6 +44,9 @@ done
 
 # --- surroundings ---------------------------------------------------------
 
+# What a batch system or a user has set for other programs: tests set their
+# own, nproc believes OMP_NUM_THREADS, and srun's tasks would be refused.
+unset CDPATH "${!OMP_@}" "${!GOMP_@}" "${!BLIS_@}" "${!SLURM_@}"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # Containers often forbid the system call behind it; without it Open MPI
 # copies twice and says nothing.
