@@ -22,7 +22,8 @@ for golden in gpt2_exact_untied gpt_neo_odd_inner gptj_one_head_tied \
     mkdir "$work/hf0"
     sed 's/"vocab_size": [0-9]*/"vocab_size": 256/' \
         "tests/golden/$golden/config.json" >"$work/hf0/config.json"
-    run=(--data "$text" --batch 2 --seq 8)
+    # One thread: no warning of being bound to a core.
+    run=(--data "$text" --batch 2 --seq 8 --threads 1)
     check "$golden: trained" "$WEFT" train "$work/hf0" "${run[@]}" --steps 3 \
         --save "$work/a.h5" -q
     check "$golden: one file" "$WEFT" convert "$work/a.h5" --to hf \

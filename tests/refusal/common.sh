@@ -62,7 +62,7 @@ refused() {
     local code=$1 words=$2 got
     shift 2
     snapshot >"$TMPDIR/before"
-    timeout -k 2 20 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
+    timeout -k 2 60 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
     got=$?
     judge "$code" "$words" "weft $*" "$got"
     if [ "$(wc -l <"$TMPDIR/err")" -ne 1 ]; then
@@ -75,7 +75,7 @@ refused_by() {
     local ranks=$1 code=$2 words=$3 got
     shift 3
     snapshot >"$TMPDIR/before"
-    timeout -k 2 40 $MPIRUN --timeout 30 -np "$ranks" "$WEFT" "$@" \
+    timeout -k 2 120 $MPIRUN --timeout 100 -np "$ranks" "$WEFT" "$@" \
         >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
     got=$?
     judge "$code" "$words" "mpirun -np $ranks weft $*" "$got"
@@ -85,7 +85,7 @@ refused_by() {
 accepted() {
     local got
     tried=$((tried + 1))
-    timeout -k 2 60 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
+    timeout -k 2 240 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
     got=$?
     if [ "$got" -ne 0 ] || [ -s "$TMPDIR/err" ]; then
         complain "weft $*: exit code $got, $(head -n 3 "$TMPDIR/err")"

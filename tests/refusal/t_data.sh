@@ -76,7 +76,7 @@ bad $BADFILE 'odd.idx: is no Megatron index|give odd.bin' odd.idx
 
 # warns COMMAND...: ends well, and says so once, however many ranks there are.
 warns() {
-    timeout -k 2 60 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null ||
+    timeout -k 2 240 "$WEFT" "$@" >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null ||
         complain "weft $*: $(head -n 3 "$TMPDIR/err")"
     tried=$((tried + 1))
     [ "$(grep -c 'weft: warning: odd.bin: .*no Megatron index' \

@@ -67,7 +67,7 @@ before=$(cksum <"$disk/old.h5")
 for free in 0 12 264 270 290 320; do
     room $free
     snapshot >"$TMPDIR/before"
-    timeout -k 2 20 "$WEFT" "${t[@]}" --steps 3 --out "$disk/old.h5" -q \
+    timeout -k 2 60 "$WEFT" "${t[@]}" --steps 3 --out "$disk/old.h5" -q \
         >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
     code=$?
     rm -f "$disk/fill"

@@ -2,7 +2,7 @@
 # Experiments that are wrong are refused before anything is launched, and
 # weft compare overwrites none of its inputs. The work folder is compared by
 # checksums after each refusal (common.sh).
-# timeout: 400
+# timeout: 900
 . "${0%/*}/common.sh"
 make_text data.txt
 cp "$root/configs/models/gpt-neo-tiny.json" my-model.json

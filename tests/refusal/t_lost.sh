@@ -85,7 +85,7 @@ for plan in '' '--plan dp2'; do
         for option in '--out run.h5' '--save run.ckpt'; do
             # The folder changes all the time, so judge it without.
             # shellcheck disable=SC2086
-            timeout 20 "$WEFT" "${t[@]}" $option $other \
+            timeout 60 "$WEFT" "${t[@]}" $option $other \
                 >/dev/null 2>"$TMPDIR/err" </dev/null
             code=$?
             tried=$((tried + 1))
@@ -140,7 +140,7 @@ refused $CANTCREATE '/proc/x.h5|cannot create' "${t[@]}" --save /proc/x.h5
 accepted "${t[@]}" --out kept.h5 -q
 before=$(cksum <kept.h5)
 snapshot >"$TMPDIR/before"
-timeout 20 "$WEFT" train gpt-neo-tiny --data text.txt --seq 32 --batch 4 \
+timeout 60 "$WEFT" train gpt-neo-tiny --data text.txt --seq 32 --batch 4 \
     --steps 50 --lr 10 --grad-clip 0 --warmup 0 --beta2 0 --eps 1e-20 \
     --out kept.h5 -q >"$TMPDIR/out" 2>"$TMPDIR/err"
 code=$?

@@ -46,7 +46,7 @@ unlike() {
     local words=$1 got
     shift
     snapshot >"$TMPDIR/before"
-    timeout -k 2 40 $MPIRUN --timeout 30 -np 1 "$WEFT" "${base[@]}" : \
+    timeout -k 2 120 $MPIRUN --timeout 100 -np 1 "$WEFT" "${base[@]}" : \
         -np 1 "$WEFT" "${base[@]}" "$@" \
         >"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null
     got=$?
@@ -67,7 +67,7 @@ unlike 'the checkpoint to start from is c.h5 (' --init elsewhere/c.h5
 # with its own cores.
 tried=$((tried + 1))
 base=("${t[@]}" --steps 1 --plan dp2 -q)
-timeout -k 2 40 $MPIRUN --timeout 30 -np 1 "$WEFT" "${base[@]}" --init d.h5 : \
+timeout -k 2 120 $MPIRUN --timeout 100 -np 1 "$WEFT" "${base[@]}" --init d.h5 : \
     -np 1 "$WEFT" "${base[@]}" --data elsewhere/copy.txt \
     --init elsewhere/d.h5 --threads 2 >"$TMPDIR/out" 2>&1 ||
     complain "files under other names: $(tail -n 3 "$TMPDIR/out")"
