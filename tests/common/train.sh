@@ -83,6 +83,12 @@ taken() {
     ! grep -q -E '^(Sig|Shd)Pnd:.*[1-9a-f]' "/proc/$1/status"
 }
 
+# not_bound: this test may use all cores that there are, two at least, so a run
+# is bound only if the test binds it.
+not_bound() {
+    [ "$(nproc)" -gt 1 ] && [ "$(nproc)" -eq "$(getconf _NPROCESSORS_ONLN)" ]
+}
+
 # make_text FILE: some 68 KB of text, as data.
 make_text() {
     local i

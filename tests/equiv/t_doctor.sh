@@ -51,7 +51,7 @@ finds 0 warning limits '(-v) .* GiB.*ulimit -v unlimited' \
     bash -c 'ulimit -v 30000000 && exec "$@"' - "${doctor[@]}"
 finds 0 warning limits '(-f) 19.5 MiB.*ulimit -f unlimited' \
     bash -c 'ulimit -f 20000 && exec "$@"' - "${doctor[@]}" --size 64MiB
-if [ "$cores" -gt 1 ]; then
+if not_bound; then
     finds 0 warning threads '1 started.*unset OMP_THREAD_LIMIT' \
         env OMP_THREAD_LIMIT=1 "${doctor[@]}"
     finds 0 warning cores "1 of $cores usable ($first); repair: start it" \
@@ -96,9 +96,12 @@ finds 0 ok launcher 'in a job of Slurm' env SLURM_JOB_ID=7 "${doctor[@]}"
 
 # --- ranks --------------------------------------------------------------------
 
-# Not one more than 64 cores: containers have little memory for messages.
-ranks=$((cores + 1)) verdict=warning shared="; they share $cores core"
-if [ "$ranks" -gt 9 ]; then
+# At most nine: containers have little memory for messages.
+ranks=$((cores + 1)) verdict=warning shared="they share $cores core"
+online=$(getconf _NPROCESSORS_ONLN)
+if [ "$cores" -lt "$online" ]; then
+    ranks=2 shared="bound to $cores of $online cores"
+elif [ "$ranks" -gt 9 ]; then
     ranks=2 verdict=ok shared=
 fi
 finds 0 $verdict binding "$ranks ranks on 1 node.*$shared" \
@@ -106,7 +109,7 @@ finds 0 $verdict binding "$ranks ranks on 1 node.*$shared" \
 check_says 'messages are measured' '^ok  *messages  *rank 0 to 1 on the same' \
     "$work/code.out"
 check 'one rank speaks' test 1 -eq "$(grep -c 'checks: ' "$work/code.out")"
-if [ "$cores" -gt 1 ]; then
+if not_bound; then
     finds 0 warning binding "bound to 1 of $cores cores; repair: add --bind" \
         mpirun -np 1 --bind-to core "${doctor[@]}"
     finds 0 ok binding '2 ranks on 1 node' \

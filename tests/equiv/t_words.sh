@@ -50,7 +50,7 @@ check_says 'its path' "^weft: $(realpath tree)/configs/models/broken.json: " \
 
 # --- what binds ---------------------------------------------------------------
 
-if [ "$cores" -gt 1 ]; then
+if not_bound; then
     bound=("$WEFT" train own.json "${short[@]}" -q)
     says 1 "bound to 1 of $cores cores; start it without taskset" \
         taskset -c "$first" "${bound[@]}"
