@@ -16,7 +16,8 @@ stopped() {
     [ -z "${3:-}" ] || : >"$3"
     wait "$pid"
     code=$?
-    [ "$code" = 85 ] || cat "$work/$name.err"
+    [ "$code" = 85 ] && [ "$(wc -l <"$work/$name.err")" -eq 1 ] ||
+        cat "$work/$name.err"
     check "$name: exit code $code is 85" test "$code" = 85
     check_says "$name: says so" '^weft: stopped by a signal' "$work/$name.err"
     check "$name: one line" test "$(wc -l <"$work/$name.err")" -eq 1
