@@ -128,6 +128,7 @@ static status read_task(report_setup *s)
     TRY(read_config(r->info.config, t));
     (void)snprintf(text, sizeof(text), "%016" PRIx64, r->info.arch_hash);
     TRY(mem_strdup(text, &t->value[KEY_ARCH]));
+    t->data_hash = r->info.data_hash;
     TRY(put_whole(t, KEY_BATCH, r->info.batch));
     TRY(put_whole(t, KEY_SEQ, r->info.seq));
     TRY(put_whole(t, KEY_SEED, (int64_t)r->info.seed));
@@ -142,8 +143,13 @@ static status read_task(report_setup *s)
     return ST_OK;
 }
 
+/* Data is what is in it, wherever it lies. Files of before 1.2 tell its path
+ * alone. */
 static bool same_value(const report_task *a, const report_task *b, int key)
 {
+    if (key == KEY_DATA && a->data_hash != 0 && b->data_hash != 0) {
+        return a->data_hash == b->data_hash;
+    }
     const char *x = a->value[key];
     const char *y = b->value[key];
     return x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
@@ -167,6 +173,21 @@ static bool same_task(const report_task *a, const report_task *b)
 
 /* --- sections ------------------------------------------------------------- */
 
+/* The task of all that are in the section: of some not everything is known,
+ * so two of them may both be the task of a third. Set-ups before `index` have
+ * their sections. */
+static bool belongs(const report_data *d, int model, int index)
+{
+    const report_setup *s = &d->setups[index];
+    for (int i = 0; i < index; i++) {
+        const report_setup *o = &d->setups[i];
+        if (o->has_run && o->model == model && !same_task(&o->task, &s->task)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool same_name(const report_model *m, const report_setup *s)
 {
     return strcmp(m->name, s->row.model) == 0;
@@ -178,7 +199,8 @@ static void join(report_data *d, report_setup *s, int m)
         d->models[d->nmodels++] =
             (report_model){.name = s->row.model, .base = -1};
     }
-    if (d->models[m].task == NULL && s->has_run) {
+    const report_task *t = d->models[m].task;
+    if (s->has_run && (t == NULL || t->data_hash == 0)) {
         d->models[m].task = &s->task;
     }
     s->model = m;
@@ -214,8 +236,8 @@ static status find_models(report_data *d)
             continue;
         }
         TRY(read_task(s));
-        while (m < d->nmodels && !(same_name(&d->models[m], s) &&
-                                   same_task(d->models[m].task, &s->task))) {
+        while (m < d->nmodels &&
+               !(same_name(&d->models[m], s) && belongs(d, m, i))) {
             m++;
         }
         join(d, s, m);
@@ -244,6 +266,22 @@ static bool varies(const report_data *d, const report_model *m, int key)
     return false;
 }
 
+/* The data of another model of this name has the same path, but is other. */
+static bool needs_hash(const report_data *d, const report_model *m)
+{
+    const char *path = m->task->value[KEY_DATA];
+    for (int i = 0; i < d->nmodels; i++) {
+        const report_model *o = &d->models[i];
+        const char *other = o->task != NULL ? o->task->value[KEY_DATA] : NULL;
+        if (strcmp(o->name, m->name) == 0 && path != NULL && other != NULL &&
+            strcmp(path, other) == 0 &&
+            !same_value(o->task, m->task, KEY_DATA)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_words(const report_data *d, const report_model *m, int key,
                       strbuf *out)
 {
@@ -261,6 +299,9 @@ static void add_words(const report_data *d, const report_model *m, int key,
     } else {
         strbuf_printf(out, "%s %s", keys[key].word,
                       value != NULL ? value : "not given");
+    }
+    if (key == KEY_DATA && needs_hash(d, m)) {
+        strbuf_printf(out, " (hash %016" PRIx64 ")", m->task->data_hash);
     }
 }
 

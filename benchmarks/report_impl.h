@@ -18,6 +18,7 @@ enum { REPORT_TASK_KEYS = 20 };
 typedef struct report_task {
     char *value[REPORT_TASK_KEYS]; /* report_groups.c names them; NULL: not
                                     * known, or as usual                   */
+    uint64_t data_hash;            /* 0: not known                         */
 } report_task;
 
 /* Bytes of a file's path that a label shows, and room for it and a name. */

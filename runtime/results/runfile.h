@@ -50,7 +50,10 @@ typedef struct run_info {
     char *commit;  /* of the source, if known                               */
     char *config;  /* effective configuration, JSON text                    */
     char *created; /* out only: UTC, "2026-01-31T12:34:56Z"                */
+    char *store;   /* that a streamed model is in: "ram", "null"; else ""   */
+    char *kernels; /* "opt" or "ref"                                        */
     uint64_t arch_hash;
+    uint64_t data_hash; /* tokens_hash of the data; 0: not known           */
     uint64_t seed;
     int64_t parameters;
     double flops_per_token; /* model flops, see arch_flops_per_token       */

@@ -311,6 +311,8 @@ void run_summary_fini(run_summary *s)
     mem_free(s->info.commit);
     mem_free(s->info.config);
     mem_free(s->info.created);
+    mem_free(s->info.store);
+    mem_free(s->info.kernels);
     mem_free(s->steps);
     mem_free(s->rank_ledgers);
     mem_free(s->validations);

@@ -18,13 +18,17 @@ static inline run_info info_of(void)
 {
     static char model[] = "gpt-neo-tiny", plan[] = "dp2.tp2",
                 cmdline[] = "weft train gpt-neo-tiny --plan dp2.tp2",
-                config[] = "{\n  \"steps\": 3\n}\n";
+                config[] = "{\n  \"steps\": 3\n}\n", store[] = "ram",
+                kernels[] = "opt";
     const run_info info = {
         .model = model,
         .plan = plan,
         .cmdline = cmdline,
         .config = config,
+        .store = store,
+        .kernels = kernels,
         .arch_hash = 0x0123456789abcdefU,
+        .data_hash = 0xffU,
         .seed = 1337,
         .parameters = 1000,
         .flops_per_token = 6500.5,
@@ -260,7 +264,10 @@ static inline void check_info(const run_info *have)
     assert_string_equal(have->config, want.config);
     assert_string_equal(have->commit, "");
     assert_int_equal(strlen(have->created), strlen("2026-01-31T12:34:56Z"));
+    assert_string_equal(have->store, want.store);
+    assert_string_equal(have->kernels, want.kernels);
     assert_true(have->arch_hash == want.arch_hash && have->seed == want.seed);
+    assert_true(have->data_hash == want.data_hash);
     assert_int_equal(have->parameters, 1000);
     assert_true(have->flops_per_token == 6500.5);
     assert_int_equal(have->batch, 8);

@@ -60,7 +60,7 @@ static void test_conventions(void **state)
     h5_file *f = NULL;
     static const char *const attrs[][3] = {
         {"/", "format", "weft-run"},
-        {"/", "format_version", "1.1"},
+        {"/", "format_version", "1.2"},
         {"/", "sums", "exact"},
         {"/", "default", "steps"},
         {"/", "NX_class", "NXroot"},
@@ -71,6 +71,9 @@ static void test_conventions(void **state)
         {"/steps/step", "NAME", "step"},
         {"/steps/comm_s", "units", "s"},
         {"/", "arch_hash", "0123456789abcdef"},
+        {"/", "data_hash", "00000000000000ff"},
+        {"/", "store", "ram"},
+        {"/", "kernels", "opt"},
         {"/validation/loss", "units", "nat"},
         {"/ledger", "units", "s"},
         {"/ledger", "accounts", "compute load comm bubble optimizer other"},

@@ -1,0 +1,173 @@
+/*
+ * What the report claims is so: data is told apart by what is in it, nothing
+ * that trains nothing or was cut short is the fastest of anything, and what is
+ * not compared is named with the reason.
+ */
+#include "tests/unit/runfile_make.h"
+
+#include "benchmarks/report.h"
+#include "runtime/base/text.h"
+
+enum { FILES = 4, STEPS = 3 };
+
+static char *page; /* of the test at hand */
+
+/* --- files ---------------------------------------------------------------- */
+
+static const char *name_of(int i)
+{
+    static const char *const names[FILES] = {"a.h5", "b.h5", "c.h5", "d.h5"};
+    return names[i];
+}
+
+/* A run: how it was set up, and what became of it. */
+typedef struct made {
+    const char *plan, *data, *store, *kernels;
+    uint64_t hash;
+    double off;  /* of its losses from those of the others                 */
+    bool is_cut; /* before its end                                         */
+} made;
+
+static void make(int i, const made *m)
+{
+    char config[128];
+    runfile *f = NULL;
+    run_info info = info_of();
+    snprintf(config, sizeof(config), "{\"data\": \"%s\", \"steps\": %d}",
+             m->data != NULL ? m->data : "d.txt", STEPS);
+    info.config = config;
+    info.plan = (char *)m->plan;
+    info.store = (char *)(m->store != NULL ? m->store : "");
+    info.kernels = (char *)(m->kernels != NULL ? m->kernels : "opt");
+    info.data_hash = m->hash;
+    OK(runfile_create(path_of(name_of(i)), &info, &f));
+    for (int64_t step = 0; step < STEPS; step++) {
+        run_step s = step_of(step);
+        s.loss += m->off;
+        OK(runfile_step(f, &s, two_ledgers, 2));
+    }
+    if (!m->is_cut) {
+        put_ends(f);
+    }
+    OK(runfile_close(&f, !m->is_cut));
+}
+
+static void open_page(int n)
+{
+    char path[FILES + 1][256];
+    const char *files[FILES + 1] = {NULL};
+    for (int i = 0; i < n; i++) {
+        snprintf(path[i], sizeof(path[i]), "%s", path_of(name_of(i)));
+        files[i] = path[i];
+    }
+    snprintf(path[FILES], sizeof(path[FILES]), "%s", path_of("page.html"));
+    OK(report_run(&(report_config){.files = files, .out = path[FILES]}));
+    OK(text_read_file(path[FILES], 1 << 26, &page, NULL));
+}
+
+/* The page of n runs. */
+static void page_of(const made *runs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        make(i, &runs[i]);
+    }
+    open_page(n);
+}
+
+static void has(const char *part, int times)
+{
+    int n = 0;
+    for (const char *s = page; (s = strstr(s, part)) != NULL; s++) {
+        n++;
+    }
+    if (n != times) {
+        fail_msg("\"%s\" is there %d times, not %d", part, n, times);
+    }
+}
+
+static void close_page(void)
+{
+    mem_free(page);
+    page = NULL;
+}
+
+/* --- data ----------------------------------------------------------------- */
+
+/* The same under two paths, and two under one path. */
+static void test_data(void **state)
+{
+    const made runs[] = {
+        {.plan = "dp1", .data = "d.txt", .hash = 0x11},
+        {.plan = "tp2", .data = "./d.txt", .hash = 0x11},
+        {.plan = "tp2", .data = "d.txt", .hash = 0x22, .off = 1},
+    };
+    (void)state;
+    page_of(runs, 3);
+    has("<h2>gpt-neo-tiny", 2);
+    has("<h2>gpt-neo-tiny: data d.txt (hash 0000000000000011)</h2>", 1);
+    has("<h2>gpt-neo-tiny: data d.txt (hash 0000000000000022)</h2>", 1);
+    has("The losses of all 2 are the same in every step, bit for bit: dp1, and "
+        "1 other compared with it.",
+        1);
+    has("0 of 1 other", 0);
+    close_page();
+}
+
+/* Paths that tell the data apart are enough, and are not said where nothing
+ * but they differs. */
+static void test_paths(void **state)
+{
+    made runs[] = {
+        {.plan = "dp1", .data = "d.txt", .hash = 0x11},
+        {.plan = "tp2", .data = "e.txt", .hash = 0x22},
+    };
+    (void)state;
+    page_of(runs, 2);
+    has("<h2>gpt-neo-tiny: data d.txt</h2>", 1);
+    has("<h2>gpt-neo-tiny: data e.txt</h2>", 1);
+    close_page();
+    runs[1].hash = runs[0].hash;
+    page_of(runs, 2);
+    has("<h2>gpt-neo-tiny</h2>", 1);
+    close_page();
+}
+
+/* Files of before tell the path alone. One of them is like two that are not
+ * like each other: these are apart whichever comes first. */
+static void test_older(void **state)
+{
+    const made runs[] = {
+        {.plan = "dp1", .data = "d.txt"},
+        {.plan = "tp2", .data = "d.txt", .hash = 0x11},
+        {.plan = "pp2", .data = "d.txt", .hash = 0x22},
+        {.plan = "dp2", .data = "e.txt"},
+    };
+    (void)state;
+    page_of(runs, 4);
+    has("<h2>gpt-neo-tiny", 3);
+    has("<h2>gpt-neo-tiny: data d.txt (hash 0000000000000011)</h2>", 1);
+    has("<h2>gpt-neo-tiny: data d.txt (hash 0000000000000022)</h2>", 1);
+    has("<h2>gpt-neo-tiny: data e.txt</h2>", 1);
+    has("The losses of all 2 are the same", 1);
+    close_page();
+}
+
+static int drop_files(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FILES; i++) {
+        unlink(path_of(name_of(i)));
+    }
+    unlink(path_of("page.html"));
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_data, no_leak),
+        cmocka_unit_test_teardown(test_paths, no_leak),
+        cmocka_unit_test_teardown(test_older, no_leak),
+    };
+    return cmocka_run_group_tests(tests, make_folder, drop_files) != 0;
+}
