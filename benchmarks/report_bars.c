@@ -265,7 +265,7 @@ status report_draw_memory(const report_data *d, int model, plotter *p,
     double most = 0;
     double scale;
     const report_setup *s;
-    TRY(MEM_NEW(&bars, d->models[model].nran + 1, "report"));
+    TRY(MEM_NEW(&bars, d->models[model].ndrawn + 1, "report"));
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         const run_rank *r = report_fullest(&s->run);
         if (r == NULL || n == 128) {
@@ -325,7 +325,7 @@ status report_draw_ledger(const report_data *d, int model, plotter *p,
     double most = 0;
     double scale;
     const report_setup *s;
-    TRY(MEM_NEW(&bars, 2 * d->models[model].nran + 1, "report"));
+    TRY(MEM_NEW(&bars, 2 * d->models[model].ndrawn + 1, "report"));
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         if (n > 2 * 128 - 2) {
             break;
@@ -396,7 +396,7 @@ status report_draw_start(const report_data *d, int model, plotter *p,
     double most = 0;
     double scale;
     const report_setup *s;
-    TRY(MEM_NEW(&bars, d->models[model].nran + 1, "report"));
+    TRY(MEM_NEW(&bars, d->models[model].ndrawn + 1, "report"));
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         const run_setup *m = &s->run.setup;
         const double part[] = {m->launch_s, m->planning_s, m->communicators_s,

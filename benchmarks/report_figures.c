@@ -172,24 +172,24 @@ static void loss_note(const report_data *d, int model, strbuf *note)
         broken += isnan(s->difference);
         most = s->difference > most ? s->difference : most;
     }
-    if (m->nran < 2) {
+    if (m->ndrawn < 2) {
         strbuf_add(note, "One set-up: nothing to compare it with.");
         return;
     }
-    if (same == m->nran) {
+    if (same == m->ndrawn) {
         strbuf_printf(note,
                       "All %d curves lie on one line: the largest difference "
                       "to %s is 0, the same bits. Their colours take turns on "
                       "it.",
                       same, base->label);
-    } else if (broken < m->nran - 1) {
+    } else if (broken < m->ndrawn - 1) {
         strbuf_printf(note, "Largest difference to %s%s%s: %.3g.", base->label,
                       broken > 0 ? " of losses that are numbers" : "",
                       whole ? "" : " in the steps that both have", most);
     }
-    if (other > 0 && m->nran > 2) {
+    if (other > 0 && m->ndrawn > 2) {
         strbuf_printf(note, " %d of the %d others differ%s from it.", other,
-                      m->nran - 1, other == 1 ? "s" : "");
+                      m->ndrawn - 1, other == 1 ? "s" : "");
     }
     if (broken > 0) {
         strbuf_printf(note, "%s%d %s a loss that is no number.",
@@ -268,7 +268,7 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
     plot_figure f;
     strbuf note = {0};
     strbuf numbers = {0};
-    int n = d->models[model].nran;
+    int n = d->models[model].ndrawn;
     report_mark *marks = NULL;
     TRY(MEM_NEW(&marks, n, "report"));
     for (int i = 0; i < n; i++) {

@@ -205,6 +205,7 @@ static void join(report_data *d, report_setup *s, int m)
     }
     s->model = m;
     d->models[m].nsetups++;
+    d->models[m].ndrawn += s->drawn;
     d->models[m].nran += s->ran;
 }
 
@@ -403,7 +404,7 @@ static void find_base(report_data *d, int model)
     int *base = &d->models[model].base;
     for (int i = 0; i < d->nsetups; i++) {
         const report_setup *s = &d->setups[i];
-        if (s->model == model && s->ran &&
+        if (s->model == model && s->drawn &&
             (*base < 0 || rank_as_base(s) > rank_as_base(&d->setups[*base]))) {
             *base = i;
         }
@@ -413,7 +414,7 @@ static void find_base(report_data *d, int model)
 static void compare(const report_data *d, report_setup *s)
 {
     int base = d->models[s->model].base;
-    if (base < 0 || !s->ran) {
+    if (base < 0 || !s->drawn) {
         return;
     }
     const run_summary *a = &d->setups[base].run;

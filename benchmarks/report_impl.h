@@ -38,7 +38,8 @@ typedef struct report_setup {
     report_task task; /* of a set-up that has a run                        */
     bool has_run; /* `run` is filled                                       */
     run_summary run;
-    bool ran; /* has steps, and did what it was asked to                   */
+    bool drawn; /* has steps: is in tables and drawings                    */
+    bool ran;   /* and did what it was asked to, to the end                */
     /* Largest absolute difference of a loss to that of the model's base; NaN:
      * no steps, or a loss that is a number on one side only. */
     double difference;
@@ -63,6 +64,7 @@ typedef struct report_model {
     const report_task *task; /* lent by a set-up; NULL: nobody has one     */
     int base; /* set-up that the others are compared with, or -1   */
     int nsetups;
+    int ndrawn;
     int nran;
 } report_model;
 
@@ -87,7 +89,8 @@ void report_model_name(const report_model *m, strbuf *out);
 /* The set-up's traced step. Owns: *rows, mem_free; none: NULL and 0. */
 MUST_USE status report_read_trace(const report_data *d, const report_setup *s,
                                   run_trace **rows, int64_t *n);
-/* The i-th set-up of a model that ran (all: or not), NULL behind the last. */
+/* The i-th set-up of a model that is drawn (all: or not), NULL behind the
+ * last. */
 const report_setup *report_of_model(const report_data *d, int model, bool all,
                                     int i);
 

@@ -38,8 +38,8 @@ static void say_who_ran(const report_model *m, strbuf *page)
         item(page, "Compared with runs of the same task only; runs that "
                    "differ in what this headline names stand apart.");
     }
-    (void)snprintf(text, sizeof(text), "%d of %d set-up%s ran%s.", m->nran,
-                   m->nsetups, plural(m->nsetups),
+    (void)snprintf(text, sizeof(text), "%d of %d set-up%s ran to the end%s.",
+                   m->nran, m->nsetups, plural(m->nsetups),
                    not_run > 0 ? "; the others are listed below with their "
                                  "reasons"
                                : "");
@@ -143,7 +143,7 @@ static void say_memory(const report_data *d, int model, strbuf *page)
     char text[2 * REPORT_LABEL_SIZE + 160];
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         int64_t b = s->row.peak_bytes;
-        if (b > 0) {
+        if (s->ran && b > 0) {
             least = least == NULL || b < least->row.peak_bytes ? s : least;
             most = most == NULL || b > most->row.peak_bytes ? s : most;
         }
@@ -169,7 +169,7 @@ static void say_fastest(const report_data *d, int model, const char *clock,
     char text[REPORT_LABEL_SIZE + 160];
     int n = 0;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (strcmp(s->row.clock, clock) == 0) {
+        if (s->ran && strcmp(s->row.clock, clock) == 0) {
             n++;
             best = best == NULL || s->row.tokens_per_s > best->row.tokens_per_s
                        ? s
@@ -214,7 +214,7 @@ static status add_model(const report_data *d, int model, plotter *p,
     add_name(m, page);
     strbuf_add(page, "</h2>\n<ul class=\"short\">\n");
     say_who_ran(m, page);
-    if (m->nran > 0) {
+    if (m->ndrawn > 0) {
         say_agreement(d, model, page);
         say_memory(d, model, page);
         say_fastest(d, model, "wall", page);
@@ -222,7 +222,7 @@ static status add_model(const report_data *d, int model, plotter *p,
     }
     strbuf_add(page, "</ul>\n");
     report_add_summary(d, model, page);
-    if (m->nran > 0) {
+    if (m->ndrawn > 0) {
         TRY(draw_model(d, model, p, page));
     }
     strbuf_add(page, "</section>\n");

@@ -87,7 +87,7 @@ static int find_points(const report_data *d, int model, point *out)
     int n = 0;
     const report_setup *s;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (s->row.decisions >= 0 && s->row.tokens_per_s > 0) {
+        if (s->ran && s->row.decisions >= 0 && s->row.tokens_per_s > 0) {
             out[n++] = (point){.s = s,
                                .x = (double)s->row.decisions,
                                .y = s->row.tokens_per_s};
@@ -233,7 +233,9 @@ static void note_of(const report_data *d, int model, const point *p, int n,
     }
     int not_run = d->models[model].nsetups - d->models[model].nran;
     if (not_run > 0) {
-        strbuf_printf(note, " %d set-up%s did not run, see the list above.",
+        strbuf_printf(note,
+                      " %d set-up%s did not run to the end, see the list "
+                      "above.",
                       not_run, not_run == 1 ? "" : "s");
     }
 }
@@ -243,7 +245,7 @@ status report_draw_pareto(const report_data *d, int model, plotter *p,
 {
     plot_figure f;
     point *points = NULL;
-    TRY(MEM_NEW(&points, d->models[model].nran + 1, "report"));
+    TRY(MEM_NEW(&points, d->models[model].ndrawn + 1, "report"));
     int n = find_points(d, model, points);
     status st = ST_OK;
     if (n > 0) {

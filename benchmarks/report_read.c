@@ -118,7 +118,8 @@ static status read_run(report_data *d, int file)
     clean_run(&s->run);
     TRY(describe(s));
     (void)snprintf(s->row.group, sizeof(s->row.group), "/");
-    s->ran = s->run.nsteps > 0;
+    s->drawn = s->run.nsteps > 0;
+    s->ran = s->drawn && s->run.info.complete;
     return ST_OK;
 }
 
@@ -134,6 +135,7 @@ static status read_row(report_data *d, int file, const comparison_row *row)
         clean_run(&s->run);
     }
     s->ran = s->has_run && s->run.nsteps > 0 && strcmp(row->status, "ok") == 0;
+    s->drawn = s->ran;
     return ST_OK;
 }
 
@@ -294,7 +296,7 @@ const report_setup *report_of_model(const report_data *d, int model, bool all,
 {
     for (int k = 0; k < d->nsetups; k++) {
         const report_setup *s = &d->setups[k];
-        if (s->model == model && (all || s->ran) && i-- == 0) {
+        if (s->model == model && (all || s->drawn) && i-- == 0) {
             return s;
         }
     }

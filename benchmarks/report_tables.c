@@ -43,11 +43,6 @@ report_cell report_real(double x, const char *fmt)
     return cell_of(isfinite(x), text);
 }
 
-static bool is_ok(const report_setup *s)
-{
-    return strcmp(s->row.status, "ok") == 0;
-}
-
 /* --- results -------------------------------------------------------------- */
 
 static bool has_prediction(const report_data *d, int model)
@@ -88,7 +83,7 @@ static void not_run(const report_data *d, int model, strbuf *out)
     const report_setup *s;
     int n = 0;
     for (int i = 0; (s = report_of_model(d, model, true, i)) != NULL; i++) {
-        if (is_ok(s)) {
+        if (s->ran) {
             continue;
         }
         if (n++ == 0) {
@@ -118,7 +113,7 @@ void report_add_summary(const report_data *d, int model, strbuf *page)
         "last loss",      "agrees",    "tokens/s",    "clock",
         "of matmul rate", "predicted", "time off by", NULL};
     bool predicted = has_prediction(d, model);
-    if (d->models[model].nran > 0) {
+    if (d->models[model].ndrawn > 0) {
         html_table(page, "Results", predicted ? more : plain);
         const report_setup *s;
         for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL;
@@ -163,7 +158,7 @@ void report_add_measures(const report_data *d, int model, strbuf *page)
     static const char *const keys[] = {"set-up", "key", "value",
                                        "rules that it takes part in", NULL};
     const report_setup *s;
-    if (d->models[model].nran == 0) {
+    if (d->models[model].ndrawn == 0) {
         return;
     }
     html_table(page, "What each set-up takes", heads);

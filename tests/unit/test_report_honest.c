@@ -152,6 +152,40 @@ static void test_older(void **state)
     close_page();
 }
 
+/* --- cut short ------------------------------------------------------------ */
+
+/* It is drawn, as far as it came, but it did not run, is no winner, and stands
+ * in the list that the headline names. */
+static void test_cut(void **state)
+{
+    const made runs[] = {
+        {.plan = "dp1", .is_cut = true},
+        {.plan = "tp2", .is_cut = true},
+        {.plan = "pp2"},
+        {.plan = "dp2"},
+    };
+    (void)state;
+    page_of(runs, 2);
+    has("<li>0 of 2 set-ups ran to the end; the others are listed below with "
+        "their reasons.</li>",
+        1);
+    has("cut short after 3 steps</dd>", 2);
+    has("The losses of all 2 are the same in every step", 1);
+    has("Fastest by", 0);
+    has("tokens/s with", 0);
+    has("<figure id=\"m1-loss\"", 1);
+    has("<figure id=\"m1-pareto\"", 0);
+    close_page();
+    page_of(runs, 3);
+    has("<li>1 of 3 set-ups ran to the end; the others", 1);
+    has("Fastest by", 0);
+    has(" 2 set-ups did not run to the end, see the list above.", 2);
+    close_page();
+    page_of(runs, 4);
+    has("Fastest by CPU time: pp2, ", 1);
+    close_page();
+}
+
 static int drop_files(void **state)
 {
     (void)state;
@@ -168,6 +202,7 @@ int main(void)
         cmocka_unit_test_teardown(test_data, no_leak),
         cmocka_unit_test_teardown(test_paths, no_leak),
         cmocka_unit_test_teardown(test_older, no_leak),
+        cmocka_unit_test_teardown(test_cut, no_leak),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_files) != 0;
 }
