@@ -151,18 +151,29 @@ static void add_curve(const run_summary *r, strbuf *data)
     strbuf_add(data, "\n\n");
 }
 
-/* What the curves say together, from the numbers. */
-static void loss_note(const report_data *d, int model, strbuf *note)
+/* The i-th set-up with a curve, NULL behind the last: one that trains. */
+static const report_setup *curve_of(const report_data *d, int model, int i)
 {
-    const report_model *m = &d->models[model];
-    const report_setup *base = &d->setups[m->base];
+    const report_setup *s;
+    for (int k = 0; (s = report_of_model(d, model, false, k)) != NULL; k++) {
+        if (s->trains && i-- == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* What the curves say together, from the numbers. */
+static void loss_note(const report_data *d, int model, int n, strbuf *note)
+{
+    const report_setup *base = &d->setups[d->models[model].base];
     int same = 1; /* the base itself */
     int other = 0;
     int broken = 0;
     bool whole = true; /* all have as many steps as the base */
     double most = 0;
     const report_setup *s;
-    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+    for (int i = 0; (s = curve_of(d, model, i)) != NULL; i++) {
         if (s == base) {
             continue;
         }
@@ -172,24 +183,24 @@ static void loss_note(const report_data *d, int model, strbuf *note)
         broken += isnan(s->difference);
         most = s->difference > most ? s->difference : most;
     }
-    if (m->ndrawn < 2) {
+    if (n < 2) {
         strbuf_add(note, "One set-up: nothing to compare it with.");
         return;
     }
-    if (same == m->ndrawn) {
+    if (same == n) {
         strbuf_printf(note,
                       "All %d curves lie on one line: the largest difference "
                       "to %s is 0, the same bits. Their colours take turns on "
                       "it.",
                       same, base->label);
-    } else if (broken < m->ndrawn - 1) {
+    } else if (broken < n - 1) {
         strbuf_printf(note, "Largest difference to %s%s%s: %.3g.", base->label,
                       broken > 0 ? " of losses that are numbers" : "",
                       whole ? "" : " in the steps that both have", most);
     }
-    if (other > 0 && m->ndrawn > 2) {
+    if (other > 0 && n > 2) {
         strbuf_printf(note, " %d of the %d others differ%s from it.", other,
-                      m->ndrawn - 1, other == 1 ? "s" : "");
+                      n - 1, other == 1 ? "s" : "");
     }
     if (broken > 0) {
         strbuf_printf(note, "%s%d %s a loss that is no number.",
@@ -209,7 +220,7 @@ static void loss_numbers(const report_data *d, int model, strbuf *out)
                                         NULL};
     html_table(out, "Loss, nat a token", heads);
     const report_setup *s;
-    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+    for (int i = 0; (s = curve_of(d, model, i)) != NULL; i++) {
         const run_summary *r = &s->run;
         html_row(out);
         html_headf(out, "%s", s->label);
@@ -239,12 +250,11 @@ static turn turn_of(const report_data *d, int model, int index)
 {
     turn t = {0, 0};
     const report_setup *s;
-    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+    for (int i = 0; (s = curve_of(d, model, i)) != NULL; i++) {
         t.k += i < index && is_on_line(s);
         t.of += is_on_line(s);
     }
-    return is_on_line(report_of_model(d, model, false, index)) ? t
-                                                               : (turn){0, 1};
+    return is_on_line(curve_of(d, model, index)) ? t : (turn){0, 1};
 }
 
 /* How a curve is dashed: a piece of its own colour, then as much room as the
@@ -268,12 +278,18 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
     plot_figure f;
     strbuf note = {0};
     strbuf numbers = {0};
-    int n = d->models[model].ndrawn;
+    int n = 0;
     report_mark *marks = NULL;
+    while (curve_of(d, model, n) != NULL) {
+        n++;
+    }
+    if (n == 0) {
+        return ST_OK;
+    }
     TRY(MEM_NEW(&marks, n, "report"));
     for (int i = 0; i < n; i++) {
         marks[i] =
-            (report_mark){.name = report_of_model(d, model, false, i)->label,
+            (report_mark){.name = curve_of(d, model, i)->label,
                           .colour = (plot_colour)(PLOT_LINE + i % PLOT_LINES),
                           .pixels = CURVE_WIDTH};
     }
@@ -285,7 +301,7 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
     strbuf_add(&f.script, "set xlabel 'step'\nset ylabel 'loss, nat a token'\n"
                           "set rmargin 2\nset xrange [*:*] noextend\n");
     for (int i = 0; i < n; i++) {
-        const report_setup *s = report_of_model(d, model, false, i);
+        const report_setup *s = curve_of(d, model, i);
         add_curve(&s->run, &f.data);
         strbuf_printf(&f.script,
                       "%s data index %d using 1:2 with %s lw %d pt 7 "
@@ -296,7 +312,7 @@ status report_draw_loss(const report_data *d, int model, plotter *p,
         add_dashes(turn_of(d, model, i), i, &f.script);
     }
     strbuf_add(&f.script, "\n");
-    loss_note(d, model, &note);
+    loss_note(d, model, n, &note);
     loss_numbers(d, model, &numbers);
     status st =
         report_figure_end(&f, p, strbuf_view(&note), &numbers, false, page);

@@ -392,10 +392,11 @@ static void label(report_data *d)
 /* --- losses --------------------------------------------------------------- */
 
 /* The plan dp1 holds everything in one place, as the judge does; fast sums
- * are nobody's judge. */
+ * are nobody's judge, and the plain kernels only where there are no others. */
 static int rank_as_base(const report_setup *s)
 {
-    return (s->run.info.exact_sums ? 2 : 0) +
+    return (s->run.info.exact_sums ? 4 : 0) +
+           (strcmp(s->run.info.kernels, "ref") == 0 ? 0 : 2) +
            (strcmp(s->run.info.plan, "dp1") == 0 ? 1 : 0);
 }
 
@@ -404,22 +405,29 @@ static void find_base(report_data *d, int model)
     int *base = &d->models[model].base;
     for (int i = 0; i < d->nsetups; i++) {
         const report_setup *s = &d->setups[i];
-        if (s->model == model && s->drawn &&
+        if (s->model == model && s->drawn && s->trains &&
             (*base < 0 || rank_as_base(s) > rank_as_base(&d->setups[*base]))) {
             *base = i;
         }
     }
 }
 
+/* Files of before 1.2 do not tell. */
+static bool same_kernels(const char *a, const char *b)
+{
+    return a[0] == '\0' || b[0] == '\0' || strcmp(a, b) == 0;
+}
+
 static void compare(const report_data *d, report_setup *s)
 {
     int base = d->models[s->model].base;
-    if (base < 0 || !s->drawn) {
+    if (base < 0 || !s->drawn || !s->trains) {
         return;
     }
     const run_summary *a = &d->setups[base].run;
     const run_summary *b = &s->run;
     double most = 0;
+    s->same_kernels = same_kernels(a->info.kernels, b->info.kernels);
     s->shared_steps = a->nsteps < b->nsteps ? a->nsteps : b->nsteps;
     for (int64_t i = 0; i < s->shared_steps; i++) {
         most = compare_larger(

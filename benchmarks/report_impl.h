@@ -40,6 +40,11 @@ typedef struct report_setup {
     run_summary run;
     bool drawn; /* has steps: is in tables and drawings                    */
     bool ran;   /* and did what it was asked to, to the end                */
+    /* Its store keeps what it learns. Without (--store null) its losses mean
+     * nothing: it is compared with nobody, and none of the best. */
+    bool trains;
+    /* Its kernels are the base's. Without, no equal bits are promised. */
+    bool same_kernels;
     /* Largest absolute difference of a loss to that of the model's base; NaN:
      * no steps, or a loss that is a number on one side only. */
     double difference;
@@ -93,6 +98,9 @@ MUST_USE status report_read_trace(const report_data *d, const report_setup *s,
  * last. */
 const report_setup *report_of_model(const report_data *d, int model, bool all,
                                     int i);
+
+/* It may be the best at something: it ran to the end, and trains. */
+bool report_is_ranked(const report_setup *s);
 
 /* report_figures.c, report_timeline.c: each appends a <figure>, or nothing
  * where the files have nothing for it. */

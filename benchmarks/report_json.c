@@ -157,7 +157,10 @@ static void run(json_writer *w, const report_setup *s)
     const run_summary *r = &s->run;
     json_write_str(w, "plan", r->info.plan);
     json_write_str(w, "commit", r->info.commit);
+    json_write_str(w, "store", r->info.store);
+    json_write_str(w, "kernels", r->info.kernels);
     json_write_bool(w, "oversubscribed", r->info.oversubscribed);
+    json_write_bool(w, "complete", r->info.complete);
     json_write_i64(w, "steps", r->nsteps);
     json_write_f64(w, "largest_loss_difference", s->difference);
     curve(w, r);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "benchmarks/compare_impl.h"
 #include "benchmarks/report_impl.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/units.h"
@@ -47,7 +48,7 @@ static void say_who_ran(const report_model *m, strbuf *page)
 }
 
 /* How the losses of the others are to those of the base, which is none of
- * them. */
+ * them. Others are those that train with its kernels. */
 typedef struct agreement {
     int n;          /* others                                              */
     int same;       /* bit for bit, in as many steps                       */
@@ -65,7 +66,7 @@ static agreement agreement_of(const report_data *d, int model)
     agreement a = {.fast = !base->run.info.exact_sums, .equally = true};
     const report_setup *s;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (s == base) {
+        if (s == base || !s->trains || !s->same_kernels) {
             continue;
         }
         a.n++;
@@ -135,6 +136,80 @@ static void say_agreement(const report_data *d, int model, strbuf *page)
     strbuf_fini(&text);
 }
 
+/* "a", "a and b", "a, b and c": set-ups, one call a name. */
+static void add_label(const report_setup *s, int k, int n, strbuf *out)
+{
+    strbuf_printf(out, "%s%s",
+                  k == 0       ? ""
+                  : k == n - 1 ? " and "
+                               : ", ",
+                  s->label);
+}
+
+static bool has_other_kernels(const report_setup *s)
+{
+    return s->trains && !s->same_kernels;
+}
+
+static bool is_idle(const report_setup *s)
+{
+    return !s->trains;
+}
+
+/* Names those of the drawn set-ups that are so; returns how many. */
+static int add_labels(const report_data *d, int model,
+                      bool (*is_so)(const report_setup *), double *most,
+                      strbuf *out)
+{
+    const report_setup *s;
+    int n = 0;
+    int k = 0;
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        n += is_so(s);
+    }
+    *most = 0;
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        if (is_so(s)) {
+            add_label(s, k++, n, out);
+            *most = compare_larger(*most, s->difference);
+        }
+    }
+    return n;
+}
+
+/* Who is compared with nobody, and why. */
+static void say_left_out(const report_data *d, int model, strbuf *page)
+{
+    strbuf text = {0};
+    double most;
+    int n = add_labels(d, model, has_other_kernels, &most, &text);
+    if (n > 0) {
+        strbuf_printf(&text,
+                      " compute%s with other kernels than %s, which promises "
+                      "no equal bits",
+                      n == 1 ? "s" : "",
+                      d->setups[d->models[model].base].label);
+        if (isnan(most)) {
+            strbuf_add(&text, "; a loss is no number.");
+        } else {
+            strbuf_printf(&text, "; the largest difference is %.3g.", most);
+        }
+        item(page, strbuf_view(&text));
+        strbuf_cut(&text, 0);
+    }
+    n = add_labels(d, model, is_idle, &most, &text);
+    if (n > 0) {
+        strbuf_printf(
+            &text,
+            " train%s nothing: store null keeps no weights. %s losses "
+            "are compared with nobody's, and what is best here is "
+            "best of the others.",
+            n == 1 ? "s" : "", n == 1 ? "Its" : "Their");
+        item(page, strbuf_view(&text));
+    }
+    strbuf_fini(&text);
+}
+
 static void say_memory(const report_data *d, int model, strbuf *page)
 {
     const report_setup *s;
@@ -143,7 +218,7 @@ static void say_memory(const report_data *d, int model, strbuf *page)
     char text[2 * REPORT_LABEL_SIZE + 160];
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
         int64_t b = s->row.peak_bytes;
-        if (s->ran && b > 0) {
+        if (report_is_ranked(s) && b > 0) {
             least = least == NULL || b < least->row.peak_bytes ? s : least;
             most = most == NULL || b > most->row.peak_bytes ? s : most;
         }
@@ -169,7 +244,7 @@ static void say_fastest(const report_data *d, int model, const char *clock,
     char text[REPORT_LABEL_SIZE + 160];
     int n = 0;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (s->ran && strcmp(s->row.clock, clock) == 0) {
+        if (report_is_ranked(s) && strcmp(s->row.clock, clock) == 0) {
             n++;
             best = best == NULL || s->row.tokens_per_s > best->row.tokens_per_s
                        ? s
@@ -215,7 +290,10 @@ static status add_model(const report_data *d, int model, plotter *p,
     strbuf_add(page, "</h2>\n<ul class=\"short\">\n");
     say_who_ran(m, page);
     if (m->ndrawn > 0) {
-        say_agreement(d, model, page);
+        if (m->base >= 0) {
+            say_agreement(d, model, page);
+        }
+        say_left_out(d, model, page);
         say_memory(d, model, page);
         say_fastest(d, model, "wall", page);
         say_fastest(d, model, "cpu", page);

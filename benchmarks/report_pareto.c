@@ -87,7 +87,8 @@ static int find_points(const report_data *d, int model, point *out)
     int n = 0;
     const report_setup *s;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (s->ran && s->row.decisions >= 0 && s->row.tokens_per_s > 0) {
+        if (report_is_ranked(s) && s->row.decisions >= 0 &&
+            s->row.tokens_per_s > 0) {
             out[n++] = (point){.s = s,
                                .x = (double)s->row.decisions,
                                .y = s->row.tokens_per_s};
@@ -237,6 +238,17 @@ static void note_of(const report_data *d, int model, const point *p, int n,
                       " %d set-up%s did not run to the end, see the list "
                       "above.",
                       not_run, not_run == 1 ? "" : "s");
+    }
+    int idle = 0;
+    const report_setup *s;
+    for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
+        idle += s->ran && !s->trains;
+    }
+    if (idle > 0) {
+        strbuf_printf(note,
+                      " %d with store null train%s nothing, and %s no "
+                      "point.",
+                      idle, idle == 1 ? "s" : "", idle == 1 ? "has" : "have");
     }
 }
 

@@ -29,6 +29,8 @@ static void clean_info(run_info *i)
     html_clean(i->cmdline);
     html_clean(i->commit);
     html_clean(i->created);
+    html_clean(i->store);
+    html_clean(i->kernels);
 }
 
 static void clean_run(run_summary *s)
@@ -69,6 +71,19 @@ static status add_setup(report_data *d, int file, report_setup **out)
     s->difference = (double)NAN;
     *out = s;
     return ST_OK;
+}
+
+/* Whether there is something to draw, and whether it counts. */
+static void classify(report_setup *s, bool is_ok)
+{
+    s->drawn = s->has_run && s->run.nsteps > 0;
+    s->ran = s->drawn && is_ok;
+    s->trains = s->has_run && strcmp(s->run.info.store, "null") != 0;
+}
+
+bool report_is_ranked(const report_setup *s)
+{
+    return s->ran && s->trains;
 }
 
 /* Ranks tell their memory and traffic at the end: of a run that was stopped
@@ -118,8 +133,7 @@ static status read_run(report_data *d, int file)
     clean_run(&s->run);
     TRY(describe(s));
     (void)snprintf(s->row.group, sizeof(s->row.group), "/");
-    s->drawn = s->run.nsteps > 0;
-    s->ran = s->drawn && s->run.info.complete;
+    classify(s, s->run.info.complete);
     return ST_OK;
 }
 
@@ -134,8 +148,7 @@ static status read_row(report_data *d, int file, const comparison_row *row)
         s->has_run = true;
         clean_run(&s->run);
     }
-    s->ran = s->has_run && s->run.nsteps > 0 && strcmp(row->status, "ok") == 0;
-    s->drawn = s->ran;
+    classify(s, strcmp(row->status, "ok") == 0);
     return ST_OK;
 }
 

@@ -65,7 +65,8 @@ static void result_row(const report_setup *s, bool predicted, strbuf *out)
     html_cellf(out, "%s", report_bytes((double)r->peak_bytes).s);
     html_cellf(out, "%s", report_real(r->loss_first, "%.6f").s);
     html_cellf(out, "%s", report_real(r->loss_last, "%.6f").s);
-    html_cellf(out, "%s", r->agreement[0] != '\0' ? r->agreement : "–");
+    bool is_compared = s->trains && r->agreement[0] != '\0';
+    html_cellf(out, "%s", is_compared ? r->agreement : "–");
     html_cellf(out, "%s", report_count(r->tokens_per_s).s);
     html_cellf(out, "%s", r->clock[0] != '\0' ? r->clock : "–");
     html_cellf(out, "%s", report_real(100 * r->host_matmul_share, "%.0f %%").s);

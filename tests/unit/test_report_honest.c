@@ -186,6 +186,72 @@ static void test_cut(void **state)
     close_page();
 }
 
+/* --- what promises nothing ------------------------------------------------ */
+
+/* A store that keeps nothing is fast, and that is no merit. */
+static void test_null_store(void **state)
+{
+    const made runs[] = {
+        {.plan = "dp1"},
+        {.plan = "streamed", .store = "ram"},
+        {.plan = "nowhere", .store = "null", .off = 2},
+    };
+    (void)state;
+    page_of(runs, 3);
+    has("<li>3 of 3 set-ups ran to the end.</li>", 1);
+    has("The losses of all 2 are the same in every step, bit for bit: dp1, and "
+        "1 other compared with it.",
+        1);
+    has("All 2 curves lie on one line", 2);
+    has("<li>nowhere trains nothing: store null keeps no weights. Its losses "
+        "are compared with nobody&#39;s, and what is best here is best of the "
+        "others.</li>",
+        1);
+    has("by CPU time: nowhere", 0);
+    has("least memory with nowhere", 0);
+    has(" 1 with store null trains nothing, and has no point.", 2);
+    has("largest difference is 2", 0);
+    has("\"largest_loss_difference\": null", 1);
+    close_page();
+
+    /* The first file, whose losses would be those to agree with. */
+    const made first[] = {runs[2], runs[1]};
+    page_of(first, 2);
+    has("bit for bit", 0);
+    has("Fastest by", 0);
+    close_page();
+    page_of(first, 1);
+    has("<li>nowhere trains nothing: ", 1);
+    has("<figure id=\"m1-loss\"", 0);
+    has("<figure id=\"m1-ledger\"", 1);
+    close_page();
+}
+
+static void test_kernels(void **state)
+{
+    const made runs[] = {
+        {.plan = "dp1", .kernels = "ref", .off = 0.5},
+        {.plan = "pp1", .kernels = "ref", .off = 0.5},
+        {.plan = "tp2"},
+        {.plan = "pp2"},
+    };
+    (void)state;
+    page_of(runs, 4);
+    has("The losses of all 2 are the same in every step, bit for bit: tp2, and "
+        "1 other compared with it.",
+        1);
+    has("<li>dp1 and pp1 compute with other kernels than tp2, which promises "
+        "no equal bits; the largest difference is 0.5.</li>",
+        1);
+    close_page();
+    page_of(runs, 2);
+    has("The losses of all 2 are the same in every step, bit for bit: dp1, and "
+        "1 other compared with it.",
+        1);
+    has("other kernels", 0);
+    close_page();
+}
+
 static int drop_files(void **state)
 {
     (void)state;
@@ -203,6 +269,8 @@ int main(void)
         cmocka_unit_test_teardown(test_paths, no_leak),
         cmocka_unit_test_teardown(test_older, no_leak),
         cmocka_unit_test_teardown(test_cut, no_leak),
+        cmocka_unit_test_teardown(test_null_store, no_leak),
+        cmocka_unit_test_teardown(test_kernels, no_leak),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_files) != 0;
 }
