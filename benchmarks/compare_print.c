@@ -109,7 +109,8 @@ static const char *const prediction_heads[] = {
     "prediction",       "tokens/s",         "predicted", "clock",
     "step time off by", "pace of products", NULL};
 
-/* "-" where a run of one step has nothing that was timed. */
+/* "-" where there is no prediction (of store null, say), or where a run of one
+ * step has nothing that was timed. */
 static void set_share(table *t, int column, const char *form, double share)
 {
     if (isnan(share)) {
@@ -119,10 +120,15 @@ static void set_share(table *t, int column, const char *form, double share)
     }
 }
 
+static void set_rate(table *t, int column, double rate)
+{
+    table_set(t, column, "%s", isnan(rate) ? "-" : units_count(rate).s);
+}
+
 static void fill_prediction(table *t, const comparison_row *r)
 {
-    table_set(t, 1, "%s", units_count(r->tokens_per_s).s);
-    table_set(t, 2, "%s", units_count(r->predicted_tokens_per_s).s);
+    set_rate(t, 1, r->tokens_per_s);
+    set_rate(t, 2, r->predicted_tokens_per_s);
     table_set(t, 3, "%s", r->clock);
     set_share(t, 4, "%+.1f %%", r->prediction_error);
     set_share(t, 5, "%.0f %%", r->prediction_pace);
