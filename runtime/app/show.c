@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "benchmarks/html.h"
 #include "partition/plan.h"
 #include "runtime/app/commands.h"
 #include "runtime/base/json.h"
@@ -263,10 +264,12 @@ static void print_clean(const char *before, const char *fmt, va_list args)
 
 void show_field(const char *name, const char *fmt, ...)
 {
-    char before[COMPARISON_NAME_SIZE + 8]; /* a name may be a set-up's */
+    char before[COMPARISON_NAME_SIZE + 32]; /* a name may be a set-up's */
+    const int wide = (int)html_length(name);
     va_list args;
     va_start(args, fmt);
-    text_print(before, sizeof(before), "  %-20s ", name);
+    text_print(before, sizeof(before), "  %s%*s ", name,
+               wide < 20 ? 20 - wide : 0, "");
     print_clean(before, fmt, args);
     va_end(args);
 }

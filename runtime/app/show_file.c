@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "benchmarks/html.h"
 #include "runtime/app/show.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
@@ -321,14 +322,15 @@ static status show_run(const char *path)
 
 /* --- comparisons ------------------------------------------------------- */
 
-/* `width`: bytes of the longest name, so that all of them are whole. */
+/* `width`: characters of the longest name, so that all of them are whole. */
 static void show_row(const comparison_row *r, int width)
 {
     cell rate = {"-"};
     if (!isnan(r->tokens_per_s)) {
         snprintf(rate.s, sizeof(rate.s), "%s", units_count(r->tokens_per_s).s);
     }
-    log_out("  %-*s %-8s%5s%10s%9s%10s%8s%5s%9s\n", width, r->name, r->status,
+    log_out("  %s%*s %-8s%5s%10s%9s%10s%8s%5s%9s\n", r->name,
+            width - (int)html_length(r->name), "", r->status,
             of_i64(r->devices).s, of_bytes(r->peak_bytes).s, rate.s,
             of_double(r->loss_last, "%.6f").s,
             r->agreement[0] != '\0' ? r->agreement : "-",
@@ -339,7 +341,7 @@ static void show_rows(const comparison_row *rows, int64_t n)
 {
     int width = 17;
     for (int64_t i = 0; i < n; i++) {
-        int len = (int)strlen(rows[i].name);
+        int len = (int)html_length(rows[i].name);
         width = len > width ? len : width;
     }
     for (int64_t i = 0; i < n; i++) {
@@ -368,6 +370,11 @@ static status show_comparison(const char *path)
     comparison_row *rows = NULL;
     int64_t n = 0;
     TRY(comparison_read(path, &rows, &n));
+    for (int64_t i = 0; i < n; i++) {
+        html_clean(rows[i].name);
+        html_clean(rows[i].status);
+        html_clean(rows[i].agreement);
+    }
     log_out("%s: a comparison of %lld set-up%s\n", path, (long long)n,
             n == 1 ? "" : "s");
     show_rows(rows, n);
