@@ -247,14 +247,22 @@ static const bar_parts memory_parts = {
 _Static_assert(BUF_CLASS_COUNT == 7 && BUF_WEIGHT == 0 && BUF_SCRATCH == 6,
                "memory_parts are the classes of buffers, in their order");
 
-static void memory_of(const run_rank *r, double part[PARTS_MAX])
+/* In real numbers: a file may have sizes whose sum no whole one holds. */
+int64_t report_gaps(const run_rank *r)
 {
     double gaps = (double)r->peak_bytes;
     for (int k = 0; k < BUF_CLASS_COUNT; k++) {
-        part[k] = (double)r->class_bytes[k];
-        gaps -= part[k];
+        gaps -= (double)r->class_bytes[k];
     }
-    part[BUF_CLASS_COUNT] = gaps > 0 ? gaps : 0;
+    return gaps > 0 && gaps < 0x1p63 ? (int64_t)gaps : 0;
+}
+
+static void memory_of(const run_rank *r, double part[PARTS_MAX])
+{
+    for (int k = 0; k < BUF_CLASS_COUNT; k++) {
+        part[k] = (double)r->class_bytes[k];
+    }
+    part[BUF_CLASS_COUNT] = (double)report_gaps(r);
 }
 
 status report_draw_memory(const report_data *d, int model, plotter *p,

@@ -38,5 +38,7 @@ void report_legend(plot_figure *f, const report_mark *marks, int n);
 
 /* The rank with the highest planned peak, NULL if ranks are not known. */
 const run_rank *report_fullest(const run_summary *r);
+/* Bytes of its planned peak that no buffer has. */
+int64_t report_gaps(const run_rank *r);
 
 #endif

@@ -94,6 +94,8 @@ void report_model_name(const report_model *m, strbuf *out);
 /* The set-up's traced step. Owns: *rows, mem_free; none: NULL and 0. */
 MUST_USE status report_read_trace(const report_data *d, const report_setup *s,
                                   run_trace **rows, int64_t *n);
+/* The op_stream of this name; STREAM_COUNT for one that Weft has not. */
+int report_stream_of(const char *name);
 /* The i-th set-up of a model that is drawn (all: or not), NULL behind the
  * last. */
 const report_setup *report_of_model(const report_data *d, int model, bool all,

@@ -95,11 +95,7 @@ static void memory(json_writer *w, const run_summary *r)
     for (int k = 0; k < BUF_CLASS_COUNT; k++) {
         json_write_i64(w, names[k], most->class_bytes[k]);
     }
-    double gaps = (double)most->peak_bytes;
-    for (int k = 0; k < BUF_CLASS_COUNT; k++) {
-        gaps -= (double)most->class_bytes[k];
-    }
-    json_write_i64(w, "gaps", gaps > 0 ? (int64_t)gaps : 0);
+    json_write_i64(w, "gaps", report_gaps(most));
     json_write_end(w);
     if (most->touched_bytes > 0) {
         json_write_i64(w, "fullest_rank_touched_bytes", most->touched_bytes);

@@ -5,7 +5,8 @@
  * predicted. Slices of one track must nest, but a message may be on its way
  * while the next one starts: such a slice goes to a second track of its
  * stream. Arrows lead from a send to its receive; the two are joined by ranks
- * and tag. Times are microseconds since the step began on that rank.
+ * and tag. Times are microseconds since the step began on the first rank to
+ * begin it.
  */
 #include <math.h>
 #include <stdio.h>
@@ -36,16 +37,6 @@ typedef struct slice {
     double from, to; /* us */
     int stream, track;
 } slice;
-
-static int stream_of(const char *name)
-{
-    int k = 0;
-    while (k < STREAM_COUNT &&
-           strcmp(name, op_stream_name((op_stream)k)) != 0) {
-        k++;
-    }
-    return k;
-}
 
 static int by_time(const void *a, const void *b)
 {
@@ -275,7 +266,7 @@ static int64_t collect(const run_trace *rows, int64_t n, bool predicted,
             out[found++] = (slice){.op = o,
                                    .from = from / 1000,
                                    .to = to / 1000,
-                                   .stream = stream_of(o->stream)};
+                                   .stream = report_stream_of(o->stream)};
         }
     }
     return found;

@@ -316,6 +316,16 @@ const report_setup *report_of_model(const report_data *d, int model, bool all,
     return NULL;
 }
 
+int report_stream_of(const char *name)
+{
+    int k = 0;
+    while (k < STREAM_COUNT &&
+           strcmp(name, op_stream_name((op_stream)k)) != 0) {
+        k++;
+    }
+    return k;
+}
+
 status report_read_trace(const report_data *d, const report_setup *s,
                          run_trace **rows, int64_t *n)
 {

@@ -31,7 +31,7 @@ enum {
     AREA = 620,     /* pixels of the time axis, about                      */
     LANE = 19,      /* pixels of a lane                                    */
     RANKS_MAX = 16, /* drawn                                               */
-    LANES_MAX = RANKS_MAX * STREAM_COUNT,
+    LANES_MAX = RANKS_MAX * (STREAM_COUNT + 1), /* the last: unknown streams */
     SPANS_ALL = 24000, /* of all timelines of a report                      */
     SPANS_MOST = 3000, /* of one                                            */
     SPANS_LEAST = 300,
@@ -44,6 +44,7 @@ typedef enum colour_group {
     GROUP_DRAINS,
     GROUP_COMMS,
     GROUP_UPDATES,
+    GROUP_UNKNOWN,
     COLOUR_GROUPS
 } colour_group;
 
@@ -57,6 +58,7 @@ static const struct {
     [GROUP_DRAINS] = {"drain", PLOT_DRAIN},
     [GROUP_COMMS] = {"communication", PLOT_COMM},
     [GROUP_UPDATES] = {"optimizer", PLOT_UPDATE},
+    [GROUP_UNKNOWN] = {"unknown stream", PLOT_OTHER},
 };
 
 /* A stretch of a lane. */
@@ -87,16 +89,6 @@ typedef struct timeline {
     int ranks;
 } timeline;
 
-static int stream_of(const char *name)
-{
-    for (int k = 0; k < STREAM_COUNT; k++) {
-        if (strcmp(name, op_stream_name((op_stream)k)) == 0) {
-            return k;
-        }
-    }
-    return STREAM_COMPUTE;
-}
-
 static colour_group group_of(const run_trace *t, int stream)
 {
     static const char *const updates[] = {"grad_norm", "clip", "update", NULL};
@@ -114,6 +106,8 @@ static colour_group group_of(const run_trace *t, int stream)
         return GROUP_UPDATES;
     case STREAM_COMPUTE:
         return t->kind[0] == 'd' ? GROUP_BACKWARD : GROUP_FORWARD;
+    case STREAM_COUNT:
+        return GROUP_UNKNOWN;
     default:
         return GROUP_COMMS;
     }
@@ -132,15 +126,15 @@ static int lane_of(timeline *t, int rank, int stream)
 /* Ranks in order, the streams of each in the order of op_stream. */
 static void find_lanes(timeline *t, const run_trace *rows, int64_t n)
 {
-    bool used[RANKS_MAX][STREAM_COUNT] = {0};
+    bool used[RANKS_MAX][STREAM_COUNT + 1] = {0};
     for (int64_t i = 0; i < n; i++) {
         if (rows[i].rank >= 0 && rows[i].rank < RANKS_MAX) {
-            used[rows[i].rank][stream_of(rows[i].stream)] = true;
+            used[rows[i].rank][report_stream_of(rows[i].stream)] = true;
         }
         t->ranks = rows[i].rank >= t->ranks ? rows[i].rank + 1 : t->ranks;
     }
     for (int r = 0; r < RANKS_MAX; r++) {
-        for (int k = 0; k < STREAM_COUNT; k++) {
+        for (int k = 0; k <= STREAM_COUNT; k++) {
             if (used[r][k]) {
                 t->lanes[t->nlanes++] = (lane){.rank = r, .stream = k};
             }
@@ -179,7 +173,7 @@ static status find_spans(timeline *t, const run_trace *rows, int64_t n)
     TRY(MEM_NEW(&t->spans, 2 * n + 1, "timeline"));
     for (int64_t i = 0; i < n; i++) {
         const run_trace *r = &rows[i];
-        int stream = stream_of(r->stream);
+        int stream = report_stream_of(r->stream);
         int at = lane_of(t, r->rank, stream);
         if (at < 0 || r->end_ns < r->start_ns) {
             continue;

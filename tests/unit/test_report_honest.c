@@ -252,6 +252,44 @@ static void test_kernels(void **state)
     close_page();
 }
 
+/* --- one answer for the drawing and the data ------------------------------ */
+
+static void put_row(run_trace *t, int op, const char *stream)
+{
+    *t = (run_trace){.op = op,
+                     .layer = -1,
+                     .peer = -1,
+                     .tag = -1,
+                     .start_ns = 1000 * op,
+                     .end_ns = 1000 * op + 500,
+                     .predicted_ns = (double)NAN,
+                     .predicted_start_ns = (double)NAN};
+    snprintf(t->kind, sizeof(t->kind), "norm");
+    snprintf(t->stream, sizeof(t->stream), "%s", stream);
+}
+
+/* A stream of another writer is not taken for one of ours. */
+static void test_stream_and_gaps(void **state)
+{
+    run_rank rank = {.peak_bytes = 1 << 20};
+    run_trace rows[2];
+    runfile *f = create(name_of(0));
+    (void)state;
+    rank.class_bytes[BUF_WEIGHT] = (1 << 20) - 4096;
+    put_row(&rows[0], 0, "compute");
+    put_row(&rows[1], 1, "warp");
+    put_step(f, 0);
+    OK(runfile_ranks(f, &rank, 1));
+    OK(runfile_trace(f, 0, rows, 2));
+    OK(runfile_close(&f, true));
+    open_page(1);
+    has("<th scope=\"row\">0, compute</th><td>1</td>", 1);
+    has("<th scope=\"row\">0, unknown</th><td>1</td>", 1);
+    has("\"gaps\": 4096", 1);
+    has("<td>1020 KiB</td><td>4 KiB</td><td>1 MiB</td>", 1);
+    close_page();
+}
+
 static int drop_files(void **state)
 {
     (void)state;
@@ -271,6 +309,7 @@ int main(void)
         cmocka_unit_test_teardown(test_cut, no_leak),
         cmocka_unit_test_teardown(test_null_store, no_leak),
         cmocka_unit_test_teardown(test_kernels, no_leak),
+        cmocka_unit_test_teardown(test_stream_and_gaps, no_leak),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_files) != 0;
 }
