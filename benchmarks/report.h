@@ -3,9 +3,11 @@
  * steps as a trace for Perfetto.
  *
  * Any mix of files is read; set-ups of one model stand side by side, whichever
- * file they come from. Those that were refused, failed or were cut short are
- * listed with their reasons. The page needs no other file, no network and no
- * script, and carries its numbers: tables under the drawings, and all of them
+ * file they come from, if their data, recipe and machine are the same. Those
+ * that were refused, failed or were cut short are listed with their reasons;
+ * those, and what trains nothing (store null), are the best at nothing. The
+ * page needs no other file, no network and no script, and carries its numbers:
+ * tables under the drawings, and all of them
  * as JSON in <script type="application/json" id="weft-data">.
  *
  * Equal files give equal pages: nothing of now or of this machine gets in.
