@@ -30,9 +30,8 @@
 #include "runtime/comm/comm_impl.h"
 
 enum {
-    UNIT = 16,           /* floats in a cache line                        */
-    CHUNK = 1024 * 1024, /* floats: 4 MiB, so slices still fill a link    */
-    TILE = 4096,         /* floats: a stack of such tiles stays in cache  */
+    UNIT = 16,   /* floats in a cache line                                */
+    TILE = 4096, /* floats: a stack of such tiles stays in cache          */
     LINE_BYTES = 64
 };
 
@@ -77,7 +76,8 @@ static int64_t slice_length(int64_t n, int size, int i)
 /* Floats of the longest slice of any chunk, in whole cache lines. */
 static int64_t slot_floats(int size, int64_t count)
 {
-    int64_t units = units_of(count < CHUNK ? count : CHUNK);
+    int64_t units =
+        units_of(count < TREE_CHUNK_FLOATS ? count : TREE_CHUNK_FLOATS);
     return (units + size - 1) / size * UNIT;
 }
 
@@ -268,8 +268,9 @@ void comm_tree_allreduce(comm *c, int leaves, float *data, int64_t stride,
         job_place(&j, count, work);
     }
     int64_t begin = comm_impl_meet(c, wait);
-    for (int64_t at = 0; at < count; at += CHUNK) {
-        int64_t n = count - at < CHUNK ? count - at : CHUNK;
+    for (int64_t at = 0; at < count; at += TREE_CHUNK_FLOATS) {
+        int64_t n =
+            count - at < TREE_CHUNK_FLOATS ? count - at : TREE_CHUNK_FLOATS;
         float *piece[TREE_LEAVES_MAX];
         exchange(&j, at, n, piece);
         add_slice(&j, piece, data + at + slice_start(n, c->size, c->rank),
