@@ -69,8 +69,16 @@ static status make_arena(exec *e)
     return ST_OK;
 }
 
-static status create_local(exec *e)
+/* *out is the caller's to destroy, also after a failure. */
+static status create_local(const exec_config *config, exec **out)
 {
+    TRY(MEM_NEW(out, 1, "exec"));
+    exec *e = *out;
+    e->c = *config;
+    e->place = &config->set->places[comm_rank(config->world)];
+    e->p = &config->set->classes[e->place->class_index];
+    pthread_mutex_init(&e->mutex, NULL);
+    pthread_cond_init(&e->moved, NULL);
     TRY(make_arena(e));
     TRY(alloc_arrays(e));
     return exec_start_workers(e);
@@ -80,13 +88,7 @@ status exec_create(const exec_config *config, exec **out)
 {
     exec *e = NULL;
     ASSERT(comm_size(config->world) == config->set->nranks);
-    TRY(MEM_NEW(&e, 1, "exec"));
-    e->c = *config;
-    e->place = &config->set->places[comm_rank(config->world)];
-    e->p = &config->set->classes[e->place->class_index];
-    pthread_mutex_init(&e->mutex, NULL);
-    pthread_cond_init(&e->moved, NULL);
-    status st = comm_agree(config->world, create_local(e));
+    status st = comm_agree(config->world, create_local(config, &e));
     if (st == ST_OK) {
         st = make_groups(e);
     }

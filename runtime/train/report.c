@@ -80,23 +80,24 @@ static status begin_file(train *t)
     return runfile_host(t->file, &host);
 }
 
-status report_begin(train *t)
+/* What this rank does alone. */
+static status begin_local(train *t)
 {
     int size = comm_size(t->job->world);
     TRY(MEM_NEW(&t->ledgers, size, "report"));
     TRY(MEM_NEW(&t->gathered, size, "report"));
-    status st = ST_OK;
-    if (root(t)) {
-        if (!t->job->quiet) {
-            print_head(t);
-        }
-        if (t->job->out != NULL) {
-            st = begin_file(t);
-        }
+    if (root(t) && !t->job->quiet) {
+        print_head(t);
     }
-    if (st == ST_OK && t->job->machine != NULL) {
-        st = predict_begin(t);
+    if (root(t) && t->job->out != NULL) {
+        TRY(begin_file(t));
     }
+    return t->job->machine != NULL ? predict_begin(t) : ST_OK;
+}
+
+status report_begin(train *t)
+{
+    status st = begin_local(t);
     comm_barrier_sleeping(t->job->world);
     return comm_agree(t->job->world, st);
 }
@@ -289,9 +290,8 @@ static status write_trace_of(train *t, int r, int64_t late, const predicted *pr)
     int64_t n = mine ? p->nops : 0;
     comm_max_i64(w, &n, 1);
     run_trace *rows = NULL;
-    if (mine || root(t)) {
-        TRY(MEM_NEW(&rows, n, "trace"));
-    }
+    status st = mine || root(t) ? MEM_NEW(&rows, n, "trace") : ST_OK;
+    TRY_GOTO(comm_agree(w, st), done);
     if (mine) {
         const exec_trace *tr = exec_last_trace(t->e);
         run_trace_describe(p, exec_place(t->e), r, rows);
@@ -306,11 +306,11 @@ static status write_trace_of(train *t, int r, int64_t late, const predicted *pr)
     } else if (r != 0 && root(t)) {
         comm_recv(w, r, 1, rows, n * (int64_t)sizeof(*rows));
     }
-    status st = ST_OK;
     if (t->file != NULL) {
         predict_trace(pr, r, rows, n);
         st = runfile_trace(t->file, t->job->recipe.steps - 1, rows, n);
     }
+done:
     mem_free(rows);
     return st;
 }
@@ -401,5 +401,5 @@ status report_end(train *t, status ended)
     if (st != ST_OK) {
         return give_up_file(t, st);
     }
-    return runfile_close(&t->file, complete);
+    return comm_agree(t->job->world, runfile_close(&t->file, complete));
 }
