@@ -33,25 +33,32 @@ static bool listed(const char *const *names, const char *name)
     return false;
 }
 
-void same_add_options(same_list *l, const opt_command *cmd, const void *fields,
-                      const char *const *apart)
+static status add_option(same_list *l, const opt_row *row, const void *fields)
+{
+    strbuf value = {0};
+    char name[sizeof(l->items[0].name)];
+    opt_add_value(&value, row, fields);
+    bool file = row->kind == OPT_KIND_STR;
+    (void)snprintf(name, sizeof(name), "--%s", row->name);
+    same_add_text(l, name,
+                  !file           ? strbuf_view(&value)
+                  : value.len > 0 ? "a file"
+                                  : "no file");
+    status st = strbuf_check(&value);
+    strbuf_fini(&value);
+    return st;
+}
+
+status same_add_options(same_list *l, const opt_command *cmd,
+                        const void *fields, const char *const *apart)
 {
     for (size_t i = 0; i < cmd->nrows; i++) {
         const opt_row *row = &cmd->rows[i];
-        strbuf value = {0};
-        char name[sizeof(l->items[0].name)];
-        if (row->hidden || listed(apart, row->name)) {
-            continue;
+        if (!row->hidden && !listed(apart, row->name)) {
+            TRY(add_option(l, row, fields));
         }
-        opt_add_value(&value, row, fields);
-        bool file = row->kind == OPT_KIND_STR;
-        (void)snprintf(name, sizeof(name), "--%s", row->name);
-        same_add_text(l, name,
-                      !file           ? strbuf_view(&value)
-                      : value.len > 0 ? "a file"
-                                      : "no file");
-        strbuf_fini(&value);
     }
+    return ST_OK;
 }
 
 /* Other builds may have lists of another size: this goes first. */

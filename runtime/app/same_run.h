@@ -37,13 +37,15 @@ void same_add(same_list *l, const char *name, uint64_t hash, const char *shown);
 void same_add_text(same_list *l, const char *name, const char *text);
 /* Every option of a command by its value. Of those that name a file only
  * whether there is one: on another node it may lie elsewhere, its content is
- * added apart. Those in `apart` (NULL-terminated) may differ. */
-void same_add_options(same_list *l, const opt_command *cmd, const void *fields,
-                      const char *const *apart);
+ * added apart. Those in `apart` (NULL-terminated) may differ. Fails without
+ * memory: then the list says nothing. Local. */
+MUST_USE status same_add_options(same_list *l, const opt_command *cmd,
+                                 const void *fields, const char *const *apart);
 
 /* Fails with ST_CONFIG on all ranks if a list differs from rank 0's, or rank
  * 0 runs another build of the program; names the lowest such rank and the
- * first item. Collective. */
+ * first item. All ranks have agreed that their lists are whole: what one has no
+ * memory for is no difference. Collective. */
 MUST_USE status same_check(comm *world, const same_list *mine);
 
 #endif

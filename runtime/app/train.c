@@ -130,54 +130,69 @@ static status hash_inputs(run_of *r)
                            &r->from_hash);
 }
 
-static void check_binding(run_of *r)
+static status say_binding(const run_of *r)
 {
     binding b = binding_of(r->world, (int)r->a.threads);
     strbuf text = {0};
-    if (comm_rank(r->world) == 0 && binding_is_tight(&b)) {
-        bool mpirun = launch_is_rank() && r->a.launched_at == 0;
-        binding_write_tight(&b, binding_cause_of(mpirun), &text);
+    if (!binding_is_tight(&b)) {
+        return ST_OK;
+    }
+    bool mpirun = launch_is_rank() && r->a.launched_at == 0;
+    binding_write_tight(&b, binding_cause_of(mpirun), &text);
+    status st = strbuf_check(&text);
+    if (st == ST_OK) {
         log_warn("%s", strbuf_view(&text));
     }
     strbuf_fini(&text);
+    return st;
 }
 
-/* Once for all ranks. */
-static void say_dropout(const run_of *r)
+static status say_dropout(const run_of *r)
 {
     strbuf text = {0};
-    if (comm_rank(r->world) == 0 && !r->a.quiet &&
-        arch_dropout(r->so.model, &text) == ST_OK && text.len > 0) {
+    status st = arch_dropout(r->so.model, &text);
+    st = st == ST_OK ? strbuf_check(&text) : st;
+    if (st == ST_OK && text.len > 0) {
         log_info("%s", strbuf_view(&text));
     }
     strbuf_fini(&text);
+    return st;
 }
 
 /* Who names a folder with weights may think that they are taken. */
-static void say_weights(const run_of *r)
+static status say_weights(const run_of *r)
 {
     strbuf text = {0};
-    if (comm_rank(r->world) == 0 && !r->a.quiet && r->a.init == NULL &&
-        r->a.resume == NULL &&
-        arch_weights_beside(r->so.model, &text) == ST_OK && text.len > 0) {
+    status st = arch_weights_beside(r->so.model, &text);
+    if (st == ST_OK && text.len > 0) {
         log_warn("%s is not read: weights start from the seed; weft convert "
                  "makes a checkpoint of its folder for --init",
                  strbuf_view(&text));
     }
     strbuf_fini(&text);
+    return st;
 }
 
-/* On rank 0, which speaks for all. */
 static status say_data(const run_of *r)
 {
     tokens *data = NULL;
-    if (comm_rank(r->world) > 0) {
-        return ST_OK;
-    }
     TRY(tokens_open(r->a.data, &data));
     tokens_warn(data);
     tokens_close(data);
     return ST_OK;
+}
+
+/* Rank 0 speaks for all. */
+static status say_first(const run_of *r)
+{
+    bool from_seed = r->a.init == NULL && r->a.resume == NULL;
+    if (comm_rank(r->world) > 0) {
+        return ST_OK;
+    }
+    TRY(say_binding(r));
+    TRY(r->a.quiet ? ST_OK : say_dropout(r));
+    TRY(r->a.quiet || !from_seed ? ST_OK : say_weights(r));
+    return say_data(r);
 }
 
 /* A step may last; who asks for a stop should know that it was heard. */
@@ -283,28 +298,33 @@ static void fill_job(run_of *r, double launch_s, train_job *j)
 static const char *const own_options[] = {"out", "log-every", "quiet",
                                           "threads", NULL};
 
-/* All ranks run one thing, or none does. */
-static status agree_on_run(const run_of *r)
+static status list_plan(const run_of *r, same_list *l)
+{
+    strbuf cut = {0};
+    if (!r->s.streamed) {
+        plan_json(&r->s.plan, &cut);
+    }
+    same_add(l, "the plan", hash64(strbuf_view(&cut), cut.len),
+             r->s.streamed ? "streamed" : r->s.plan.name);
+    status st = strbuf_check(&cut);
+    strbuf_fini(&cut);
+    return st;
+}
+
+static status list_run(const run_of *r, same_list *l)
 {
     const run_args *a = &r->a;
     char data[64];
     char from[64];
     char sum[HASH_TEXT_BYTES];
-    same_list l = {0};
-    strbuf cut = {0};
-    same_add(&l, "the model", arch_hash(&r->s.a), r->s.a.name);
-    if (!r->s.streamed) {
-        plan_json(&r->s.plan, &cut);
-    }
-    same_add(&l, "the plan", hash64(strbuf_view(&cut), cut.len),
-             r->s.streamed ? "streamed" : r->s.plan.name);
-    strbuf_fini(&cut);
-    same_add_options(&l, &train_command, a, own_options);
+    same_add(l, "the model", arch_hash(&r->s.a), r->s.a.name);
+    TRY(list_plan(r, l));
+    TRY(same_add_options(l, &train_command, a, own_options));
     hash_text(r->data_hash, sum);
     const char *name = text_path_base(a->data);
     (void)snprintf(data, sizeof(data), "%.*s (%s)", text_fit(name, 40), name,
                    sum);
-    same_add(&l, "the data", r->data_hash, data);
+    same_add(l, "the data", r->data_hash, data);
     hash_text(r->from_hash, sum);
     const char *start = a->resume != NULL ? a->resume
                         : a->init != NULL ? a->init
@@ -312,8 +332,28 @@ static status agree_on_run(const run_of *r)
     name = text_path_base(start);
     (void)snprintf(from, sizeof(from), "%.*s (%s)", text_fit(name, 40), name,
                    sum);
-    same_add(&l, "the checkpoint to start from", r->from_hash, from);
+    same_add(l, "the checkpoint to start from", r->from_hash, from);
+    return ST_OK;
+}
+
+/* All ranks run one thing, or none does. */
+static status agree_on_run(const run_of *r)
+{
+    same_list l = {0};
+    TRY(comm_agree(r->world, list_run(r, &l)));
     return same_check(r->world, &l);
+}
+
+static status take_share(run_of *r)
+{
+    int size = comm_size(r->world);
+    REQUIRE(size == setup_ranks(&r->s), ST_CONFIG,
+            "%s needs %d rank%s, there %s %d; use mpirun -np %d, or no mpirun "
+            "at all",
+            r->s.streamed ? "streaming" : r->s.plan.name, setup_ranks(&r->s),
+            setup_ranks(&r->s) == 1 ? "" : "s", size == 1 ? "is" : "are", size,
+            setup_ranks(&r->s));
+    return setup_share(&r->s, comm_rank(r->world));
 }
 
 /* prepared: how this rank's preparation ended. The others must hear of it. */
@@ -331,24 +371,10 @@ static status run_ranks(run_of *r, status prepared)
     TRY(agree_on_run(r));
     int64_t from = r->a.launched_at > 0 ? r->a.launched_at : begin;
     double launch_s = (double)(clock_wall_ns() - from) * 1e-9;
-    int size = comm_size(r->world);
-    status st = ST_OK;
-    if (size != setup_ranks(&r->s)) {
-        st = FAIL(ST_CONFIG,
-                  "%s needs %d rank%s, there %s %d; use mpirun -np "
-                  "%d, or no mpirun at all",
-                  r->s.streamed ? "streaming" : r->s.plan.name,
-                  setup_ranks(&r->s), setup_ranks(&r->s) == 1 ? "" : "s",
-                  size == 1 ? "is" : "are", size, setup_ranks(&r->s));
-    }
-    TRY(comm_agree(r->world, st));
-    TRY(setup_share(&r->s, comm_rank(r->world)));
-    check_binding(r);
-    say_dropout(r);
-    say_weights(r);
-    TRY(comm_agree(r->world, say_data(r)));
+    TRY(comm_agree(r->world, take_share(r)));
+    TRY(comm_agree(r->world, say_first(r)));
     answer_signals(r);
-    st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
+    status st = setup_store_create(&r->s, &r->so, r->s.sh.threads, &r->store);
     TRY(comm_agree(r->world, st));
     train_job job;
     fill_job(r, launch_s, &job);
@@ -439,9 +465,9 @@ static status prepare(run_of *r)
     json_write_obj(&w, NULL);
     opt_write_json(&train_command, &r->a, &w);
     json_write_end(&w);
-    strbuf_add(&r->config, strbuf_view(&w.out));
-    json_writer_fini(&w);
-    return strbuf_check(&r->config);
+    r->config = w.out; /* without the end of a line that a file has */
+    TRY(strbuf_check(&r->config));
+    return strbuf_check(&r->cmdline);
 }
 
 /* The same command once more, as ranks of a job. */

@@ -152,18 +152,20 @@ void resume_changes(const char *was, const char *now, strbuf *out)
 }
 
 /* Said once, by rank 0. */
-static void warn_of_changes(const train *t, const ckpt_info *was)
+static status warn_of_changes(const train *t, const ckpt_info *was)
 {
     strbuf b = {0};
     if (comm_rank(t->job->world) == 0) {
         resume_changes(was->run_config, t->job->config, &b);
     }
-    if (b.len > 0) {
+    status st = strbuf_check(&b);
+    if (st == ST_OK && b.len > 0) {
         log_warn("%s goes on with %s: the result will not be that of the run "
                  "not stopped",
                  t->job->resume, strbuf_view(&b));
     }
     strbuf_fini(&b);
+    return st;
 }
 
 /* --- from and to a file --------------------------------------------------- */
@@ -177,7 +179,7 @@ static status resume_from(train *t)
     t->updates = info.adam_step;
     status st = load(t, t->job->resume, CKPT_ALL);
     if (st == ST_OK) {
-        warn_of_changes(t, &info);
+        st = warn_of_changes(t, &info);
     }
     ckpt_info_fini(&info);
     return st;
