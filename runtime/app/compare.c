@@ -60,11 +60,15 @@ typedef struct order {
 
 enum { WORDS_MAX = 200 };
 
-/* Runs it on the first ranks; *code is set there. Collective over world. */
-static status follow(comm *world, const order *o, const char *text, int *code)
+/* Runs it on the first ranks; *code is set there. text has room for the words,
+ * which rank 0 has: `room` says so of this rank. Collective over world. */
+static status follow(comm *world, const order *o, status room, char *text,
+                     int *code)
 {
     const char *words[WORDS_MAX + 1] = {NULL};
     comm *first = NULL;
+    TRY(comm_agree(world, room));
+    comm_bcast(world, text, o->bytes, 0);
     for (int64_t i = 0; i < o->words; i++) {
         words[i] = text;
         text += strlen(text) + 1;
@@ -95,8 +99,7 @@ static status launch_here(void *self, const char *const *words, int ranks,
     if (st == ST_OK) {
         comm_barrier_sleeping(world);
         comm_bcast(world, &o, sizeof(o), 0);
-        comm_bcast(world, text.text, o.bytes, 0);
-        st = follow(world, &o, text.text, code);
+        st = follow(world, &o, ST_OK, text.text, code);
     }
     strbuf_fini(&text);
     return st;
@@ -116,17 +119,15 @@ static status obey(comm *world)
     status st = ST_OK;
     for (;;) {
         order o;
-        void *text = NULL;
+        char *text = NULL;
         int code = 0;
         comm_barrier_sleeping(world);
         comm_bcast(world, &o, sizeof(o), 0);
         if (o.ranks == 0) {
             return st;
         }
-        /* Without room for the words the others would wait for ever. */
-        ASSERT(mem_alloc(1, (size_t)o.bytes, "order", &text) == ST_OK);
-        comm_bcast(world, text, o.bytes, 0);
-        status ended = follow(world, &o, text, &code);
+        status room = MEM_NEW(&text, o.bytes, "order");
+        status ended = follow(world, &o, room, text, &code);
         mem_free(text);
         st = st == ST_OK ? ended : st;
     }
