@@ -44,6 +44,19 @@ MUST_USE status calibrate_links(comm *world, bool quick, machine *m);
  * other. */
 MUST_USE status calibrate_side(int threads, bool quick, machine *m);
 
+/* What a round of it counted, all a second; 0 copies: their thread got no
+ * core. */
+typedef struct calibrate_round {
+    double products, copies;               /* each alone                   */
+    double products_beside, copies_beside; /* at once                      */
+} calibrate_round;
+typedef status (*calibrate_take)(void *self, calibrate_round *out);
+/* Medians of `rounds` rounds (1 to 9) with copies in them, into m->side_rate
+ * and m->side_loss. Fails like take, or with ST_SYSTEM after too many without
+ * a copy. */
+MUST_USE status calibrate_side_rounds(calibrate_take take, void *self,
+                                      int rounds, machine *m);
+
 /* --- measuring --- */
 
 typedef struct calibrate_trials calibrate_trials;

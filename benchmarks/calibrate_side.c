@@ -28,7 +28,8 @@ enum {
     POOL_FLOATS = 1 << 24, /* that copies go round in: past the caches      */
     TURNS = 400,           /* of waking                                     */
     NAPS = 41,
-    ROUNDS_MAX = 9
+    ROUNDS_MAX = 9,
+    TRIES = 20 /* rounds in a row without a copy before it is given up    */
 };
 
 static const double NAP_S = 3e-4;
@@ -36,7 +37,7 @@ static const double NAP_S = 3e-4;
 typedef struct copier {
     float *pool, *to;
     atomic_int stop;
-    double per_s; /* copies a second, when it has ended                    */
+    double per_s; /* copies a second, when it has ended; 0: it got no core */
 } copier;
 
 static void *copy_main(void *arg)
@@ -51,7 +52,7 @@ static void *copy_main(void *arg)
         n++;
         now = clock_wall_ns();
     }
-    c->per_s = (double)n / ((double)(now - begin) * 1e-9);
+    c->per_s = n > 0 ? (double)n / ((double)(now - begin) * 1e-9) : 0;
     return NULL;
 }
 
@@ -93,21 +94,46 @@ static void nap(double seconds)
     (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
-static status one_round(int threads, float *m, copier *c, double seconds,
-                        double *rate, double *loss)
+/* What rounds are made of. */
+typedef struct side_job {
+    int threads;
+    double seconds; /* that each part of a round takes                     */
+    float *m;       /* matrices                                            */
+    copier c;
+} side_job;
+
+static status take_round(void *self, calibrate_round *out)
 {
+    side_job *j = self;
     pthread_t thread;
-    double alone = products(threads, m, seconds);
-    TRY(start_copies(c, &thread));
-    nap(seconds);
-    stop_copies(c, thread);
-    double copies = c->per_s;
-    TRY(start_copies(c, &thread));
-    double together = products(threads, m, seconds);
-    stop_copies(c, thread);
-    *rate = c->per_s / copies;
-    *loss = (1 - together / alone) / *rate;
+    TRY(stop_check());
+    out->products = products(j->threads, j->m, j->seconds);
+    TRY(start_copies(&j->c, &thread));
+    nap(j->seconds);
+    stop_copies(&j->c, thread);
+    out->copies = j->c.per_s;
+    TRY(start_copies(&j->c, &thread));
+    out->products_beside = products(j->threads, j->m, j->seconds);
+    stop_copies(&j->c, thread);
+    out->copies_beside = j->c.per_s;
     return ST_OK;
+}
+
+/* A round whose copier got no core says nothing of copies, and its ratios are
+ * no numbers: another is taken. */
+static status sound_round(calibrate_take take, void *self, calibrate_round *r)
+{
+    for (int i = 0; i < TRIES; i++) {
+        TRY(take(self, r));
+        if (r->products > 0 && r->copies > 0 && r->copies_beside > 0) {
+            return ST_OK;
+        }
+    }
+    return FAIL(ST_SYSTEM,
+                "calibrate: in %d rounds in a row the thread that copies got "
+                "no core; let it have the machine to itself, or take fewer "
+                "--threads",
+                TRIES);
 }
 
 static double middle(double *v, int n, double least, double most)
@@ -116,22 +142,32 @@ static double middle(double *v, int n, double least, double most)
     return x < least ? least : x > most ? most : x;
 }
 
-static status measure_side(int threads, bool quick, float *m, copier *c,
-                           machine *out)
+status calibrate_side_rounds(calibrate_take take, void *self, int rounds,
+                             machine *out)
 {
     double rate[ROUNDS_MAX];
     double loss[ROUNDS_MAX];
-    int rounds = quick ? 5 : ROUNDS_MAX;
+    ASSERT(rounds >= 1 && rounds <= ROUNDS_MAX);
     for (int i = 0; i < rounds; i++) {
-        TRY(stop_check());
-        TRY(one_round(threads, m, c, quick ? 0.03 : 0.06, &rate[i], &loss[i]));
+        calibrate_round r = {0};
+        TRY(sound_round(take, self, &r));
+        rate[i] = r.copies_beside / r.copies;
+        loss[i] = (1 - r.products_beside / r.products) / rate[i];
     }
     out->side_rate = middle(rate, rounds, 0.01, 1);
     out->side_loss = middle(loss, rounds, 0, 1);
+    return ST_OK;
+}
+
+static status measure_side(side_job *j, bool quick, machine *out)
+{
+    int rounds = quick ? 5 : ROUNDS_MAX;
+    j->seconds = quick ? 0.03 : 0.06;
+    TRY(calibrate_side_rounds(take_round, j, rounds, out));
     (void)snprintf(out->side_source, sizeof(out->side_source),
                    "weft calibrate: copies of 256 KiB beside products on %d "
                    "thread%s, medians of %d rounds",
-                   threads, threads == 1 ? "" : "s", rounds);
+                   j->threads, j->threads == 1 ? "" : "s", rounds);
     return ST_OK;
 }
 
@@ -194,22 +230,22 @@ static void measure_late(machine *out)
 
 status calibrate_side(int threads, bool quick, machine *m)
 {
-    copier c = {0};
-    float *matrices = NULL;
-    status st = MEM_NEW(&matrices, 3 * SIDE * SIDE, "calibrate");
+    side_job j = {.threads = threads};
+    copier *c = &j.c;
+    status st = MEM_NEW(&j.m, 3 * SIDE * SIDE, "calibrate");
     TRY_GOTO(st, done);
-    TRY_GOTO(MEM_NEW(&c.pool, POOL_FLOATS, "calibrate"), done);
-    TRY_GOTO(MEM_NEW(&c.to, COPY_FLOATS, "calibrate"), done);
+    TRY_GOTO(MEM_NEW(&c->pool, POOL_FLOATS, "calibrate"), done);
+    TRY_GOTO(MEM_NEW(&c->to, COPY_FLOATS, "calibrate"), done);
     for (int64_t i = 0; i < POOL_FLOATS; i++) {
-        c.pool[i] = (float)(i % 251) * 0.01F;
+        c->pool[i] = (float)(i % 251) * 0.01F;
     }
-    memcpy(matrices, c.pool, 2 * SIDE * SIDE * sizeof(float));
-    TRY_GOTO(measure_side(threads, quick, matrices, &c, m), done);
+    memcpy(j.m, c->pool, 2 * SIDE * SIDE * sizeof(float));
+    TRY_GOTO(measure_side(&j, quick, m), done);
     TRY_GOTO(measure_wake(m), done);
     measure_late(m);
 done:
-    mem_free(c.to);
-    mem_free(c.pool);
-    mem_free(matrices);
+    mem_free(c->to);
+    mem_free(c->pool);
+    mem_free(j.m);
     return st;
 }

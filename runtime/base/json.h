@@ -169,7 +169,8 @@ MUST_USE status json_as_seconds(json_val v, double min, double max,
  * key, inside an array key is NULL. A flat container and all in it stand on
  * one line. Wrong nesting is our bug (ASSERT); memory errors show up in
  * json_writer_take. Doubles are written with the fewest digits that read back
- * the same; NaN and infinity, which JSON lacks, as null.
+ * the same; NaN and infinity, which JSON lacks, as null: the key of the first
+ * such number is kept.
  */
 typedef struct json_writer {
     strbuf out;
@@ -177,6 +178,7 @@ typedef struct json_writer {
     int flat_from;                   /* depth of the outermost flat one, or 0 */
     bool is_obj[JSON_DEPTH_MAX + 1]; /* container kinds, by depth             */
     bool has_items[JSON_DEPTH_MAX + 1];
+    char not_finite[32]; /* "" if all numbers were; "[]" in an array       */
 } json_writer;
 
 void json_writer_init(json_writer *w);

@@ -168,6 +168,10 @@ void json_write_f64(json_writer *w, const char *key, double value)
 {
     begin_value(w, key);
     if (!isfinite(value)) {
+        if (w->not_finite[0] == '\0') {
+            text_copy(w->not_finite, sizeof(w->not_finite),
+                      key != NULL ? key : "[]");
+        }
         strbuf_add(&w->out, "null");
         return;
     }

@@ -437,15 +437,15 @@ static void put_law(json_writer *w, const char *key, const sim_law *law)
 {
     json_write_obj_flat(w, key);
     for (int t = 0; t < TERM_COUNT; t++) {
-        if (law->term[t] > 0) {
+        if (law->term[t] != 0) {
             json_write_f64(w, law_keys[t], law->term[t]);
         }
     }
     put_curve(w, "items", &law->items);
-    if (!isnan(law->spread)) {
+    if (isfinite(law->spread)) {
         json_write_f64(w, "spread", law->spread);
     }
-    if (!isnan(law->misfit)) {
+    if (isfinite(law->misfit)) {
         json_write_f64(w, "misfit", law->misfit);
     }
     json_write_end(w);
@@ -461,7 +461,7 @@ static void put_levels(json_writer *w, const machine *m)
         if (l->ranks > 1) {
             json_write_i64(w, "ranks", l->ranks);
         }
-        if (l->pace > 0) {
+        if (l->pace != 0) {
             json_write_f64(w, "pace", l->pace);
         }
         json_write_str(w, "source", l->source);
@@ -565,6 +565,18 @@ static void put_constants(json_writer *w, const machine *m)
     json_write_end(w);
 }
 
+/* Nobody could read it back. */
+static status check_finite(const json_writer *w, const machine *m)
+{
+    REQUIRE(w->not_finite[0] == '\0', ST_NUMERIC,
+            "machine %s: %s is not a finite number; measure it again, with the "
+            "machine left to itself",
+            m->name,
+            strcmp(w->not_finite, "[]") == 0 ? "a point of a curve"
+                                             : w->not_finite);
+    return ST_OK;
+}
+
 status machine_text(const machine *m, char **text)
 {
     json_writer w;
@@ -575,7 +587,8 @@ status machine_text(const machine *m, char **text)
     put_levels(&w, m);
     put_links(&w, m);
     json_write_end(&w);
-    status st = json_writer_take(&w, text);
+    status st = check_finite(&w, m);
+    st = st == ST_OK ? json_writer_take(&w, text) : st;
     json_writer_fini(&w);
     return st;
 }

@@ -375,7 +375,9 @@ static void test_writer(void **state)
     json_write_str(&w, "text", "a\"b\\c\n\x01\xc3\xa4\xff");
     json_write_i64(&w, "least", INT64_MIN);
     json_write_f64(&w, "tenth", 0.1);
+    assert_string_equal(w.not_finite, "");
     json_write_f64(&w, "nan", NAN);
+    assert_string_equal(w.not_finite, "nan");
     json_write_bool(&w, "yes", true);
     json_write_arr_flat(&w, "row");
     json_write_i64(&w, NULL, 1);

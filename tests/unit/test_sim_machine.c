@@ -133,6 +133,44 @@ static void test_round_trip(void **state)
 
 /* --- refusals ------------------------------------------------------------- */
 
+/* What no reader takes is not written. */
+static void refuse_number(machine *m, double *at, double value,
+                          const char *want)
+{
+    char *text = NULL;
+    double was = *at;
+    *at = value;
+    assert_int_equal(machine_text(m, &text), ST_NUMERIC);
+    assert_null(text);
+    if (strstr(status_text(), want) == NULL) {
+        fail_msg("\"%s\" is not in \"%s\"", want, status_text());
+    }
+    *at = was;
+}
+
+static void test_not_finite(void **state)
+{
+    static machine m;
+    char *text = NULL;
+    const double nan = (double)NAN;
+    const double inf = (double)INFINITY;
+    (void)state;
+    m = example();
+    refuse_number(&m, &m.side_rate, nan, "rate is not a finite number");
+    refuse_number(&m, &m.side_loss, -inf, "loss is not");
+    refuse_number(&m, &m.late_s, nan, "late is not");
+    refuse_number(&m, &m.link[0].waiting, nan, "waiting is not");
+    refuse_number(&m, &m.link[0].tree.byte, inf, "byte is not");
+    refuse_number(&m, &m.link[0].at_work.y[1], nan, "a point of a curve is");
+    refuse_number(&m, &m.level[2].pace, inf, "pace is not");
+    refuse_number(&m, &m.level[0].law[KERNEL_EXPAND].term[TERM_CALL], inf,
+                  "call is not");
+    refuse_number(&m, &m.level[0].law[KERNEL_EXPAND].term[TERM_CALL], nan,
+                  "call is not");
+    OK(machine_text(&m, &text));
+    mem_free(text);
+}
+
 static const char good[] =
     "{\"format\": \"weft-machine-1\", \"name\": \"x\", \"source\": \"s\","
     "\"cores\": 1, \"tile\": {\"m\": 1, \"n\": 1, \"k\": 1,"
@@ -566,10 +604,55 @@ static int no_leak(void **state)
     return mem_live() == 0 ? 0 : -1;
 }
 
+/* --- copies beside compute ------------------------------------------------ */
+
+/* Rounds: two of three lack copies, or all do, or the first is not made. */
+typedef struct rounds {
+    int taken;
+    bool starved, stopped;
+} rounds;
+
+static status any_round(void *self, calibrate_round *out)
+{
+    rounds *r = self;
+    int k = r->taken++;
+    if (r->stopped) {
+        return FAIL(ST_SIGNAL, "stopped");
+    }
+    *out = (calibrate_round){200, 100, 150, 80};
+    if (r->starved || k % 3 == 0) {
+        out->copies = 0;
+    } else if (k % 3 == 1) {
+        out->copies_beside = 0;
+    }
+    return ST_OK;
+}
+
+static void test_side_rounds(void **state)
+{
+    static machine m;
+    rounds some = {.taken = 0};
+    rounds none = {.starved = true};
+    rounds stop = {.stopped = true};
+    (void)state;
+    machine_init(&m);
+    OK(calibrate_side_rounds(any_round, &some, 5, &m));
+    assert_int_equal(some.taken, 15);
+    NEAR(m.side_rate, 0.8, 1e-12);
+    NEAR(m.side_loss, 0.25 / 0.8, 1e-12);
+
+    assert_int_equal(calibrate_side_rounds(any_round, &none, 5, &m), ST_SYSTEM);
+    assert_non_null(strstr(status_text(), "got no core"));
+    assert_in_range(none.taken, 2, 100);
+    assert_int_equal(calibrate_side_rounds(any_round, &stop, 5, &m), ST_SIGNAL);
+    NEAR(m.side_rate, 0.8, 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_round_trip, no_leak),
+        cmocka_unit_test_teardown(test_not_finite, no_leak),
         cmocka_unit_test_teardown(test_refusals, no_leak),
         cmocka_unit_test_teardown(test_level_order, no_leak),
         cmocka_unit_test_teardown(test_at_once, no_leak),
@@ -582,6 +665,7 @@ int main(void)
         cmocka_unit_test_teardown(test_attention_counts, no_leak),
         cmocka_unit_test_teardown(test_fit, no_leak),
         cmocka_unit_test_teardown(test_fit_more, no_leak),
+        cmocka_unit_test(test_side_rounds),
         cmocka_unit_test(test_jobs),
         cmocka_unit_test(test_law_threads),
     };
