@@ -437,8 +437,8 @@ status calibrate_links(comm *world, bool quick, machine *m)
 {
     link_job *j = NULL;
     comm *self = NULL;
-    TRY(comm_agree(world, MEM_NEW(&j, 1, "calibrate")));
-    status st = comm_agree(world, job_init(world, quick, j));
+    status st = MEM_NEW(&j, 1, "calibrate");
+    st = comm_agree(world, st == ST_OK ? job_init(world, quick, j) : st);
     if (st == ST_OK) {
         st = comm_split(world, comm_rank(world), 0, "self", &self);
     }
@@ -446,7 +446,9 @@ status calibrate_links(comm *world, bool quick, machine *m)
         st = measure_all(j, self, quick, m);
     }
     comm_destroy(self);
-    job_fini(j);
+    if (j != NULL) {
+        job_fini(j);
+    }
     mem_free(j);
     return st;
 }

@@ -104,10 +104,12 @@ status same_check(comm *world, const same_list *mine)
         return ST_OK;
     }
     TRY(check_build(world));
-    TRY(comm_agree(world, MEM_NEW(&first, 1, "agreement")));
-    *first = *mine;
-    comm_bcast(world, first, sizeof(*first), 0);
-    status st = compare_lists(mine, first);
+    status st = comm_agree(world, MEM_NEW(&first, 1, "agreement"));
+    if (st == ST_OK) {
+        *first = *mine;
+        comm_bcast(world, first, sizeof(*first), 0);
+        st = comm_agree(world, compare_lists(mine, first));
+    }
     mem_free(first);
-    return comm_agree(world, st);
+    return st;
 }

@@ -268,12 +268,14 @@ status predict_run(train *t, predicted *out)
     kind_sums *all = NULL;
     kind_sums mine = {0};
     memset(out, 0, sizeof(*out));
-    TRY(comm_agree(w, MEM_NEW(&all, comm_size(w), "predict")));
-    sum_kinds(t, &mine);
-    comm_gather(w, &mine, sizeof(mine), all, 0);
-    status st = comm_rank(w) == 0 ? fill(t, all, out) : ST_OK;
+    status st = comm_agree(w, MEM_NEW(&all, comm_size(w), "predict"));
+    if (st == ST_OK) {
+        sum_kinds(t, &mine);
+        comm_gather(w, &mine, sizeof(mine), all, 0);
+        st = comm_agree(w, comm_rank(w) == 0 ? fill(t, all, out) : ST_OK);
+    }
     mem_free(all);
-    return comm_agree(w, st);
+    return st;
 }
 
 void predict_fini(predicted *p)

@@ -4,6 +4,7 @@
  */
 #include "runtime/train/resume.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,60 +106,84 @@ status resume_check(const char *path, const ckpt_info *was,
 
 /* --- what changes its course ---------------------------------------------- */
 
-/* "lr 5 (was 0.001)": a value of both configurations that is not the same. */
-static void add_change(strbuf *b, const char *key, json_val now, json_val was)
+/* *text stays NULL where there is nothing to compare; `room` is its own. */
+static status value_of(json_val of, const char *key, char room[32],
+                       const char **text, double *number)
 {
-    const char *text[2] = {"", ""};
-    double number[2] = {0, 0};
-    const json_val of[] = {now, was};
-    char room[2][32];
-    for (int i = 0; i < 2; i++) {
-        json_val v;
-        bool on = false;
-        if (!json_has(of[i], key) || json_get(of[i], key, &v) != ST_OK) {
-            return; /* older than the option */
-        }
-        if (json_as_f64(v, -1e300, 1e300, &number[i]) == ST_OK) {
-            snprintf(room[i], sizeof(room[i]), "%.6g", number[i]);
-            text[i] = room[i];
-        } else if (json_as_bool(v, &on) == ST_OK) {
-            text[i] = on ? "true" : "false";
-        } else if (json_as_str(v, &text[i]) != ST_OK) {
-            return;
-        }
+    json_val v;
+    bool on = false;
+    if (!json_has(of, key)) {
+        return ST_OK; /* older than the option */
     }
-    if (number[0] != number[1] || strcmp(text[0], text[1]) != 0) {
-        strbuf_printf(b, "%s%s %s (was %s)", b->len > 0 ? ", " : "", key,
-                      text[0], text[1]);
+    TRY(json_get(of, key, &v));
+    switch (json_kind(v)) {
+    case JSON_KIND_INT:
+    case JSON_KIND_REAL:
+        TRY(json_as_f64(v, -DBL_MAX, DBL_MAX, number));
+        (void)snprintf(room, 32, "%.6g", *number);
+        *text = room;
+        return ST_OK;
+    case JSON_KIND_BOOL:
+        TRY(json_as_bool(v, &on));
+        *text = on ? "true" : "false";
+        return ST_OK;
+    case JSON_KIND_STR:
+        return json_as_str(v, text);
+    default:
+        return ST_OK;
     }
 }
 
-void resume_changes(const char *was, const char *now, strbuf *out)
+/* "lr 5 (was 0.001)": a value of both configurations that is not the same. */
+static status add_change(strbuf *b, const char *key, json_val now, json_val was)
+{
+    const char *text[2] = {NULL, NULL};
+    double number[2] = {0, 0};
+    char room[2][32];
+    TRY(value_of(now, key, room[0], &text[0], &number[0]));
+    TRY(value_of(was, key, room[1], &text[1], &number[1]));
+    if (text[0] != NULL && text[1] != NULL &&
+        (number[0] != number[1] || strcmp(text[0], text[1]) != 0)) {
+        strbuf_printf(b, "%s%s %s (was %s)", b->len > 0 ? ", " : "", key,
+                      text[0], text[1]);
+    }
+    return ST_OK;
+}
+
+static status add_changes(json_val was, json_val now, strbuf *out)
 {
     static const char *const keys[] = {
         "steps",       "lr",        "min_lr", "warmup",
         "beta1",       "beta2",     "eps",    "weight_decay",
         "sums",        "grad_clip", "on_nan", "reference_kernels",
         "val_fraction"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        TRY(add_change(out, keys[i], now, was));
+    }
+    return strbuf_check(out);
+}
+
+status resume_changes(const char *was, const char *now, strbuf *out)
+{
     json_doc *docs[2] = {NULL, NULL};
-    if (json_parse(was, strlen(was), "was", &docs[0]) == ST_OK &&
-        json_parse(now, strlen(now), "now", &docs[1]) == ST_OK) {
-        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-            add_change(out, keys[i], json_root(docs[1]), json_root(docs[0]));
-        }
+    status st = json_parse(was, strlen(was), "was", &docs[0]);
+    st = st == ST_OK ? json_parse(now, strlen(now), "now", &docs[1]) : st;
+    if (st == ST_OK) {
+        st = add_changes(json_root(docs[0]), json_root(docs[1]), out);
     }
     json_close(docs[0]);
     json_close(docs[1]);
+    return st == ST_BADFILE ? ST_OK : st; /* no JSON */
 }
 
 /* Said once, by rank 0. */
 static status warn_of_changes(const train *t, const ckpt_info *was)
 {
     strbuf b = {0};
+    status st = ST_OK;
     if (comm_rank(t->job->world) == 0) {
-        resume_changes(was->run_config, t->job->config, &b);
+        st = resume_changes(was->run_config, t->job->config, &b);
     }
-    status st = strbuf_check(&b);
     if (st == ST_OK && b.len > 0) {
         log_warn("%s goes on with %s: the result will not be that of the run "
                  "not stopped",

@@ -36,7 +36,7 @@ MUST_USE status resume_check(const char *path, const ckpt_info *was,
 
 /* Appends what differs of two configurations (JSON, as opt_write_json writes
  * them) and changes the course of a run: "lr 5 (was 0.001), steps ...".
- * Texts that are no JSON have nothing to say. */
-void resume_changes(const char *was, const char *now, strbuf *out);
+ * Texts that are no JSON have nothing to say. Fails without memory. */
+MUST_USE status resume_changes(const char *was, const char *now, strbuf *out);
 
 #endif

@@ -82,7 +82,11 @@ static status gather_shards(train_state *t, int par, store_state which,
     float *rows = NULL;
     offer mine = own_offer(t, par, which, &rows);
     offer *all = NULL;
-    TRY(comm_agree(t->world, MEM_NEW(&all, size, "state")));
+    status st = comm_agree(t->world, MEM_NEW(&all, size, "state"));
+    if (st != ST_OK) {
+        mem_free(all); /* another rank has no memory */
+        return st;
+    }
     comm_gather(t->world, &mine, sizeof(mine), all, 0);
     for (int r = 0; rank == 0 && r < size; r++) {
         float *to = full + all[r].row0 * q->cols;
