@@ -46,6 +46,8 @@ status command_help(int argc, const char *const *argv);
 /* What command_train does, by the ranks of a world that is there. An error has
  * been printed when it returns. Collective over world. */
 status train_in(comm *world, int argc, const char *const *argv);
+/* Likewise, of command_compare. */
+status compare_in(comm *world, int argc, const char *const *argv);
 
 /* Those of train and project are in benchmarks/run_args.h. */
 extern const opt_command report_command;

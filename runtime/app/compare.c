@@ -175,13 +175,8 @@ static status compare(const opt_parsed *parsed, const compare_args *a,
 
 /* parse: how the options ended on this rank; the others must hear of it. */
 static status on_ranks(const opt_parsed *parsed, const compare_args *a,
-                       status parse)
+                       comm *world, status parse)
 {
-    comm *world = NULL;
-    /* A signal to mpirun reaches ranks that wait, too. */
-    stop_catch();
-    TRY(comm_init(&world));
-    log_init(comm_rank(world), LOG_INFO);
     status st = comm_agree(world, parse);
     if (st == ST_OK && comm_rank(world) == 0) {
         st = compare(parsed, a, world);
@@ -193,23 +188,42 @@ static status on_ranks(const opt_parsed *parsed, const compare_args *a,
     log_error_line(st);
     int64_t worst = st;
     comm_max_i64(world, &worst, 1);
-    comm_fini(world);
     return worst != ST_OK ? status_set((status)worst, "") : ST_OK;
 }
 
-status command_compare(int argc, const char *const *argv)
+static status run(comm *world, int argc, const char *const *argv)
 {
     compare_args a;
     opt_parsed *parsed = NULL;
     status st = opt_parse(&compare_command, argc, argv, &a, sizeof(a), &parsed);
-    bool helped = st == ST_OK && command_helped(&compare_command, parsed);
-    if (!helped && launch_is_rank()) {
-        st = on_ranks(parsed, &a, st);
-    } else if (!helped && st == ST_OK) {
-        stop_catch(); /* between its jobs, which have their own handlers */
+    if (st == ST_OK && command_helped(&compare_command, parsed)) {
+        st = ST_OK;
+    } else if (world != NULL) {
+        st = on_ranks(parsed, &a, world, st);
+    } else if (st == ST_OK) {
         st = launch_check_slurm();
         st = st == ST_OK ? compare(parsed, &a, NULL) : st;
     }
     opt_destroy(parsed);
+    return st;
+}
+
+status compare_in(comm *world, int argc, const char *const *argv)
+{
+    return run(world, argc, argv);
+}
+
+status command_compare(int argc, const char *const *argv)
+{
+    comm *world = NULL;
+    /* Between its jobs, which have their own handlers; and a signal to mpirun
+     * reaches ranks that wait, too. */
+    stop_catch();
+    if (launch_is_rank()) {
+        TRY(comm_init(&world));
+        log_init(comm_rank(world), LOG_INFO);
+    }
+    status st = run(world, argc, argv);
+    comm_fini(world);
     return st;
 }

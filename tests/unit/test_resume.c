@@ -102,7 +102,7 @@ static void test_all_that_differs(void **state)
 static void expect_changes(const char *was, const char *now, const char *want)
 {
     strbuf b = {0};
-    resume_changes(was, now, &b);
+    assert_int_equal(resume_changes(was, now, &b), ST_OK);
     assert_string_equal(strbuf_view(&b), want);
     strbuf_fini(&b);
     assert_int_equal(mem_live(), 0);
