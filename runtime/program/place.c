@@ -95,7 +95,8 @@ static void find_live_ranges(program *p)
 
 /* --- what is taken -------------------------------------------------------- */
 
-/* Room at the end of the pool for a list of twice the length. */
+/* Room at the end of the pool for a list of twice the length. What has failed
+ * stays failed: a span is missing. */
 static void make_room(placer *pl, spans *s)
 {
     int32_t want = s->cap == 0 ? 2 : 2 * s->cap;
@@ -136,6 +137,9 @@ static int32_t first_behind(const span *list, int32_t n, int64_t bytes)
 /* Adds bytes to a list; joins what touches. */
 static void take(placer *pl, spans *s, span add)
 {
+    if (pl->failed != ST_OK) {
+        return;
+    }
     span *list = pl->pool + s->at;
     int32_t lo = first_behind(list, s->n, add.lo);
     int32_t end = lo; /* the first that begins behind add.hi */

@@ -424,6 +424,44 @@ static void test_nothing_to_spare(void **state)
     }
 }
 
+/* --- without memory ------------------------------------------------------- */
+
+/* Each allocation fails once: none of a program's plan is left out without a
+ * word because a later one did not fail. */
+static void fail_each(const char *name)
+{
+    const model *m = &models[0];
+    const job j = {.N = 4, .T = 16, .D = 4, .S = 4, .kblock = 256};
+    bool done = false;
+    for (int64_t n = 1; !done; n++) {
+        plan p;
+        program_set set;
+        assert_int_equal(plan_open(name, &p), ST_OK);
+        int64_t live = mem_live();
+        int64_t count = mem_count();
+        mem_fail_after(n);
+        status st = partition_compile(&m->a, &m->ps, &p, shape_of(&j), 0, &set);
+        mem_fail_after(0);
+        done = mem_count() - count < n;
+        if (st != (done ? ST_OK : ST_SYSTEM)) {
+            fail_msg("%s: allocation %lld: status %d", name, (long long)n, st);
+        }
+        if (st == ST_OK) {
+            program_set_fini(&set);
+        }
+        assert_int_equal(mem_live(), live);
+        assert_true(!done || n > 30);
+    }
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    fail_each("pp2");
+    fail_each("tp2");
+    fail_each("dp2.tp2.pp2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_infer),
         cmocka_unit_test(test_nothing_to_spare),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, open_models, close_models) != 0;
 }
