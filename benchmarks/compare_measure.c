@@ -66,7 +66,7 @@ static void measure_ledger(const run_summary *s, comparison_row *row)
 
 static void measure_ranks(const run_summary *s, comparison_row *row)
 {
-    double steps = (double)s->nsteps;
+    double steps = s->ranks_steps > 0 ? (double)s->ranks_steps : (double)NAN;
     double sent[GROUP_COUNT] = {0};
     row->loaded_bytes = 0;
     row->drained_bytes = 0;

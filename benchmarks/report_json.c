@@ -125,6 +125,7 @@ static void setup(json_writer *w, const run_setup *m)
 
 static void traffic(json_writer *w, const run_summary *r)
 {
+    json_write_i64(w, "traffic_steps", r->traffic_steps);
     json_write_arr(w, "traffic");
     for (int64_t i = 0; i < r->ntraffic; i++) {
         json_write_obj_flat(w, NULL);

@@ -254,7 +254,7 @@ static status add_matrix(const report_setup *s, strbuf *out)
         const run_traffic *t = &s->run.traffic[i];
         if (t->from >= 0 && t->from < ranks && t->to >= 0 && t->to < ranks) {
             bytes[block_of(t->from, each) * blocks + block_of(t->to, each)] +=
-                (double)t->bytes / (double)s->run.nsteps;
+                (double)t->bytes / (double)s->run.traffic_steps;
         }
     }
     matrix(s, bytes, blocks, each, out);
@@ -267,15 +267,16 @@ status report_add_traffic(const report_data *d, int model, strbuf *page)
     const report_setup *s;
     int n = 0;
     for (int i = 0; (s = report_of_model(d, model, false, i)) != NULL; i++) {
-        if (s->run.nranks < 2 || s->run.ntraffic == 0) {
+        if (s->run.nranks < 2 || s->run.ntraffic == 0 ||
+            s->run.traffic_steps == 0) {
             continue;
         }
         if (n++ == 0) {
             strbuf_add(
                 page,
                 "<h3>Who sends how much to whom</h3>\n<p class="
-                "\"small\">Counted by the sender, mean over all steps "
-                "of the run; a sum over all ranks counts as a ring, to "
+                "\"small\">Counted by the sender, mean over the steps "
+                "since the run began or was resumed; a sum over all ranks counts as a ring, to "
                 "the next rank. Stronger colour is more, within a table.</p>\n"
                 "<div class=\"grid\">\n");
         }

@@ -232,6 +232,8 @@ static void show_ledger(const run_ledger *l)
 static void show_rank_rows(const run_summary *s)
 {
     show_head("ranks");
+    show_field("bytes moved", "in %lld step%s", (long long)s->ranks_steps,
+               s->ranks_steps == 1 ? "" : "s");
     log_out("  %6s%8s%12s%12s%12s%12s%12s\n", "rank", "threads", "planned",
             "loaded", "drained", "sent", "received");
     for (int64_t r = 0; r < s->nranks; r++) {

@@ -160,6 +160,10 @@ const char *h5_path_now(const h5_file *f);
 /* Makes the group and those above it; one that exists is fine. */
 MUST_USE status h5_group_create(h5_file *f, const char *path);
 
+/* Takes the group or dataset out of the file, with all in it; one that is not
+ * there is fine. Its room may stay in the file. */
+MUST_USE status h5_remove(h5_file *f, const char *path);
+
 /* Attributes of a group or dataset ("/" is the file); replaced if there.
  * Text is stored as a fixed-length ASCII string, below 64,000 bytes (longer:
  * h5_text_write); text with bytes above 127 is marked as UTF-8. */

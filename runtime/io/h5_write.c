@@ -56,6 +56,15 @@ status h5_group_create(h5_file *f, const char *path)
     return groups_make(f, path, true);
 }
 
+status h5_remove(h5_file *f, const char *path)
+{
+    ASSERT(f->writable);
+    if (h5_has(f, path) && H5Ldelete(f->id, path, H5P_DEFAULT) < 0) {
+        return H5_FAIL(f, ST_IO, path, "cannot be removed; is the disk full?");
+    }
+    return ST_OK;
+}
+
 status h5_make_parents(h5_file *f, const char *path)
 {
     return groups_make(f, path, false);

@@ -11,26 +11,33 @@
 
 /* ---- opening and closing ------------------------------------------------- */
 
-static status write_info(h5_file *f, const run_info *info)
+const char *run_sums_text(bool exact)
 {
-    char now[FORMAT_TIME_SIZE];
+    return exact ? "exact" : "fast";
+}
+
+status run_info_write(h5_file *f, const run_info *info)
+{
     run_info said = *info;
 
-    format_time(now);
-    said.created = now;
     said.complete = false;
     TRY(format_write(f, run_format));
     TRY(h5_attr_set_text(f, "/", "NX_class", "NXroot"));
     TRY(h5_attr_set_text(f, "/", "default", "steps"));
     TRY(run_attrs_write(f, "/", &run_info_attrs, &said));
-    TRY(h5_attr_set_text(f, "/", "sums", info->exact_sums ? "exact" : "fast"));
+    TRY(h5_attr_set_text(f, "/", "sums", run_sums_text(info->exact_sums)));
     return info->config != NULL ? h5_text_write(f, "/config", info->config)
                                 : ST_OK;
 }
 
 static status create_all(runfile *f, const run_info *info)
 {
-    TRY(write_info(f->h5, info));
+    char now[FORMAT_TIME_SIZE];
+    run_info said = *info;
+
+    format_time(now);
+    said.created = now;
+    TRY(run_info_write(f->h5, &said));
     TRY(run_steps_create(f));
     return h5_live_show(f->h5);
 }
@@ -115,11 +122,19 @@ static status table_put(h5_file *f, const char *path, const h5_layout *layout,
     return format_table_append(f, path, layout, rows, data);
 }
 
+/* Of how many steps the bytes in a table are: a run that goes on counts from
+ * where it did. */
+static status say_steps(runfile *f, const char *path)
+{
+    return h5_attr_set_i64(f->h5, path, run_steps_attr, f->nsteps);
+}
+
 status runfile_ranks(runfile *f, const run_rank *ranks, int n)
 {
     TRY(table_put(f->h5, "/ranks", &run_rank_layout, n, ranks));
     TRY(h5_describe(f->h5, "/ranks", NULL,
-                    "one row a rank; sizes in bytes, traffic of all steps"));
+                    "one row a rank; sizes in bytes, traffic of `steps` steps"));
+    TRY(say_steps(f, "/ranks"));
     return h5_flush(f->h5);
 }
 
@@ -127,7 +142,8 @@ status runfile_traffic(runfile *f, const run_traffic *t, int64_t n)
 {
     TRY(table_put(f->h5, "/traffic", &run_traffic_layout, n, t));
     TRY(h5_describe(f->h5, "/traffic", NULL,
-                    "bytes from rank to rank, in all steps"));
+                    "bytes from rank to rank, in `steps` steps"));
+    TRY(say_steps(f, "/traffic"));
     return h5_flush(f->h5);
 }
 

@@ -114,7 +114,7 @@ typedef struct run_rank {
     /* Of the arena, up to the end of the highest page that was touched;
      * -1 or 0: not known. */
     int64_t touched_bytes;
-    /* In all steps of the run. */
+    /* In the steps that run_summary.ranks_steps counts. */
     int64_t loaded_bytes, drained_bytes;
     int64_t sent_bytes[GROUP_COUNT]; /* by op_group; GROUP_NONE: pipe      */
     int64_t received_bytes[GROUP_COUNT];
@@ -124,7 +124,7 @@ typedef struct run_rank {
                             * buffers, MPI, HDF5                           */
 } run_rank;
 
-/* What one rank sent to another, in all steps of the run. */
+/* What one rank sent to another, in run_summary.traffic_steps steps. */
 typedef struct run_traffic {
     int32_t from, to;
     int64_t bytes;
@@ -230,8 +230,10 @@ typedef struct runfile runfile;
 MUST_USE status runfile_create(const char *path, const run_info *info,
                                runfile **out);
 /* Goes on with an existing run file from `step`: records of that step and
- * later ones are dropped; ranks, set-up, host and trace may be written again.
- * The file takes over info's plan ("pp2, then tp2"), command line and ranks.
+ * later ones are dropped. All else is info's from then on but `created`, a
+ * plan that changed ("pp2, then tp2"), and sums, exact only if they always
+ * were; ranks, traffic, set-up, host, trace and prediction of the earlier
+ * start are gone, and there again once they are written.
  * Fails, and changes nothing, with ST_BADFILE if the file has no record of the
  * step before, with ST_CONFIG if it is of another model, seed, batch or
  * sequence. */
@@ -258,7 +260,8 @@ MUST_USE status runfile_step(runfile *f, const run_step *s,
 /* Writes the steps that wait to be written. */
 MUST_USE status runfile_flush(runfile *f);
 MUST_USE status runfile_validation(runfile *f, int64_t step, double loss);
-/* Once each, at any time; again replaces. */
+/* Once each; again replaces. The bytes of ranks and traffic are those of the
+ * steps that f was given so far: not of the steps before a resume. */
 MUST_USE status runfile_ranks(runfile *f, const run_rank *ranks, int n);
 MUST_USE status runfile_traffic(runfile *f, const run_traffic *t, int64_t n);
 MUST_USE status runfile_setup(runfile *f, const run_setup *s);
@@ -301,6 +304,9 @@ typedef struct run_summary {
     run_validation *validations;
     int64_t nranks; /* 0 in a run without an end                           */
     run_rank *ranks;
+    /* Of how many steps the bytes in ranks and traffic are: fewer than nsteps
+     * where the run was resumed. 0: of none that is known. */
+    int64_t ranks_steps, traffic_steps;
     int64_t ntraffic; /* pairs of ranks that sent something; 0: not known  */
     run_traffic *traffic;
     bool has_setup;

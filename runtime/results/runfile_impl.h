@@ -19,6 +19,7 @@ struct runfile {
     bool is_new;        /* of runfile_create          */
     bool has_steps;     /* that a reader can see      */
     bool has_trace;     /* this object wrote to it    */
+    int64_t nsteps;     /* this object was given      */
     int64_t written_ns; /* when steps were, last      */
     bool broken;        /* columns may differ in length */
     int nwaiting;
@@ -38,6 +39,7 @@ typedef struct run_column {
 } run_column;
 
 extern const char run_format[];
+extern const char run_steps_attr[]; /* of /ranks and /traffic */
 extern const run_column run_step_columns[RUN_STEP_COLUMNS];
 extern const run_column run_validation_column;
 
@@ -75,6 +77,12 @@ typedef struct run_account {
     double predicted_s;
     double measured_s;
 } run_account;
+
+/* Attribute `sums`. */
+const char *run_sums_text(bool exact);
+/* Attributes of the file, which is not complete, and /config, which must not
+ * be there. */
+status run_info_write(h5_file *f, const run_info *info);
 
 /* The columns of /steps and /validation; and those of a file of before without
  * what was recorded from `step` on, which must be the next. */

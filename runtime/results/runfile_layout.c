@@ -9,6 +9,7 @@
 #include "runtime/results/runfile_impl.h"
 
 const char run_format[] = "weft-run";
+const char run_steps_attr[] = "steps";
 
 /* ---- columns ------------------------------------------------------------- */
 

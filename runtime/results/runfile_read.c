@@ -154,6 +154,26 @@ static status table_read(const place *at, const char *rest,
     return format_table_read(at->h5, path, layout, out, n);
 }
 
+/* Of how many steps the bytes in a table are. Files before 1.2 do not say it:
+ * of all that they have. */
+static status read_steps_of(const place *at, const char *rest, int64_t all,
+                            int64_t *steps)
+{
+    char path[RUN_PATH_SIZE];
+
+    *steps = all;
+    TRY(path_in(at, rest, path));
+    if (!h5_has(at->h5, path)) {
+        return ST_OK;
+    }
+    TRY(h5_attr_get_i64(at->h5, path, run_steps_attr, all, steps));
+    REQUIRE(*steps >= 0, ST_BADFILE,
+            "%s: %s: %s is %lld, allowed is 0 or more; the file is damaged, "
+            "copy it again",
+            h5_path(at->h5), path, run_steps_attr, (long long)*steps);
+    return ST_OK;
+}
+
 static status read_info(const place *at, run_info *info)
 {
     char path[RUN_PATH_SIZE];
@@ -162,7 +182,7 @@ static status read_info(const place *at, run_info *info)
 
     TRY(run_attrs_read(at->h5, root, &run_info_attrs, info));
     TRY(h5_attr_get_text(at->h5, root, "sums", "", &sums));
-    info->exact_sums = strcmp(sums, "exact") == 0;
+    info->exact_sums = strcmp(sums, run_sums_text(true)) == 0;
     mem_free(sums);
     TRY(path_in(at, "/config", path));
     return h5_has(at->h5, path) ? h5_text_read(at->h5, path, &info->config)
@@ -262,6 +282,8 @@ static status read_all(const place *at, run_summary *s)
                    &s->nranks));
     TRY(table_read(at, "/traffic", &run_traffic_layout, (void **)&s->traffic,
                    &s->ntraffic));
+    TRY(read_steps_of(at, "/ranks", s->nsteps, &s->ranks_steps));
+    TRY(read_steps_of(at, "/traffic", s->nsteps, &s->traffic_steps));
     TRY(read_setup(at, s));
     TRY(read_host(at, s));
     TRY(read_prediction(at, s));

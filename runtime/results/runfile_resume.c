@@ -55,39 +55,68 @@ static status same_run(const h5_file *f, const run_info *now)
 }
 
 /* "pp2" that goes on as tp2 becomes "pp2, then tp2". */
-static status add_plan(h5_file *f, const char *now)
+static status join_plans(const h5_file *f, const char *now, strbuf *both)
 {
     static const char then[] = ", then ";
     char *was = NULL;
-    strbuf both = {0};
-    status st = ST_OK;
 
     TRY(h5_attr_get_text(f, "/", "plan", "", &was));
     const char *last = was;
     for (const char *s = was; (s = strstr(s, then)) != NULL;) {
         last = s += strlen(then);
     }
+    strbuf_add(both, was);
     if (strcmp(last, now) != 0) {
-        strbuf_printf(&both, "%s%s%s", was, then, now);
-        st = strbuf_check(&both);
-        if (st == ST_OK) {
-            st = h5_attr_set_text(f, "/", "plan", strbuf_view(&both));
-        }
+        strbuf_printf(both, "%s%s", then, now);
     }
-    strbuf_fini(&both);
     mem_free(was);
-    return st;
+    return strbuf_check(both);
 }
 
+/* Exact only where all starts were. */
+static status join_sums(const h5_file *f, bool *exact)
+{
+    char *was = NULL;
+
+    TRY(h5_attr_get_text(f, "/", "sums", "", &was));
+    *exact = *exact && strcmp(was, run_sums_text(true)) == 0;
+    mem_free(was);
+    return ST_OK;
+}
+
+/* What a start says of itself alone: it has still to say it. */
+static status forget(h5_file *f)
+{
+    static const char *const of_a_start[] = {
+        "/config", "/ranks", "/traffic", "/setup",
+        "/host",   "/trace", "/prediction"};
+
+    for (size_t i = 0; i < sizeof(of_a_start) / sizeof(of_a_start[0]); i++) {
+        TRY(h5_remove(f, of_a_start[i]));
+    }
+    return ST_OK;
+}
+
+/* The file is of this start then, but for its steps and when it was made. */
 static status take_over(h5_file *f, const run_info *info)
 {
-    TRY(h5_attr_set_i64(f, "/", "complete", 0));
-    TRY(add_plan(f, info->plan));
-    TRY(h5_attr_set_text(f, "/", "cmdline",
-                         info->cmdline != NULL ? info->cmdline : ""));
-    TRY(h5_attr_set_i64(f, "/", "ranks", info->ranks));
-    TRY(h5_attr_set_i64(f, "/", "oversubscribed", info->oversubscribed));
-    return h5_flush(f);
+    strbuf plan = {0};
+    char *created = NULL;
+    run_info said = *info;
+    status st = ST_OK;
+
+    TRY_GOTO(join_plans(f, info->plan, &plan), done);
+    TRY_GOTO(join_sums(f, &said.exact_sums), done);
+    TRY_GOTO(h5_attr_get_text(f, "/", "created", "", &created), done);
+    said.plan = plan.text;
+    said.created = created;
+    TRY_GOTO(forget(f), done);
+    TRY_GOTO(run_info_write(f, &said), done);
+    st = h5_flush(f);
+done:
+    strbuf_fini(&plan);
+    mem_free(created);
+    return st;
 }
 
 status runfile_resume(const char *path, const run_info *info, int64_t step,

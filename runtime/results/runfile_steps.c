@@ -251,6 +251,7 @@ status runfile_step(runfile *f, const run_step *s, const run_ledger *ledgers,
     TRY(ledgers_put(f, ledgers, nranks));
     f->waiting[f->nwaiting++] = row;
     f->last_step = row.step;
+    f->nsteps++;
     if (f->nwaiting < RUN_WAIT_STEPS &&
         clock_wall_ns() - f->written_ns < WAIT_NS) {
         return ST_OK;

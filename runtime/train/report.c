@@ -67,11 +67,10 @@ static status begin_file(train *t)
     const bool older = text_path_exists(t->job->out);
     run_info info = describe(t);
     run_host host;
-    if (t->first > 0 && older) {
-        return runfile_resume(t->job->out, &info, t->first, &t->file);
-    }
-    TRY(runfile_create(t->job->out, &info, &t->file));
-    if (older && !t->job->quiet) {
+    const bool goes_on = t->first > 0 && older;
+    TRY(goes_on ? runfile_resume(t->job->out, &info, t->first, &t->file)
+                : runfile_create(t->job->out, &info, &t->file));
+    if (older && !goes_on && !t->job->quiet) {
         log_out("results are in %s.part until the run has ended, the older "
                 "%s stays until then\n",
                 t->job->out, t->job->out);

@@ -223,6 +223,160 @@ static void test_resume_others(void **state)
     run_summary_fini(&s);
 }
 
+/* A file that goes on is of its last start: what that has not said yet, nobody
+ * says. */
+static void test_resume_forgets(void **state)
+{
+    static char cmdline[] = "weft train gpt-neo-tiny --lr 1", commit[] = "c0ffee",
+                config[] = "{}\n";
+    run_summary s;
+    runfile *f = NULL;
+    h5_file *h5 = NULL;
+    run_info info = info_of();
+    (void)state;
+
+    make_run("run.h5");
+    info.cmdline = cmdline;
+    info.commit = commit;
+    info.config = config;
+    info.data_leaves = 2;
+    info.tensor_leaves = 1;
+    info.oversubscribed = false;
+    OK(h5_live_open(path_of("run.h5"), &h5));
+    OK(h5_attr_set_text(h5, "/", "software_version", "0.0"));
+    OK(h5_attr_set_text(h5, "/", "format_version", "1.0"));
+    OK(h5_attr_set_text(h5, "/", "created", "2020-01-31T12:34:56Z"));
+    OK(h5_close(&h5));
+    OK(runfile_resume(path_of("run.h5"), &info, 2, &f));
+    OK(runfile_close(&f, false));
+    OK(runfile_read(path_of("run.h5"), &s));
+    check_steps(&s, 2);
+    assert_string_equal(s.info.cmdline, cmdline);
+    assert_string_equal(s.info.commit, commit);
+    assert_string_equal(s.info.config, config);
+    assert_string_equal(s.info.created, "2020-01-31T12:34:56Z");
+    assert_int_equal(s.info.data_leaves, 2);
+    assert_int_equal(s.info.tensor_leaves, 1);
+    assert_false(s.info.oversubscribed);
+    assert_true(s.info.exact_sums);
+    assert_int_equal(s.nranks, 0);
+    assert_int_equal(s.ntraffic, 0);
+    assert_int_equal(s.ntrace, 0);
+    assert_false(s.has_setup || s.has_host || s.has_prediction);
+    run_summary_fini(&s);
+    OK(h5_open(path_of("run.h5"), &h5));
+    char *version = NULL;
+    OK(h5_attr_get_text(h5, "/", "format_version", NULL, &version));
+    assert_string_equal(version, "1.2");
+    mem_free(version);
+    OK(h5_close(&h5));
+
+    /* It can say all of it again. */
+    OK(resume("run.h5", 2, &f));
+    put_step(f, 2);
+    put_ends(f);
+    OK(runfile_close(&f, true));
+    OK(runfile_read(path_of("run.h5"), &s));
+    check_info(&s.info);
+    check_ends(&s);
+    run_summary_fini(&s);
+}
+
+/* Sums of a file are exact if those of all its starts were. */
+static void test_resume_sums(void **state)
+{
+    static const bool starts[][3] = {{true, true, true},
+                                     {true, false, false},
+                                     {false, true, false},
+                                     {false, false, false}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        run_summary s;
+        runfile *f = NULL;
+        run_info info = info_of();
+        info.exact_sums = starts[i][0];
+        OK(runfile_create(path_of("run.h5"), &info, &f));
+        put_step(f, 0);
+        OK(runfile_close(&f, false));
+        info.exact_sums = starts[i][1];
+        OK(runfile_resume(path_of("run.h5"), &info, 1, &f));
+        OK(runfile_close(&f, false));
+        OK(runfile_read(path_of("run.h5"), &s));
+        assert_int_equal(s.info.exact_sums, starts[i][2]);
+        run_summary_fini(&s);
+    }
+}
+
+/* Bytes are of the steps since the resume, and the file says of how many. */
+static void test_steps_of_bytes(void **state)
+{
+    static const struct {
+        int64_t attr, want;
+    } made[] = {{-1, -1}, {0, 0}, {7, 7}};
+    run_summary s;
+    runfile *f = NULL;
+    h5_file *h5 = NULL;
+    (void)state;
+
+    make_run("run.h5");
+    OK(runfile_read(path_of("run.h5"), &s));
+    assert_int_equal(s.ranks_steps, 3);
+    assert_int_equal(s.traffic_steps, 3);
+    run_summary_fini(&s);
+    OK(resume("run.h5", 1, &f));
+    put_step(f, 1);
+    put_step(f, 2);
+    put_ends(f);
+    OK(runfile_close(&f, true));
+    OK(runfile_read(path_of("run.h5"), &s));
+    assert_int_equal(s.nsteps, 3);
+    assert_int_equal(s.ranks_steps, 2);
+    assert_int_equal(s.traffic_steps, 2);
+    run_summary_fini(&s);
+
+    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+        OK(h5_live_open(path_of("run.h5"), &h5));
+        OK(h5_attr_set_i64(h5, "/traffic", "steps", made[i].attr));
+        OK(h5_close(&h5));
+        if (made[i].want < 0) {
+            assert_int_equal(runfile_read(path_of("run.h5"), &s), ST_BADFILE);
+            has_text("/traffic: steps is -1, allowed is 0 or more");
+            continue;
+        }
+        OK(runfile_read(path_of("run.h5"), &s));
+        assert_int_equal(s.ranks_steps, 2);
+        assert_int_equal(s.traffic_steps, made[i].want);
+        run_summary_fini(&s);
+    }
+}
+
+/* Files before 1.2 do not say it. */
+static void test_steps_of_old_bytes(void **state)
+{
+    const run_traffic row = {.from = 0, .to = 1, .bytes = 9};
+    const h5_field fields[] = {H5_FIELD(run_traffic, from, H5_I32),
+                               H5_FIELD(run_traffic, to, H5_I32),
+                               H5_FIELD(run_traffic, bytes, H5_I64)};
+    const h5_layout layout = {fields, 3, sizeof(run_traffic)};
+    run_summary s;
+    h5_file *h5 = NULL;
+    runfile *f = create("run.h5");
+    (void)state;
+
+    put_step(f, 0);
+    put_step(f, 1);
+    OK(runfile_close(&f, true));
+    OK(h5_live_open(path_of("run.h5"), &h5));
+    OK(h5_table_create(h5, "/traffic", &layout));
+    OK(h5_table_append(h5, "/traffic", &layout, 1, &row));
+    OK(h5_close(&h5));
+    OK(runfile_read(path_of("run.h5"), &s));
+    assert_int_equal(s.ntraffic, 1);
+    assert_int_equal(s.traffic_steps, 2);
+    run_summary_fini(&s);
+}
+
 /* Short steps are written together, more than fit at once in two parts. */
 static void test_many_steps(void **state)
 {
@@ -540,6 +694,10 @@ int main(void)
         cmocka_unit_test_teardown(test_killed_while_writing, no_leak),
         cmocka_unit_test_teardown(test_resume, no_leak),
         cmocka_unit_test_teardown(test_resume_others, no_leak),
+        cmocka_unit_test_teardown(test_resume_forgets, no_leak),
+        cmocka_unit_test_teardown(test_resume_sums, no_leak),
+        cmocka_unit_test_teardown(test_steps_of_bytes, no_leak),
+        cmocka_unit_test_teardown(test_steps_of_old_bytes, no_leak),
         cmocka_unit_test_teardown(test_many_steps, no_leak),
         cmocka_unit_test_teardown(test_rank_ledgers, no_leak),
         cmocka_unit_test_teardown(test_steps_without_ledgers, no_leak),
