@@ -166,6 +166,9 @@ status report_step(train *t, int64_t step, const exec_result *r)
             st = runfile_step(t->file, &s, t->ledgers, size);
         }
     }
+    if (st == ST_OK && t->pace != NULL) {
+        st = predict_note(t, step == t->first);
+    }
     return comm_agree(j->world, st);
 }
 
@@ -243,14 +246,12 @@ static status write_traffic(train *t, const int64_t *bytes)
     return st;
 }
 
-/* Both accounts of what was sent are taken before anything more is. */
 static status write_ranks(train *t)
 {
     comm *w = t->job->world;
     int64_t size = comm_size(w);
     run_rank *all = NULL;
     int64_t *matrix = NULL;
-    traffic_leave(t);
     run_rank mine = describe_rank(t);
     status st = MEM_NEW(&all, size, "report");
     if (st == ST_OK && root(t)) {
@@ -390,6 +391,8 @@ status report_end(train *t, status ended)
         return give_up_file(t, ended);
     }
     if (complete) {
+        /* What predictions and results send is none of the steps'. */
+        traffic_leave(t);
         if (root(t) && !t->job->quiet) {
             print_summary(t);
         }

@@ -125,9 +125,6 @@ static status all_steps(train *t)
         exec_result r;
         TRY(comm_agree(j->world, one_step(t, step, last || check || save, &r)));
         TRY(report_step(t, step, &r));
-        if (t->pace != NULL) {
-            TRY(comm_agree(j->world, predict_note(t, step == t->first)));
-        }
         if (check) {
             traffic_leave(t);
             TRY(validate(t, done));
@@ -171,6 +168,7 @@ static status run_all(train *t)
     TRY(resume_begin(t));
     t->job->measures.weights_s = (double)(clock_wall_ns() - begin) * 1e-9;
     TRY(report_begin(t));
+    traffic_return(t);
     t->begin_ns = clock_wall_ns();
     return all_steps(t);
 }

@@ -1,6 +1,6 @@
 /*
- * Bytes of a run's steps: all that its rank has moved, less what validation
- * and checkpoints have.
+ * Bytes of a run's steps: all that its rank has moved, less what its
+ * preparation, validation and checkpoints have.
  */
 #include "runtime/base/mem.h"
 #include "runtime/train/run_impl.h"
