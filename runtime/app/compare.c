@@ -135,6 +135,14 @@ static status obey(comm *world)
 
 /* --- the command ---------------------------------------------------------- */
 
+static void add_option(strbuf *cmdline, const char *name, const char *value)
+{
+    if (value != NULL) {
+        strbuf_printf(cmdline, " %s ", name);
+        strbuf_add_word(cmdline, value);
+    }
+}
+
 static status compare_on(const char *path, const opt_parsed *parsed,
                          const compare_args *a, comm *world)
 {
@@ -142,14 +150,11 @@ static status compare_on(const char *path, const opt_parsed *parsed,
     if (world != NULL) {
         strbuf_printf(&cmdline, "mpirun -np %d ", comm_size(world));
     }
-    strbuf_printf(&cmdline, "weft compare %s --out %s", opt_arg(parsed, 0),
-                  a->out);
-    if (a->data != NULL) {
-        strbuf_printf(&cmdline, " --data %s", a->data);
-    }
-    if (a->machine != NULL) {
-        strbuf_printf(&cmdline, " --machine %s", a->machine);
-    }
+    strbuf_add(&cmdline, "weft compare ");
+    strbuf_add_word(&cmdline, opt_arg(parsed, 0));
+    add_option(&cmdline, "--out", a->out);
+    add_option(&cmdline, "--data", a->data);
+    add_option(&cmdline, "--machine", a->machine);
     compare_config c = {.experiment = path,
                         .data = a->data,
                         .out = a->out,

@@ -64,7 +64,8 @@ static void join_words(int argc, const char *const *argv, strbuf *out)
         if (strcmp(argv[i], "--launched-at") == 0) {
             i++;
         } else {
-            strbuf_printf(out, " %s", argv[i]);
+            strbuf_add(out, " ");
+            strbuf_add_word(out, argv[i]);
         }
     }
 }

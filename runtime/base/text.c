@@ -79,6 +79,27 @@ void strbuf_fill(strbuf *b, char c, size_t n)
     }
 }
 
+/* A single quote ends the quotes, stands for itself, and begins them again. */
+void strbuf_add_word(strbuf *b, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789@%_+=:,./-";
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        strbuf_add(b, word);
+        return;
+    }
+    strbuf_add(b, "'");
+    for (const char *c = word; *c != '\0'; c++) {
+        if (*c == '\'') {
+            strbuf_add(b, "'\\''");
+        } else {
+            strbuf_add_bytes(b, c, 1);
+        }
+    }
+    strbuf_add(b, "'");
+}
+
 void strbuf_printf(strbuf *b, const char *fmt, ...)
 {
     va_list args;

@@ -40,6 +40,9 @@ void strbuf_printf(strbuf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Cuts back to at most len bytes. */
 void strbuf_cut(strbuf *b, size_t len);
+/* The word as a POSIX shell takes it: in single quotes where it needs them.
+ * What ends in such words can be typed again. */
+void strbuf_add_word(strbuf *b, const char *word);
 /* The text, never NULL. Lends until the next call on b. */
 const char *strbuf_view(const strbuf *b);
 /* ST_SYSTEM if an append ran out of memory. */

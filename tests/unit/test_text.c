@@ -64,6 +64,41 @@ static void test_strbuf(void **state)
     mem_free(text);
 }
 
+/* A shell takes every word as it was, whatever is in it. */
+static void test_words(void **state)
+{
+    static const char *const words[] = {
+        "train",    "--plan=dp2.tp2", "a b",       "",     "it's",
+        "$HOME",    "~",              "a\nb",      "*",    "\"q\" \\ `x`",
+        "'",        "a;b&c|d",        "#x",        "{a,b}", "b\xc3\xb6ok.txt",
+        "/tmp/x-1", "me@host:/a_b%c+d,e"};
+    enum { N = sizeof(words) / sizeof(words[0]) };
+    strbuf b = {0};
+    (void)state;
+
+    strbuf_add_word(&b, "a/b-c.txt");
+    strbuf_add(&b, " ");
+    strbuf_add_word(&b, "it's 1");
+    assert_string_equal(strbuf_view(&b), "a/b-c.txt 'it'\\''s 1'");
+    strbuf_cut(&b, 0);
+    strbuf_add(&b, "printf '%s\\0'");
+    for (int i = 0; i < N; i++) {
+        strbuf_add(&b, " ");
+        strbuf_add_word(&b, words[i]);
+    }
+    FILE *said = popen(strbuf_view(&b), "r");
+    assert_non_null(said);
+    for (int i = 0; i < N; i++) {
+        for (size_t k = 0; k <= strlen(words[i]); k++) {
+            assert_int_equal(getc(said), (unsigned char)words[i][k]);
+        }
+    }
+    assert_int_equal(getc(said), EOF);
+    assert_int_equal(pclose(said), 0);
+    strbuf_fini(&b);
+    assert_int_equal(mem_live(), 0);
+}
+
 static void test_strbuf_out_of_memory(void **state)
 {
     (void)state;
@@ -327,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strbuf),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_strbuf_out_of_memory),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_big_file),
