@@ -1,5 +1,6 @@
 #include "runtime/exec/exec.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,6 +135,29 @@ static status drop(exec *e, int64_t step)
     return s != NULL ? s->ops->drop(s, step) : ST_OK;
 }
 
+/* A value for people: the sign of a NaN says nothing. */
+typedef struct spoken {
+    char s[24];
+} spoken;
+
+static spoken speak(double value)
+{
+    spoken t = {"not a number"};
+    if (!isnan(value)) {
+        (void)snprintf(t.s, sizeof(t.s), "%g", value);
+    }
+    return t;
+}
+
+/* People count steps from 1. */
+static status fail_broken(const exec *e, int64_t step)
+{
+    return FAIL(ST_NUMERIC,
+                "step %lld: loss %s, gradient norm %s; no weight was changed; "
+                "lower --lr or look at the data",
+                (long long)step + 1, speak(e->loss).s, speak(e->grad_norm).s);
+}
+
 status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
 {
     e->traced = e->serial + 1;
@@ -152,10 +176,9 @@ status exec_step(exec *e, int64_t step, const exec_scalars *s, exec_result *out)
     if (broken) {
         TRY(drop(e, step));
     }
-    REQUIRE(!broken || s->skip_broken, ST_NUMERIC,
-            "step %lld: loss %g, gradient norm %g; no weight was changed; "
-            "lower --lr or look at the data",
-            (long long)step, e->loss, e->grad_norm);
+    if (broken && !s->skip_broken) {
+        return fail_broken(e, step);
+    }
     *out = (exec_result){.skipped = broken,
                          .loss = e->loss,
                          .grad_norm = e->grad_norm,

@@ -206,9 +206,9 @@ status run_steps_cut(runfile *f, int64_t step)
 
     TRY(rows_before(f->h5, "/steps", step, &rows, &last));
     REQUIRE(step == 0 || last == step - 1, ST_BADFILE,
-            "%s: ends at step %lld, cannot go on from step %lld; start a new "
-            "results file with --out",
-            h5_path(f->h5), (long long)last, (long long)step);
+            "%s: ends after step %lld, cannot go on after step %lld; start a "
+            "new results file with --out",
+            h5_path(f->h5), (long long)last + 1, (long long)step);
     TRY(columns_cut(f->h5, "/steps", rows, run_step_columns, RUN_STEP_COLUMNS));
     TRY(ledger_resume(f, rows));
     f->last_step = last;

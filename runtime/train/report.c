@@ -2,6 +2,7 @@
  * What a run tells: lines on the terminal and records in the results file.
  * Rank 0 writes; what other ranks know is gathered in fixed arrays.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,6 +112,12 @@ static run_ledger seconds_of(const exec_ledger *l)
                         .other = (double)l->other * 1e-9};
 }
 
+/* Not "-nan": the sign of a NaN says nothing. */
+static double no_sign(double value)
+{
+    return isnan(value) ? (double)NAN : value;
+}
+
 static void print_step(const train *t, const run_step *s, bool skipped)
 {
     const train_job *j = t->job;
@@ -119,8 +126,8 @@ static void print_step(const train *t, const run_step *s, bool skipped)
     double each = t->timed > 0 ? t->wall_done / (double)t->timed : s->wall_s;
     log_out("step %5lld/%lld | loss %.6f | gnorm %.4f | lr %.2e | %s | "
             "%s tok/s | %.1f GF/s | left %s%s\n",
-            (long long)s->step + 1, (long long)j->recipe.steps, s->loss,
-            s->grad_norm, s->lr, units_seconds(s->wall_s).s,
+            (long long)s->step + 1, (long long)j->recipe.steps,
+            no_sign(s->loss), no_sign(s->grad_norm), s->lr, units_seconds(s->wall_s).s,
             units_count(s->tokens_per_s).s, flops * 1e-9,
             units_clock(each * (double)left).s,
             skipped ? " | skipped: not finite, no weight changed" : "");

@@ -156,7 +156,7 @@ static void test_resume(void **state)
 
     make_run("run.h5");
     assert_int_equal(resume("run.h5", 5, &f), ST_BADFILE);
-    has_text("ends at step 2, cannot go on from step 5");
+    has_text("ends after step 3, cannot go on after step 5");
     assert_null(f);
     OK(resume("run.h5", 1, &f));
     put_step(f, 1);
