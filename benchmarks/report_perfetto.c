@@ -261,7 +261,9 @@ static int64_t collect(const run_trace *rows, int64_t n, bool predicted,
             from = o->predicted_start_ns;
             to = from + o->predicted_ns;
         }
-        if (isfinite(from) && to >= from && o->rank >= 0 &&
+        /* What ends when it starts was measured by nobody: it did not run. */
+        bool ran = predicted ? to >= from : to > from;
+        if (isfinite(from) && ran && o->rank >= 0 &&
             o->rank < RANKS_APART / 2) {
             out[found++] = (slice){.op = o,
                                    .from = from / 1000,

@@ -276,7 +276,8 @@ status report_add_traffic(const report_data *d, int model, strbuf *page)
                 page,
                 "<h3>Who sends how much to whom</h3>\n<p class="
                 "\"small\">Counted by the sender, mean over the steps "
-                "since the run began or was resumed; a sum over all ranks counts as a ring, to "
+                "since the run began or was resumed; a sum over all ranks "
+                "counts as a ring, to "
                 "the next rank. Stronger colour is more, within a table.</p>\n"
                 "<div class=\"grid\">\n");
         }

@@ -182,10 +182,12 @@ static status find_spans(timeline *t, const run_trace *rows, int64_t n)
                   .group = group_of(r, stream),
                   .from = (double)r->start_ns,
                   .to = (double)r->end_ns};
-        t->spans[t->n++] = s;
-        t->lanes[at].ops++;
-        t->measured = fmax(t->measured, s.to);
-        t->axis = fmax(t->axis, s.to);
+        if (r->end_ns > r->start_ns) { /* else it did not run */
+            t->spans[t->n++] = s;
+            t->lanes[at].ops++;
+            t->measured = fmax(t->measured, s.to);
+            t->axis = fmax(t->axis, s.to);
+        }
         if (isfinite(r->predicted_start_ns) && isfinite(r->predicted_ns)) {
             s.is_predicted = true;
             s.from = r->predicted_start_ns;

@@ -94,7 +94,8 @@ typedef struct exec_result {
 } exec_result;
 
 /* One operation as it ran, ns since the step began. A message starts when it
- * is posted and ends when its end is noticed. */
+ * is posted and ends when its end is noticed. One that the guard did not choose
+ * (the updates of a skipped step) ends when it starts. */
 typedef struct exec_trace {
     int64_t start, end;
     int64_t cpu;  /* of the thread that ran it                            */

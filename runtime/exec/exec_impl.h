@@ -129,6 +129,8 @@ bool exec_sleep_until_done(exec *e, int32_t op, int serial);
 bool exec_chosen(const flight *f, const prog_op *o);
 void exec_note_start(const flight *f, int32_t i, int64_t now);
 void exec_note_end(const flight *f, int32_t i, int64_t now, int64_t cpu);
+/* An operation that the guard did not choose: the row is of no run before. */
+void exec_note_passed(const flight *f, int32_t i, int64_t now);
 /* A message's own time and CPU time, while it is posted or waited for. */
 void exec_note_message(const flight *f, int32_t i, int64_t busy, int64_t cpu);
 

@@ -77,6 +77,12 @@ void exec_note_end(const flight *f, int32_t i, int64_t now, int64_t cpu)
     }
 }
 
+void exec_note_passed(const flight *f, int32_t i, int64_t now)
+{
+    exec_note_start(f, i, now);
+    exec_note_end(f, i, now, 0);
+}
+
 void exec_note_message(const flight *f, int32_t i, int64_t busy, int64_t cpu)
 {
     exec_trace *row = row_of(f, i);

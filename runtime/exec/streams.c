@@ -218,6 +218,7 @@ static status run_all(exec *e)
         if (exec_chosen(f, o)) {
             TRY(run_op(e, i));
         } else {
+            exec_note_passed(f, i, clock_wall_ns());
             exec_set_done(e, f, i);
         }
     }

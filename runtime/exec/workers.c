@@ -140,6 +140,8 @@ static status worker_ops(exec *e, worker *w, flight *f, bool *whole)
             exec_note_start(f, i, clock_wall_ns());
             TRY(worker_op(e, w, f, i));
             exec_note_end(f, i, clock_wall_ns(), clock_cpu_thread_ns() - cpu);
+        } else {
+            exec_note_passed(f, i, clock_wall_ns());
         }
         exec_set_done(e, f, i);
     }

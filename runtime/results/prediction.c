@@ -38,7 +38,7 @@ static void add_row(const char *name, int64_t count, double predicted_s,
 static void add_kinds(const run_prediction *p, bool cpu, strbuf *out)
 {
     double all = 0;
-    double rest[2] = {0, 0};
+    double rest[2] = {0, (double)NAN};
     int64_t count = 0;
     for (int i = 0; i < p->nkinds; i++) {
         const run_predicted_kind *k = &p->kinds[i];
@@ -52,7 +52,7 @@ static void add_kinds(const run_prediction *p, bool cpu, strbuf *out)
             add_row(k->kind, k->count, say, was, out);
         } else {
             rest[0] += say;
-            rest[1] += was;
+            rest[1] = isnan(rest[1]) ? was : rest[1] + (isnan(was) ? 0 : was);
             count += k->count;
         }
     }

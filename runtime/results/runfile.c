@@ -132,8 +132,9 @@ static status say_steps(runfile *f, const char *path)
 status runfile_ranks(runfile *f, const run_rank *ranks, int n)
 {
     TRY(table_put(f->h5, "/ranks", &run_rank_layout, n, ranks));
-    TRY(h5_describe(f->h5, "/ranks", NULL,
-                    "one row a rank; sizes in bytes, traffic of `steps` steps"));
+    TRY(h5_describe(
+        f->h5, "/ranks", NULL,
+        "one row a rank; sizes in bytes, traffic of `steps` steps"));
     TRY(say_steps(f, "/ranks"));
     return h5_flush(f->h5);
 }

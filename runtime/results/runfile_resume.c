@@ -87,9 +87,9 @@ static status join_sums(const h5_file *f, bool *exact)
 /* What a start says of itself alone: it has still to say it. */
 static status forget(h5_file *f)
 {
-    static const char *const of_a_start[] = {
-        "/config", "/ranks", "/traffic", "/setup",
-        "/host",   "/trace", "/prediction"};
+    static const char *const of_a_start[] = {"/config",    "/ranks", "/traffic",
+                                             "/setup",     "/host",  "/trace",
+                                             "/prediction"};
 
     for (size_t i = 0; i < sizeof(of_a_start) / sizeof(of_a_start[0]); i++) {
         TRY(h5_remove(f, of_a_start[i]));

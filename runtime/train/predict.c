@@ -16,6 +16,7 @@
 /* Sums over a rank's operations of a kind, ns. */
 typedef struct kind_sums {
     double count[OP_KIND_COUNT];
+    double ran[OP_KIND_COUNT]; /* of them: not those of a skipped step       */
     double wall[OP_KIND_COUNT];
     double cpu[OP_KIND_COUNT];
     int64_t arena_touched;
@@ -80,6 +81,7 @@ static void sum_kinds(train *t, kind_sums *s)
     for (int32_t i = 0; i < p->nops; i++) {
         int k = p->ops[i].kind;
         s->count[k]++;
+        s->ran[k] += tr[i].end > tr[i].start;
         s->wall[k] += (double)tr[i].busy;
         s->cpu[k] += (double)tr[i].cpu;
     }
@@ -96,16 +98,18 @@ static void add_measured(const kind_sums *all, int n, predicted *out)
         double wall = 0;
         double cpu = 0;
         double count = 0;
+        double ran = 0;
         for (int r = 0; r < n; r++) {
             wall += all[r].wall[k];
             cpu += all[r].cpu[k];
             count += all[r].count[k];
+            ran += all[r].ran[k];
         }
-        if (count > 0) {
+        if (ran > 0) {
             out->kinds[row].measured_wall_ns = wall;
             out->kinds[row].measured_cpu_ns = cpu;
-            row++;
         }
+        row += count > 0;
     }
     for (int r = 0; r < n; r++) {
         if (all[r].arena_touched > out->p.measured_peak_bytes) {

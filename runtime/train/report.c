@@ -127,9 +127,9 @@ static void print_step(const train *t, const run_step *s, bool skipped)
     log_out("step %5lld/%lld | loss %.6f | gnorm %.4f | lr %.2e | %s | "
             "%s tok/s | %.1f GF/s | left %s%s\n",
             (long long)s->step + 1, (long long)j->recipe.steps,
-            no_sign(s->loss), no_sign(s->grad_norm), s->lr, units_seconds(s->wall_s).s,
-            units_count(s->tokens_per_s).s, flops * 1e-9,
-            units_clock(each * (double)left).s,
+            no_sign(s->loss), no_sign(s->grad_norm), s->lr,
+            units_seconds(s->wall_s).s, units_count(s->tokens_per_s).s,
+            flops * 1e-9, units_clock(each * (double)left).s,
             skipped ? " | skipped: not finite, no weight changed" : "");
 }
 
@@ -398,8 +398,6 @@ status report_end(train *t, status ended)
         return give_up_file(t, ended);
     }
     if (complete) {
-        /* What predictions and results send is none of the steps'. */
-        traffic_leave(t);
         if (root(t) && !t->job->quiet) {
             print_summary(t);
         }

@@ -137,8 +137,11 @@ static status all_steps(train *t)
             traffic_return(t);
         }
     }
-    TRY(comm_agree(j->world, exec_settle(t->e, NULL)));
-    status st = step < j->recipe.steps ? stopped(t, step) : ST_OK;
+    status st = exec_settle(t->e, NULL);
+    /* What predictions and results send is none of the steps'. */
+    traffic_leave(t);
+    TRY(comm_agree(j->world, st));
+    st = step < j->recipe.steps ? stopped(t, step) : ST_OK;
     return comm_agree(j->world, st); /* one rank says it */
 }
 

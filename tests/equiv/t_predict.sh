@@ -27,7 +27,11 @@ run() {
 }
 
 said() {
-    grep -q "$1" "$work/said"
+    grep -q -e "$1" "$work/said"
+}
+
+not() {
+    ! "$@"
 }
 
 check 'calibrate' "$WEFT" calibrate --quick --threads 1 -o "$host"
@@ -92,6 +96,44 @@ done
 
 "$WEFT" show "$work/dp1.h5" >"$work/said"
 check 'show' said 'prediction on .* time'
+
+# A prediction sends something of its own, which is no step's.
+check 'dp2.tp2, not predicted' "$WEFT" train gpt-neo-tiny --data "$data" \
+    --batch 4 --seq 16 --steps 4 --threads 1 --plan dp2.tp2 -q \
+    --out "$work/plain.h5"
+check 'predicted or not, the same bytes' "$python" -c "
+import h5py, sys
+a, b = (h5py.File(p) for p in sys.argv[1:])
+names = [n for n in a['ranks'].dtype.names if n.startswith(('sent', 'rec'))]
+assert len(names) == 10 and a['ranks']['sent_world'].max() > 0
+assert all((a['ranks'][n] == b['ranks'][n]).all() for n in names)
+assert (a['traffic'][:] == b['traffic'][:]).all()" \
+    "$work/dp2.tp2.h5" "$work/plain.h5"
+
+# Updates of a step that is skipped have not run: no trace of them, and no time.
+for plan in tp2 streamed; do
+    how=(--plan "$plan")
+    [ "$plan" = tp2 ] || how=()
+    check "$plan: the last step is skipped" run "${how[@]}" --layers 2 --steps 8 \
+        --lr 10 --grad-clip 0 --weight-decay 10 --on-nan skip \
+        --out "$work/nan.h5"
+    check "$plan: it is said" said 'step  *8/8 .* nan .*skipped'
+    check "$plan: its NaN has no sign" not said '-nan'
+    check "$plan: updates are predicted, not measured" \
+        said '^  update  *[0-9]* .*s  *-  *-$'
+    check "$plan: updates have no time" holds "$work/nan.h5" \
+        "(lambda t, k: (t['start_ns'] == t['end_ns']).sum() ==
+          (t['kind'] == b'update').sum() > 0 and
+          (t['end_ns'] == t['start_ns'])[t['kind'] == b'update'].all() and
+          (k['measured_wall_ns'] > 0).sum() == len(k) - 1)(
+          f['trace'][:], f['prediction/kinds'][:])"
+    "$WEFT" report "$work/nan.h5" --perfetto "$work/nan.json" >"$work/said"
+    check "$plan: updates are no slices" "$python" -c "
+import json, sys
+cats = [e['cat'] for e in json.load(open(sys.argv[1]))['traceEvents']
+        if e['ph'] == 'X' and e['name'] == 'update']
+assert set(cats) == {'predicted'}, set(cats)" "$work/nan.json"
+done
 
 # A link that is slow enough decides the step.
 check 'throttled' run --link-rate 50MB/s --out "$work/slow.h5"

@@ -298,12 +298,64 @@ static void test_trace(void **state)
     rig_close(&r);
 }
 
+/* Updates of a skipped step ended when they started, within that step, and
+ * took nothing, though both flights have rows of steps before. */
+static void check_skipped_trace(rig *r)
+{
+    exec_result res;
+    r->skip_broken = true;
+    assert_int_equal(rig_step(r, 0, &res), ST_OK);
+    assert_int_equal(rig_step(r, 1, &res), ST_OK);
+    assert_int_equal(rig_poke(r, r->s.ps.n / 2, NAN), ST_OK);
+    assert_int_equal(rig_step(r, 2, &res), ST_OK);
+    assert_true(res.skipped);
+    assert_int_equal(exec_settle(r->e, NULL), ST_OK);
+    const program *p = exec_program(r->e);
+    const exec_trace *tr = exec_last_trace(r->e);
+    int updates = 0;
+    for (int32_t i = 0; i < p->nops; i++) {
+        const bool passed = p->ops[i].tail == TAIL_SOUND;
+        assert_true((tr[i].end == tr[i].start) == passed);
+        assert_true(!passed || (tr[i].busy == 0 && tr[i].cpu == 0));
+        assert_true(!passed || tr[i].start >= tr[p->guard].end);
+        updates += passed;
+    }
+    assert_true(updates >= r->s.ps.n);
+}
+
+static void test_trace_of_skipped(void **state)
+{
+    (void)state;
+    rig r;
+    setup_options o = streamed();
+    open_way(&o, &r);
+    way.first_ns = 5000000;
+    check_skipped_trace(&r);
+    rig_close(&r);
+}
+
+/* The same where the calling thread updates. */
+static void test_resident_trace_of_skipped(void **state)
+{
+    (void)state;
+    rig r;
+    setup_options o = rig_options("dp1");
+    assert_int_equal(rig_open(&o, NULL, world, &r), ST_OK);
+    check_skipped_trace(&r);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_overlaps),   cmocka_unit_test(test_skipped),
-        cmocka_unit_test(test_validation), cmocka_unit_test(test_tail_fails),
-        cmocka_unit_test(test_ledger),     cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_skipped),
+        cmocka_unit_test(test_validation),
+        cmocka_unit_test(test_tail_fails),
+        cmocka_unit_test(test_ledger),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_trace_of_skipped),
+        cmocka_unit_test(test_resident_trace_of_skipped),
     };
     if (comm_init(&world) != ST_OK) {
         return 1;

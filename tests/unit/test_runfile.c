@@ -227,8 +227,8 @@ static void test_resume_others(void **state)
  * says. */
 static void test_resume_forgets(void **state)
 {
-    static char cmdline[] = "weft train gpt-neo-tiny --lr 1", commit[] = "c0ffee",
-                config[] = "{}\n";
+    static char cmdline[] = "weft train gpt-neo-tiny --lr 1",
+                commit[] = "c0ffee", config[] = "{}\n";
     run_summary s;
     runfile *f = NULL;
     h5_file *h5 = NULL;

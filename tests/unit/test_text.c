@@ -67,11 +67,23 @@ static void test_strbuf(void **state)
 /* A shell takes every word as it was, whatever is in it. */
 static void test_words(void **state)
 {
-    static const char *const words[] = {
-        "train",    "--plan=dp2.tp2", "a b",       "",     "it's",
-        "$HOME",    "~",              "a\nb",      "*",    "\"q\" \\ `x`",
-        "'",        "a;b&c|d",        "#x",        "{a,b}", "b\xc3\xb6ok.txt",
-        "/tmp/x-1", "me@host:/a_b%c+d,e"};
+    static const char *const words[] = {"train",
+                                        "--plan=dp2.tp2",
+                                        "a b",
+                                        "",
+                                        "it's",
+                                        "$HOME",
+                                        "~",
+                                        "a\nb",
+                                        "*",
+                                        "\"q\" \\ `x`",
+                                        "'",
+                                        "a;b&c|d",
+                                        "#x",
+                                        "{a,b}",
+                                        "b\xc3\xb6ok.txt",
+                                        "/tmp/x-1",
+                                        "me@host:/a_b%c+d,e"};
     enum { N = sizeof(words) / sizeof(words[0]) };
     strbuf b = {0};
     (void)state;
