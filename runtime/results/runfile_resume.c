@@ -84,6 +84,22 @@ static status join_sums(const h5_file *f, bool *exact)
     return ST_OK;
 }
 
+/* Steps on two texts are of neither: the hash of both hashes. Not known where
+ * that of the steps before is not. */
+static status join_data(const h5_file *f, uint64_t *data)
+{
+    uint64_t both[2] = {0, *data};
+    char *was = NULL;
+
+    TRY(h5_attr_get_text(f, "/", "data_hash", "", &was));
+    status st = was[0] != '\0' ? hash_parse(was, &both[0]) : ST_OK;
+    if (both[0] != *data) {
+        *data = both[0] != 0 ? hash64(both, sizeof(both)) : 0;
+    }
+    mem_free(was);
+    return st;
+}
+
 /* What a start says of itself alone: it has still to say it. */
 static status forget(h5_file *f)
 {
@@ -107,6 +123,7 @@ static status take_over(h5_file *f, const run_info *info)
 
     TRY_GOTO(join_plans(f, info->plan, &plan), done);
     TRY_GOTO(join_sums(f, &said.exact_sums), done);
+    TRY_GOTO(join_data(f, &said.data_hash), done);
     TRY_GOTO(h5_attr_get_text(f, "/", "created", "", &created), done);
     said.plan = plan.text;
     said.created = created;

@@ -308,6 +308,32 @@ static void test_resume_sums(void **state)
     }
 }
 
+/* Twice the same data, other data, and a file that does not tell. */
+static void test_resume_data(void **state)
+{
+    static const uint64_t starts[][2] = {{5, 5}, {5, 6}, {0, 5}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        run_summary s;
+        runfile *f = NULL;
+        run_info info = info_of();
+        info.data_hash = starts[i][0];
+        OK(runfile_create(path_of("run.h5"), &info, &f));
+        put_step(f, 0);
+        OK(runfile_close(&f, false));
+        info.data_hash = starts[i][1];
+        OK(runfile_resume(path_of("run.h5"), &info, 1, &f));
+        OK(runfile_close(&f, false));
+        OK(runfile_read(path_of("run.h5"), &s));
+        assert_true(i != 0 || s.info.data_hash == 5);
+        assert_true(i != 1 || (s.info.data_hash != 5 && s.info.data_hash != 6 &&
+                               s.info.data_hash != 0));
+        assert_true(i != 2 || s.info.data_hash == 0);
+        run_summary_fini(&s);
+    }
+}
+
 /* Bytes are of the steps since the resume, and the file says of how many. */
 static void test_steps_of_bytes(void **state)
 {
@@ -696,6 +722,7 @@ int main(void)
         cmocka_unit_test_teardown(test_resume_others, no_leak),
         cmocka_unit_test_teardown(test_resume_forgets, no_leak),
         cmocka_unit_test_teardown(test_resume_sums, no_leak),
+        cmocka_unit_test_teardown(test_resume_data, no_leak),
         cmocka_unit_test_teardown(test_steps_of_bytes, no_leak),
         cmocka_unit_test_teardown(test_steps_of_old_bytes, no_leak),
         cmocka_unit_test_teardown(test_many_steps, no_leak),
