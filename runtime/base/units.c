@@ -105,6 +105,10 @@ status units_parse_rate(const char *text, double *bytes_per_s)
             "'%s' is no rate: write for example 10GB/s, 800MiB/s or "
             "100Gbit/s",
             text);
+    REQUIRE(isfinite(number * factor), ST_CONFIG,
+            "'%s' is no rate: it is beyond all numbers; write for example "
+            "10GB/s",
+            text);
     *bytes_per_s = number * factor;
     return ST_OK;
 }
@@ -150,10 +154,15 @@ status units_parse_seconds(const char *text, double *seconds)
     const char *rest = NULL;
     if (split(text, &number, &rest) && number >= 0) {
         for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-            if (strcmp(rest, words[i].word) == 0) {
-                *seconds = number * words[i].factor;
-                return ST_OK;
+            if (strcmp(rest, words[i].word) != 0) {
+                continue;
             }
+            REQUIRE(isfinite(number * words[i].factor), ST_CONFIG,
+                    "'%s' is no time: it is beyond all numbers; write for "
+                    "example 20us or 1h",
+                    text);
+            *seconds = number * words[i].factor;
+            return ST_OK;
         }
     }
     return FAIL(ST_CONFIG,

@@ -66,6 +66,11 @@ static void test_rates(void **state)
     assert_int_equal(units_parse_rate("10GB", &got), ST_CONFIG);
     assert_int_equal(units_parse_rate("-1GB/s", &got), ST_CONFIG);
     assert_int_equal(units_parse_rate("fast", &got), ST_CONFIG);
+    /* A number alone, and no number with its unit. */
+    expect_rate("1e300", 1e300);
+    assert_int_equal(units_parse_rate("1e300GB/s", &got), ST_CONFIG);
+    assert_int_equal(units_parse_rate("1e306KiB/s", &got), ST_CONFIG);
+    assert_int_equal(units_parse_rate("1e307Gbit/s", &got), ST_CONFIG);
     assert_true(got == 7);
 }
 
@@ -118,6 +123,9 @@ static void test_seconds(void **state)
     assert_int_equal(units_parse_seconds("3m", &got), ST_CONFIG);
     assert_int_equal(units_parse_seconds("-1s", &got), ST_CONFIG);
     assert_int_equal(units_parse_seconds("soon", &got), ST_CONFIG);
+    expect_seconds("1e306", 1e306);
+    assert_int_equal(units_parse_seconds("1e306h", &got), ST_CONFIG);
+    assert_int_equal(units_parse_seconds("1e304d", &got), ST_CONFIG);
     assert_true(got == 7);
 }
 
