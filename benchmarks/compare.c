@@ -287,6 +287,20 @@ static status list_models(const comparing *c, filelist *l)
     return ST_OK;
 }
 
+static status list_plans(const comparing *c, filelist *l)
+{
+    for (int i = 0; i < c->e.nsetups; i++) {
+        const char *text = c->e.setups[i].args.plan;
+        char *path = NULL;
+        if (text != NULL) {
+            TRY(plan_path(text, &path));
+            filelist_input(l, "the plan", path);
+            mem_free(path);
+        }
+    }
+    return ST_OK;
+}
+
 static status check_apart(const comparing *c)
 {
     filelist l = {0};
@@ -294,14 +308,10 @@ static status check_apart(const comparing *c)
     filelist_input(&l, "the experiment", c->config->experiment);
     filelist_tokens(&l, "the data", c->e.data);
     filelist_input(&l, "the machine", c->e.machine);
-    for (int i = 0; i < c->e.nsetups; i++) {
-        const char *text = c->e.setups[i].args.plan;
-        /* Shorthand is no file, unless there is one of that name. */
-        if (text != NULL && text_path_exists(text)) {
-            filelist_input(&l, "the plan", text);
-        }
+    status st = list_plans(c, &l);
+    if (st == ST_OK) {
+        st = list_models(c, &l);
     }
-    status st = list_models(c, &l);
     if (st == ST_OK) {
         st = filelist_check(&l, "compare");
     }

@@ -317,6 +317,18 @@ status plan_open(const char *text, plan *out)
     return st == ST_OK ? ST_OK : open_shelved(text, st, out);
 }
 
+status plan_path(const char *text, char **out)
+{
+    plan p;
+    bool is_file = text_path_exists(text) && !text_is_dir(text);
+    if (!is_file && !text_ends(text, ".json") &&
+        plan_parse(text, &p) == ST_OK) {
+        *out = NULL;
+        return ST_OK;
+    }
+    return shelf_resolve("plans", text, out);
+}
+
 static void add_stages(const plan *p, strbuf *out)
 {
     for (int i = 0; i < p->nstages; i++) {

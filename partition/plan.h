@@ -12,7 +12,7 @@
  * "mbK" for the micro-batch, "1f1b" for the schedule: "pp4.mb1.1f1b"); "dp1"
  * is the trivial plan, the judge.
  *
- * A plain value. Pure but for plan_open. Local.
+ * A plain value. Pure but for plan_open and plan_path. Local.
  */
 #ifndef WEFT_PARTITION_PLAN_H
 #define WEFT_PARTITION_PLAN_H
@@ -73,6 +73,9 @@ typedef struct plan_job {
  * shorthand but the name of a plan on the shelf (runtime/base/shelf.h). Fails:
  * ST_NOINPUT, ST_BADFILE, ST_CONFIG. */
 MUST_USE status plan_open(const char *text, plan *out);
+/* The file that plan_open reads; *out is NULL for shorthand, and where there
+ * is none. Owns: *out, mem_free. */
+MUST_USE status plan_path(const char *text, char **out);
 /* Shorthand only. */
 MUST_USE status plan_parse(const char *shorthand, plan *out);
 /* Canonical shorthand ("dp2.tp2.pp2"; trivial: "dp1"). */

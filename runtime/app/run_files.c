@@ -11,7 +11,12 @@
 static status list_files(filelist *l, const run_args *a, const char *model)
 {
     char *config = NULL;
+    char *cut = NULL;
+    status st = ST_OK;
     TRY(arch_config_path(model, &config));
+    if (a->plan != NULL) {
+        TRY_GOTO(plan_path(a->plan, &cut), done);
+    }
     filelist_output(l, "--out", a->out);
     filelist_output(l, "--save", a->save);
     filelist_input(l, "the model", config);
@@ -20,12 +25,11 @@ static status list_files(filelist *l, const run_args *a, const char *model)
     filelist_input(l, "--init", a->init);
     /* Going on with a checkpoint and saving under its name is fine. */
     filelist_input_of(l, "--resume", a->resume, "--save");
-    /* Shorthand is no file, unless there is one of that name. */
-    if (a->plan != NULL && text_path_exists(a->plan)) {
-        filelist_input(l, "--plan", a->plan);
-    }
+    filelist_input(l, "--plan", cut);
+    mem_free(cut);
+done:
     mem_free(config);
-    return ST_OK;
+    return st;
 }
 
 static status check_apart(const run_args *a, const char *model)

@@ -166,12 +166,11 @@ static status check_folder(const char *path, const char *target)
     if (!text_is_dir(folder)) {
         st = FAIL(ST_CANTCREATE,
                   "%s: cannot create: there is no folder %s; create it first "
-                  "or choose another with --out or --save",
+                  "or choose another",
                   path, folder);
     } else if (access(folder, W_OK | X_OK) != 0) {
         st = FAIL(ST_CANTCREATE,
-                  "%s: cannot create in %s: %s; choose another folder with "
-                  "--out or --save",
+                  "%s: cannot create in %s: %s; choose another folder",
                   path, folder, strerror(errno));
     }
     mem_free(folder);

@@ -37,6 +37,45 @@ bad $USAGE 'link is --data too' link
 refused $USAGE '--out ./a.h5 is --save too' \
     "${t[@]}" --save a.h5 --out ./a.h5
 
+# What was named from the shelf is an input, too.
+mkdir -p configs/plans configs/models configs/experiments
+cp "$root/configs/plans/uneven.1f1b.json" "$root/configs/plans/tp2.pp2.json" \
+    configs/plans
+cp "$root/configs/models/gpt-neo-tiny.json" configs/models/small.json
+cp configs/plans/tp2.pp2.json bare # no .json: a file all the same
+for plan in uneven.1f1b uneven.1f1b.json configs/plans/uneven.1f1b.json; do
+    for option in --out --save; do
+        refused $USAGE 'uneven.1f1b.json is --plan too' \
+            "${t[@]}" --plan $plan $option configs/plans/uneven.1f1b.json
+    done
+done
+refused $USAGE 'bare is --plan too' "${t[@]}" --plan bare --out ./bare
+refused $USAGE 'small.json is the model' train small "${t[@]:2}" \
+    --save configs/models/small.json
+cat >configs/experiments/e.json <<END
+{"models": ["small"], "data": "text.txt",
+ "common": {"steps": 1, "batch": 4, "seq": 16},
+ "setups": [{"plan": "dp1"}, {"name": "u", "plan": "uneven.1f1b"}]}
+END
+refused $USAGE 'is the plan |uneven.1f1b.json and would be lost' \
+    compare e --out configs/plans/uneven.1f1b.json
+refused $USAGE 'is the model ' compare e --out configs/models/small.json
+refused $USAGE 'is the experiment ' compare e \
+    --out configs/experiments/e.json
+# Shorthand reads no file: one of that name may be written.
+accepted "${t[@]}" --plan tp2.pp2 --out configs/plans/tp2.pp2.json --quiet
+
+# Nothing is written, and nothing advises options that the command has not.
+for command in 'report none.h5 -o none/x.html' 'calibrate -o none/x.json'; do
+    # shellcheck disable=SC2086  # words
+    "$WEFT" $command >/dev/null 2>"$TMPDIR/err" </dev/null
+    tried=$((tried + 1))
+    if ! grep -q 'no folder none' "$TMPDIR/err" ||
+        grep -q -e --save "$TMPDIR/err"; then
+        complain "$command: $(cat "$TMPDIR/err")"
+    fi
+done
+
 # Two runs with one output: the second is told.
 exec 7>b.h5.tmp
 flock -x 7
