@@ -103,6 +103,60 @@ static status check_lock(const char *path, const char *name)
     return st;
 }
 
+/* ---- what is ours -------------------------------------------------------- */
+
+/*
+ * An unfinished file has its sticky bit set, which on a file means nothing
+ * else: from the instant it is made, through renames and after a crash. So a
+ * left-over tells itself from somebody's file of that name. Where a file
+ * system keeps no such bit, a left-over is taken for somebody's.
+ */
+enum { UNFINISHED = S_ISVTX };
+
+/* An empty file is nobody's loss. */
+static bool is_left_over(const struct stat *info)
+{
+    return S_ISREG(info->st_mode) &&
+           ((info->st_mode & UNFINISHED) != 0 || info->st_size == 0);
+}
+
+/* Failure is no error: see above. */
+static void mark(int fd, bool unfinished)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) == 0) {
+        const mode_t mode = info.st_mode & 0777;
+        (void)!fchmod(fd, unfinished ? mode | UNFINISHED : mode);
+    }
+}
+
+static status fail_foreign(const char *path, const char *name)
+{
+    return FAIL(ST_CANTCREATE,
+                "%s: %s is there and is no left-over of Weft, which would "
+                "write there; move it away or choose another name",
+                path, name);
+}
+
+/* Fails if `name` is there and is somebody's. */
+static status check_left_over(const char *path, const char *target,
+                              const char *suffix)
+{
+    struct stat info;
+    char *name = NULL;
+    status st = ST_OK;
+
+    TRY(add_suffix(target, suffix, &name));
+    if (lstat(name, &info) == 0 && !is_left_over(&info)) {
+        st = fail_foreign(path, name);
+    }
+    mem_free(name);
+    return st;
+}
+
+/* ---- locked files -------------------------------------------------------- */
+
 /* True if fd still is what the name `temp` leads to. */
 static bool is_same_file(int fd, const char *temp)
 {
@@ -120,10 +174,12 @@ static bool is_same_file(int fd, const char *temp)
 static status open_locked(const char *path, const char *name, int *out)
 {
     const bool lock = text_ends(name, lock_suffix);
+    const mode_t mode = lock ? 0666 : 0666 | UNFINISHED;
+    struct stat info;
     int fd = -1;
 
     for (;;) {
-        fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
         REQUIRE(fd >= 0, ST_CANTCREATE,
                 "%s: cannot create %s: %s; choose another name or folder", path,
                 text_path_base(name), strerror(errno));
@@ -144,6 +200,13 @@ static status open_locked(const char *path, const char *name, int *out)
                     "%s: %s is there and is no lock of Weft, which would be "
                     "made there; choose another name",
                     path, name);
+    }
+    if (!lock && (fstat(fd, &info) != 0 || !is_left_over(&info))) {
+        close(fd);
+        return fail_foreign(path, name);
+    }
+    if (!lock) {
+        mark(fd, true);
     }
     if (ftruncate(fd, 0) != 0) {
         const status st = FAIL(ST_IO, "%s: cannot empty a left-over: %s", name,
@@ -190,6 +253,7 @@ static status check_unlocked(const char *path, const char *target,
 
 status newfile_check(const char *path)
 {
+    struct stat info;
     char *target = NULL;
     status st = ST_OK;
 
@@ -200,6 +264,10 @@ status newfile_check(const char *path)
     TRY_GOTO(check_folder(path, target), done);
     TRY_GOTO(check_unlocked(path, target, lock_suffix), done);
     TRY_GOTO(check_unlocked(path, target, temp_suffix), done);
+    TRY_GOTO(check_left_over(path, target, temp_suffix), done);
+    if (lstat(target, &info) == 0) {
+        TRY_GOTO(check_left_over(path, target, part_suffix), done);
+    }
 done:
     mem_free(target);
     return st;
@@ -233,6 +301,11 @@ status newfile_show(newfile *f)
     ASSERT(!f->shown);
     /* lstat: the target of a link that leads nowhere is free, too. */
     const bool taken = lstat(f->target, &info) == 0;
+    if (taken) {
+        TRY(check_left_over(f->path, f->target, part_suffix));
+    } else {
+        mark(f->fd, false); /* from now on it is the caller's */
+    }
     TRY(add_suffix(f->target, taken ? part_suffix : "", &name));
     if (rename(f->temp, name) != 0) {
         st = FAIL(ST_CANTCREATE, "%s: cannot rename %s to %s: %s", f->path,
@@ -252,6 +325,7 @@ status newfile_commit(newfile *f)
 {
     status st = ST_OK;
 
+    mark(f->fd, false);
     if (fsync(f->fd) != 0) {
         st = FAIL(ST_IO, "%s: cannot write to disk: %s", f->temp,
                   strerror(errno));

@@ -4,7 +4,9 @@
  *
  * newfile_create makes an empty file `<path>.tmp` beside the target and locks
  * it, so that a left-over of a crash is simply used again while two runs that
- * write one target at the same time are told apart. The caller fills it
+ * write one target at the same time are told apart. What is ours and
+ * unfinished has its sticky bit set; a file of that name without it is
+ * somebody's, and refused. The caller fills it
  * through `temp` or `fd`; newfile_commit makes it durable and gives it its
  * name (fsync, rename, fsync of the folder); newfile_abandon removes it. A
  * reader of `path` sees the old file or the new one, never a part.
@@ -24,7 +26,7 @@
  *
  * Plain structs in the caller's storage. Local; one thread at a time each.
  * Fails with ST_CANTCREATE (folder missing or not writable, target is no
- * regular file), ST_LOCKED (another run is writing it, it is read-only),
+ * regular file, somebody's file has the name of a temporary), ST_LOCKED (another run is writing it, it is read-only),
  * ST_IO (disk full), ST_USAGE ("-").
  */
 #ifndef WEFT_IO_NEWFILE_H
@@ -52,7 +54,8 @@ MUST_USE status newfile_check(const char *path);
 MUST_USE status newfile_create(const char *path, newfile *out);
 
 /* Gives it the name under which others may read it from now on. Once. What a
- * failed run left as `<path>.part` is replaced. Local. */
+ * failed run left as `<path>.part` is replaced; fails with ST_CANTCREATE if it
+ * is somebody's. Local. */
 MUST_USE status newfile_show(newfile *f);
 
 /* Releases everything, also on failure (the temporary is then removed, one

@@ -76,6 +76,18 @@ for command in 'report none.h5 -o none/x.html' 'calibrate -o none/x.json'; do
     fi
 done
 
+# Somebody's files have the names of temporaries.
+echo precious >p.h5.tmp
+bad $CANTCREATE 'p.h5: |p.h5.tmp is there and is no left-over of Weft' p.h5
+echo precious >p.bin.tmp
+refused $CANTCREATE 'p.bin.tmp is there and is no left-over' \
+    tokenize text.txt -o p.bin --tokenizer bytes
+echo old >q.h5
+echo precious >q.h5.part
+refused $CANTCREATE 'q.h5.part is there and is no left-over' \
+    "${t[@]}" --out q.h5
+rm p.* q.*
+
 # Two runs with one output: the second is told.
 exec 7>b.h5.tmp
 flock -x 7

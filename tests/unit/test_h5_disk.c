@@ -198,6 +198,7 @@ static void test_commit(void **state)
     assert_int_equal(info.st_size, 3);
 
     put("commit.h5.tmp", "left over from a crash", 22);
+    assert_int_equal(chmod(path_of("commit.h5.tmp"), 01644), 0);
     f = create("commit.h5");
     assert_int_equal(h5_data_put(f, "/x", H5_F64, 0, NULL, &value), ST_OK);
     assert_int_equal(h5_commit(&f), ST_OK);

@@ -265,6 +265,96 @@ static void test_claim_foreign(void **state)
     newfile_claim_drop(&c);
 }
 
+static void keeps(const char *name, const char *text)
+{
+    newfile_claim c = {0};
+    newfile f;
+    put(name, text);
+    assert_int_equal(newfile_check("out"), ST_CANTCREATE);
+    says("is no left-over of Weft");
+    says(name);
+    assert_int_equal(newfile_claim_take("out", 0, &c), ST_CANTCREATE);
+    assert_int_equal(newfile_create("out", &f), ST_CANTCREATE);
+    holds(name, text);
+    assert_int_equal(unlink(name), 0);
+    assert_false(is_there("out.lock"));
+}
+
+/* Files of those names that are somebody's. */
+static void test_foreign(void **state)
+{
+    struct stat info;
+    newfile f;
+    (void)state;
+    keeps("out.tmp", "precious");
+    put("out.part", "precious"); /* no older file: there will be no part */
+    OK(newfile_create("out", &f));
+    fill(&f, "1");
+    OK(newfile_show(&f));
+    OK(newfile_commit(&f));
+    assert_int_equal(stat("out", &info), 0);
+    assert_int_equal(info.st_mode & 07000, 0);
+    keeps("out.part", "precious");
+    /* It came while we were writing. */
+    OK(newfile_create("out", &f));
+    put("out.part", "precious");
+    assert_int_equal(newfile_show(&f), ST_CANTCREATE);
+    says("out.part is there and is no left-over");
+    newfile_abandon(&f);
+    holds("out.part", "precious");
+    holds("out", "1");
+    assert_int_equal(unlink("out.part"), 0);
+    /* A folder, a link, nothing at all. */
+    assert_int_equal(mkdir("out.tmp", 0777), 0);
+    assert_int_equal(newfile_create("out", &f), ST_CANTCREATE);
+    assert_int_equal(rmdir("out.tmp"), 0);
+    assert_int_equal(symlink("out", "out.tmp"), 0);
+    assert_int_equal(newfile_create("out", &f), ST_CANTCREATE);
+    holds("out", "1");
+    assert_int_equal(unlink("out.tmp"), 0);
+    put("out.tmp", "");
+    OK(newfile_create("out", &f));
+    newfile_abandon(&f);
+    assert_int_equal(unlink("out"), 0);
+}
+
+/* Killed while it wrote, or left when it failed: taken over unasked. */
+static void test_left_over(void **state)
+{
+    int code = 0;
+    newfile f;
+    (void)state;
+    for (int part = 0; part < 2; part++) {
+        put("left", "old");
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            if (newfile_create("left", &f) == ST_OK &&
+                write(f.fd, "half", 4) == 4 &&
+                (part == 0 || newfile_show(&f) == ST_OK)) {
+                (void)raise(SIGKILL);
+            }
+            _exit(1);
+        }
+        assert_int_equal(waitpid(child, &code, 0), child);
+        assert_true(WIFSIGNALED(code));
+        const char *name = part == 0 ? "left.tmp" : "left.part";
+        holds(name, "half");
+        OK(newfile_check("left"));
+        OK(newfile_create("left", &f));
+        fill(&f, "1");
+        OK(newfile_show(&f));
+        holds("left.part", "1");
+        newfile_leave(&f);
+        OK(newfile_create("left", &f));
+        fill(&f, "2");
+        OK(newfile_show(&f));
+        OK(newfile_commit(&f));
+        holds("left", "2");
+        assert_false(is_there(name));
+    }
+}
+
 static void test_room(void **state)
 {
     struct rlimit old, less = {.rlim_cur = 1 << 20};
@@ -314,6 +404,8 @@ int main(void)
         cmocka_unit_test_teardown(test_claim_of_written, no_leak),
         cmocka_unit_test_teardown(test_claim_left_over, no_leak),
         cmocka_unit_test_teardown(test_claim_foreign, no_leak),
+        cmocka_unit_test_teardown(test_foreign, no_leak),
+        cmocka_unit_test_teardown(test_left_over, no_leak),
         cmocka_unit_test_teardown(test_room, no_leak),
         cmocka_unit_test_teardown(test_no_folder, no_leak),
     };
