@@ -22,7 +22,7 @@
 #     bench      micro-benchmarks, and the figures of a gpt-neo-125m step
 #     install    program, configs, manual and completion (bash,
 #                zsh) below PREFIX
-#     uninstall  takes them away again
+#     uninstall  takes away what was installed there
 #     deps       install what is missing (apt; as root or through sudo)
 #     clean      remove everything that was built
 #     help       this text
@@ -122,7 +122,7 @@ FORMATTED = $(shell find runtime ws partition benchmarks tests -name '*.[ch]')
 
 .PHONY: all demo report check test test-long asan fuzz lint format bench \
     install uninstall deps \
-    clean help need tests program FORCE
+    clean help need need-test need-unit tests program FORCE
 
 all: need
 	@$(MAKE) --no-print-directory program
@@ -134,6 +134,14 @@ program: $(LIB) $(if $(wildcard runtime/app/main.c),$(BUILD)/weft)
 
 need:
 	@tests/deps.sh --check
+
+# Else the compiler would say it, or tests that fail. A pattern of tests may
+# need no more than the first.
+need-test:
+	@tests/deps.sh --check-test
+
+need-unit:
+	@tests/deps.sh --check-unit
 
 deps:
 	@tests/deps.sh
@@ -195,11 +203,11 @@ $(call exe,$(CANARY_SRC)): $(BUILD)/%: $(BUILD)/%.o $(LIB)
 $(call exe,$(BENCH_SRC)): $(BUILD)/%: $(BUILD)/%.o $(LIB)
 	$(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-test: need
+test: $(if $(TESTS),need-unit,need-test)
 	@$(MAKE) --no-print-directory tests
 	@tests/run.sh --build $(BUILD) $(if $(TESTS),--only '$(TESTS)')
 
-test-long: need
+test-long: $(if $(TESTS),need-unit,need-test)
 	@$(MAKE) --no-print-directory tests
 	@tests/run.sh --build $(BUILD) --long $(if $(TESTS),--only '$(TESTS)')
 
@@ -207,7 +215,7 @@ check: deps
 	@$(MAKE) --no-print-directory test
 
 # DASSERTs are on here. Leaks count, but not those of Open MPI itself.
-asan: need
+asan: need-unit
 	@$(MAKE) --no-print-directory tests BUILD=build-asan \
 	    CFLAGS='-O1 -g -fno-omit-frame-pointer -DWEFT_DEBUG' \
 	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
@@ -288,25 +296,20 @@ $(BUILD)/weft.bash: $(BUILD)/weft
 $(BUILD)/weft.zsh: $(BUILD)/weft
 	$(BUILD)/weft help --completion zsh >$@
 
-SHARE = $(DESTDIR)$(PREFIX)/share
-INSTALLED = $(DESTDIR)$(PREFIX)/bin/weft $(SHARE)/man/man1/weft.1 \
-    $(SHARE)/bash-completion/completions/weft \
-    $(SHARE)/zsh/site-functions/_weft
+# As they were given: a shell reads them from the environment, in which spaces
+# and quotes mean nothing.
+install uninstall: export PREFIX_GIVEN = $(value PREFIX)
+install uninstall: export DESTDIR_GIVEN = $(value DESTDIR)
+placed = PREFIX="$$PREFIX_GIVEN" DESTDIR="$$DESTDIR_GIVEN" \
+    runtime/app/install.sh
 
 install: all
 	@$(MAKE) --no-print-directory $(BUILD)/weft.1 $(BUILD)/weft.bash \
 	    $(BUILD)/weft.zsh
-	install -d $(dir $(INSTALLED)) $(SHARE)/weft
-	install -m 755 $(BUILD)/weft $(word 1,$(INSTALLED))
-	install -m 644 $(BUILD)/weft.1 $(word 2,$(INSTALLED))
-	install -m 644 $(BUILD)/weft.bash $(word 3,$(INSTALLED))
-	install -m 644 $(BUILD)/weft.zsh $(word 4,$(INSTALLED))
-	rm -rf $(SHARE)/weft/configs
-	cp -R configs $(SHARE)/weft/
+	@$(placed) install '$(BUILD)'
 
 uninstall:
-	rm -f $(INSTALLED)
-	rm -rf $(SHARE)/weft
+	@$(placed) uninstall
 
 clean:
 	rm -rf build build-asan build-fuzz weft

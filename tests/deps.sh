@@ -7,21 +7,26 @@
 #     tests/deps.sh --lint    the same for 'make lint'
 #     tests/deps.sh --fuzz    the same for 'make fuzz'
 #     tests/deps.sh --check   only say what building misses; fails if anything
+#     tests/deps.sh --check-unit    the same for the unit and MPI tests
+#     tests/deps.sh --check-test    the same for all tests
 #
 # Does nothing, fast, when all is there. Where there is no apt it says what is
 # missing and fails.
 set -eu
 
 mode=install
-groups='build demo test'
+groups='build demo draw unit test'
 case "${1:-}" in
 '') ;;
 --check) mode=check; groups=build ;;
---demo) groups='build demo' ;;
+--check-unit) mode=check; groups='build unit' ;;
+--check-test) mode=check; groups='build draw unit test' ;;
+--demo) groups='build demo draw' ;;
 --lint) groups=lint ;;
 --fuzz) groups=fuzz ;;
 *)
-    echo "usage: tests/deps.sh [--demo | --lint | --fuzz | --check]" >&2
+    echo "usage: tests/deps.sh [--demo | --lint | --fuzz | --check |" \
+        "--check-unit | --check-test]" >&2
     exit 64
     ;;
 esac
@@ -53,9 +58,9 @@ build libxxhash-dev         lib libxxhash
 build libpopt-dev           lib popt
 build libpcre2-dev          lib libpcre2-8
 demo  bible-kjv             have bible
-demo  gnuplot-nox           have gnuplot
-demo  python3-h5py          python h5py
-test  libcmocka-dev         lib cmocka
+draw  gnuplot-nox           have gnuplot
+draw  python3-h5py          python h5py
+unit  libcmocka-dev         lib cmocka
 test  python3-pandas        python pandas
 test  python3-tables        python tables
 test  python3-xarray        python xarray

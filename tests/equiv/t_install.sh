@@ -1,7 +1,8 @@
 #!/bin/bash
 # What `make install` leaves: a program that works from any folder, finds its
 # models, its manual (set in t_man.sh), a completion that completes. And that
-# `make uninstall` takes all of it away again.
+# `make uninstall` takes all of it away again, and nothing else; for any name
+# of the place and any umask. And that what is missing is named.
 #
 # timeout: 300
 set -u
@@ -162,7 +163,97 @@ check_says "zsh: quotes within a text" "the link's\]" "$work/specs"
 
 # --- and away -----------------------------------------------------------------
 
-check 'make uninstall' make --no-print-directory -C "$root" uninstall \
-    BUILD="$build" DESTDIR="$stage" PREFIX=$prefix
-check 'nothing is left' test -z "$(find "$stage" ! -type d)"
+cd "$root" || exit 70
+
+# placed TARGET PREFIX [DESTDIR]
+placed() {
+    make --no-print-directory "$1" BUILD="$build" PREFIX="$2" DESTDIR="${3-}"
+}
+
+check 'make uninstall' placed uninstall $prefix "$stage"
+check 'what somebody put there stays, no more' \
+    test "$(find "$stage" ! -type d)" = \
+    "$there/share/weft/configs/experiments/small.json"
+check 'where nothing is, nothing is removed' placed uninstall "$work"
+check 'and the folder is there' test -d "$work/stage"
+
+# --- places of any name -------------------------------------------------------
+
+# Spaces: the folder "my" is not that of "my dir".
+mkdir -p "$work/my/share/weft/configs" "$work/dir"
+echo mine | tee "$work/my/share/weft/configs/file" >"$work/dir/share"
+before=$(git -C "$root" status --porcelain 2>/dev/null)
+check 'with a umask that hides' \
+    sh -c 'umask 077 && exec "$@"' - make --no-print-directory install \
+    BUILD="$build" PREFIX="$work/my dir/it's"
+check 'the file beside stays' test -s "$work/my/share/weft/configs/file"
+check 'nothing is written here' test "$before" = \
+    "$(git -C "$root" status --porcelain 2>/dev/null)"
+check 'it works there' sh -c 'cd / && exec "$1" show uneven.1f1b' - \
+    "$work/my dir/it's/bin/weft"
+check 'all may read it' test -z "$(find "$work/my dir" \
+    \( -type d ! -perm 755 \) -o \( -type f ! -perm -644 \))"
+check 'none but the program is executable' \
+    test "$(find "$work/my dir" -type f -perm /111)" = \
+    "$work/my dir/it's/bin/weft"
+
+# What an older version had goes, what it never had stays.
+share="$work/my dir/it's/share/weft"
+echo mine >"$share/configs/plans/mine.json"
+echo old >"$share/configs/plans/gone.json"
+echo share/weft/configs/plans/gone.json >>"$share/installed.txt"
+check 'once more' placed install "$work/my dir/it's"
+check 'what is no more is gone' test ! -e "$share/configs/plans/gone.json"
+check 'what is not ours stays' test -s "$share/configs/plans/mine.json"
+check 'and away' placed uninstall "$work/my dir/it's"
+check 'all but that' test "$(find "$work/my dir" ! -type d)" = \
+    "$share/configs/plans/mine.json"
+
+# A relative place is below the source tree.
+relative=build/t_install.$$
+check 'a relative place' placed install "$relative/a b"
+check 'is here' test -x "$relative/a b/bin/weft"
+check 'and away again' placed uninstall "$relative/a b"
+check 'all of it' test -z "$(find "$relative" ! -type d)"
+find "$relative" -depth -type d -exec rmdir {} +
+
+# refuses WORDS PREFIX: before anything is touched.
+refuses() {
+    check_code 2 "$1: $2" placed install "$2" "$work/refused"
+    check_says "it says: $1" "$1" "$work/code.out"
+    check 'nothing was made' test ! -e "$work/refused"
+}
+# shellcheck disable=SC2016  # as it is
+refuses 'dollars' '/opt/$HOME'
+refuses 'empty' ''
+mkdir -p "$work/refused-link/share/weft"
+ln -s "$root/configs" "$work/refused-link/share/weft/configs"
+check_code 2 'a link to a folder' placed install "$work/refused-link"
+check 'what it leads to stays' test -s configs/plans/pp4.json
+echo ../../outside >"$work/refused-link/share/weft/installed.txt"
+rm "$work/refused-link/share/weft/configs"
+echo mine >"$work/../outside"
+check_code 2 'a list that leads out' placed uninstall "$work/refused-link"
+check 'nothing there is removed' test -s "$work/../outside"
+rm -f "$work/../outside"
+
+# --- what is missing ----------------------------------------------------------
+
+# A pkg-config that does not know it.
+mkdir "$work/lacks"
+cat >"$work/lacks/pkg-config" <<END
+#!/bin/sh
+case " \$* " in *cmocka*) exit 1 ;; esac
+exec $(command -v pkg-config) "\$@"
+END
+chmod +x "$work/lacks/pkg-config"
+for target in test 'test TESTS=none' test-long asan; do
+    # shellcheck disable=SC2086  # words
+    check_code 2 "make $target without cmocka" \
+        timeout 30 env PATH="$work/lacks:$PATH" \
+        make --no-print-directory $target BUILD="$build"
+    check_says 'is named' 'missing: libcmocka-dev (install' "$work/code.out"
+    check 'and nothing else is said' test "$(grep -c weft: \
+        "$work/code.out")" -eq 1
+done
 finish
