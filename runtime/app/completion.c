@@ -1,8 +1,9 @@
 /*
  * A completion function for bash. What a value may be follows from the option
- * table: choices are words; the name of the value tells files and models from
- * numbers, for which there is nothing to offer. Names of models are asked for
- * when they are needed, so that a new file in configs/models is known.
+ * table: choices are words; the name of the value tells files, models, plans
+ * and experiments from numbers, for which there is nothing to offer. Names on
+ * the shelf are asked for when they are needed, so that a new file there is
+ * known.
  */
 #include <string.h>
 
@@ -23,29 +24,38 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
-help_offer help_offer_of(const char *value)
+int help_offer_of(const char *value)
 {
-    static const char *const files[] = {"FILE",   "CKPT",       "DIR", "PATH",
-                                        "FOLDER", "EXPERIMENT", "PLAN"};
-    if (has_word(value, "MODEL")) {
-        return OFFER_MODELS;
+    static const struct {
+        const char *word;
+        int offer;
+    } words[] = {{"MODEL", OFFER_MODELS | OFFER_FILES},
+                 {"PLAN", OFFER_PLANS | OFFER_FILES},
+                 {"EXPERIMENT", OFFER_EXPERIMENTS | OFFER_FILES},
+                 {"FILE", OFFER_FILES},
+                 {"CKPT", OFFER_FILES},
+                 {"DIR", OFFER_FILES},
+                 {"PATH", OFFER_FILES},
+                 {"FOLDER", OFFER_FILES}};
+    int offer = OFFER_NOTHING;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        offer |= has_word(value, words[i].word) ? words[i].offer : 0;
     }
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        if (has_word(value, files[i])) {
-            return OFFER_FILES;
-        }
-    }
-    return OFFER_NOTHING;
+    return offer;
 }
 
-/* The shell variable that is to be filled for a value of this name. */
-static const char *offer(const char *value)
+/* Sets the shell's variables for a value of this name. */
+static void add_offer(strbuf *b, const char *value)
 {
-    static const char *const variables[] = {[OFFER_NOTHING] = "none=1",
-                                            [OFFER_FILES] = "files=1",
-                                            [OFFER_MODELS] =
-                                                "models=1 files=1"};
-    return variables[help_offer_of(value)];
+    const int offer = help_offer_of(value);
+    if (offer == OFFER_NOTHING) {
+        strbuf_add(b, "none=1");
+        return;
+    }
+    strbuf_printf(b, "kinds='%s%s%s' files=1",
+                  (offer & OFFER_MODELS) != 0 ? " models" : "",
+                  (offer & OFFER_PLANS) != 0 ? " plans" : "",
+                  (offer & OFFER_EXPERIMENTS) != 0 ? " experiments" : "");
 }
 
 static void add_value_case(strbuf *b, const command *c, const opt_row *row)
@@ -61,7 +71,9 @@ static void add_value_case(strbuf *b, const command *c, const opt_row *row)
         }
         strbuf_add(b, "' ;;\n");
     } else {
-        strbuf_printf(b, ") %s ;;\n", offer(row->value));
+        strbuf_add(b, ") ");
+        add_offer(b, row->value);
+        strbuf_add(b, " ;;\n");
     }
 }
 
@@ -78,7 +90,8 @@ static void add_values(strbuf *b, const command *c)
 /* Positional arguments, and options where the word begins with a dash. */
 static void add_words(strbuf *b, const command *c)
 {
-    strbuf_printf(b, "    %s)\n        %s", c->name, offer(c->options->usage));
+    strbuf_printf(b, "    %s)\n        ", c->name);
+    add_offer(b, c->options->usage);
     if (strcmp(c->name, "help") == 0) {
         strbuf_add(b, " words=\"$commands");
         for (const help_topic *t = help_topics; t->name != NULL; t++) {
@@ -102,7 +115,7 @@ void help_write_bash(strbuf *b)
                   "_weft()\n{\n"
                   "    local cur=${COMP_WORDS[COMP_CWORD]}\n"
                   "    local prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-                  "    local words='' options='' models='' files='' none=''\n"
+                  "    local words='' options='' kinds='' files='' none=''\n"
                   "    local commands='");
     for (const command *c = commands; c->name != NULL; c++) {
         strbuf_printf(b, "%s%s", c == commands ? "" : " ", c->name);
@@ -129,10 +142,10 @@ void help_write_bash(strbuf *b)
                   "    if [[ $cur == -* && -n $options ]]; then\n"
                   "        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
                   "        return\n    fi\n"
-                  "    if [ -n \"$models\" ]; then\n"
-                  "        words+=\" $(\"${COMP_WORDS[0]}\" help models "
-                  "2>/dev/null |\n"
-                  "            sed -n 's/^  //p')\"\n    fi\n"
+                  "    local kind\n"
+                  "    for kind in $kinds; do\n"
+                  "        words+=\" $(\"${COMP_WORDS[0]}\" help --names $kind "
+                  "2>/dev/null)\"\n    done\n"
                   "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
                   "    if [ -n \"$files\" ]; then\n"
                   "        local IFS=$'\\n'\n"

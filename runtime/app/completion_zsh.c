@@ -27,12 +27,24 @@ static void add_quoted(strbuf *b, const char *text)
     }
 }
 
-static void add_action(strbuf *b, help_offer offer)
+/* The function that offers it; of names on the shelf one for each mixture
+ * that there is. */
+static const char *action(int offer)
 {
-    static const char *const actions[] = {[OFFER_NOTHING] = " ",
-                                          [OFFER_FILES] = "_files",
-                                          [OFFER_MODELS] = "_weft_models"};
-    strbuf_add(b, actions[offer]);
+    switch (offer) {
+    case OFFER_NOTHING:
+        return " ";
+    case OFFER_FILES | OFFER_MODELS:
+        return "_weft_models";
+    case OFFER_FILES | OFFER_PLANS:
+        return "_weft_plans";
+    case OFFER_FILES | OFFER_MODELS | OFFER_PLANS:
+        return "_weft_models_plans";
+    case OFFER_FILES | OFFER_EXPERIMENTS:
+        return "_weft_experiments";
+    default:
+        return "_files";
+    }
 }
 
 /* What follows an option's name. */
@@ -48,7 +60,7 @@ static void add_rest(strbuf *b, const opt_row *row)
     add_quoted(b, row->value != NULL ? row->value : "value");
     strbuf_add(b, ":");
     if (row->kind != OPT_KIND_CHOICE) {
-        add_action(b, help_offer_of(row->value));
+        strbuf_add(b, action(help_offer_of(row->value)));
         return;
     }
     for (int i = 0; row->choices[i] != NULL; i++) {
@@ -89,7 +101,7 @@ static void add_command(strbuf *b, const command *c)
     if (strcmp(c->name, "help") == 0) {
         strbuf_add(b, "_weft_words");
     } else {
-        add_action(b, help_offer_of(c->options->usage));
+        strbuf_add(b, action(help_offer_of(c->options->usage)));
     }
     strbuf_add(b, "'\n        ;;\n");
 }
@@ -116,11 +128,18 @@ void help_write_zsh(strbuf *b)
     strbuf_add(b, "#compdef weft\n"
                   "# Completion of weft for zsh, made by weft help "
                   "--completion zsh.\n"
-                  "_weft_models() {\n"
-                  "    local -a names=(${(f)\"$($_weft_program help models "
-                  "2>/dev/null |\n"
-                  "        sed -n 's/^  //p')\"})\n"
-                  "    _describe model names\n    _files\n}\n");
+                  "_weft_names() {\n"
+                  "    local kind found=1\n"
+                  "    local -a names\n"
+                  "    for kind; do\n"
+                  "        names=(${(f)\"$($_weft_program help --names $kind "
+                  "2>/dev/null)\"})\n"
+                  "        _describe ${kind%s} names && found=0\n"
+                  "    done\n    _files && found=0\n    return found\n}\n"
+                  "_weft_models() { _weft_names models }\n"
+                  "_weft_plans() { _weft_names plans }\n"
+                  "_weft_models_plans() { _weft_names models plans }\n"
+                  "_weft_experiments() { _weft_names experiments }\n");
     add_lists(b);
     strbuf_add(b, "_weft() {\n"
                   "    local _weft_program=$words[1]\n"

@@ -5,18 +5,23 @@
 
 #include "runtime/app/commands.h"
 #include "runtime/app/launch.h"
+#include "runtime/base/shelf.h"
 
 typedef struct help_args {
     bool man;
     int completion;
+    int names;
 } help_args;
 
 static const char *const shells[] = {"bash", "zsh", NULL};
+static const char *const kinds[] = {"models", "plans", "experiments", NULL};
 
 static const opt_row rows[] = {
     OPT_FLAG(help_args, man, "man", .help = "the manual, as roff for man"),
     OPT_CHOICE(help_args, completion, "completion", shells, .value = "SHELL",
                .help = "a completion script"),
+    OPT_CHOICE(help_args, names, "names", kinds, .value = "KIND",
+               .help = "what has a name, one a line"),
 };
 
 const opt_command help_command = {
@@ -132,17 +137,30 @@ static status write_word(const char *word, strbuf *b)
     return help_fail_unknown("command or topic", word);
 }
 
+static status write_names(const char *kind, strbuf *b)
+{
+    char **list = NULL;
+    TRY(shelf_list(kind, &list));
+    for (int i = 0; list[i] != NULL; i++) {
+        strbuf_printf(b, "%s\n", list[i]);
+    }
+    shelf_list_free(list);
+    return ST_OK;
+}
+
 static status help(const opt_parsed *parsed, const help_args *a)
 {
     strbuf b = {0};
     status st = ST_OK;
     bool completion = opt_given(parsed, "completion");
     REQUIRE(opt_given_count(parsed) + opt_args_count(parsed) <= 1, ST_USAGE,
-            "help: give one of a word, --man and --completion");
+            "help: give one of a word, --man, --completion and --names");
     if (a->man) {
         help_write_man(&b);
     } else if (completion) {
         (a->completion == 0 ? help_write_bash : help_write_zsh)(&b);
+    } else if (opt_given(parsed, "names")) {
+        st = write_names(kinds[a->names], &b);
     } else if (opt_args_count(parsed) > 0) {
         st = write_word(opt_arg(parsed, 0), &b);
     } else {

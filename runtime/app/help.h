@@ -28,17 +28,20 @@ status help_fail_unknown(const char *kind, const char *word);
 
 /* The whole manual in the man macros of roff. */
 void help_write_man(strbuf *b);
-/* Completion functions: commands, options, choices, model names, files. That
- * of zsh shows what each is for. */
+/* Completion functions: commands, options, choices, names on the shelf, files.
+ * That of zsh shows what each is for. */
 void help_write_bash(strbuf *b);
 void help_write_zsh(strbuf *b);
 
-/* What may stand for a value of this name ("FILE", "[MODEL] [options]"). */
-typedef enum help_offer {
-    OFFER_NOTHING,
-    OFFER_FILES,
-    OFFER_MODELS /* names of models, and files */
-} help_offer;
-help_offer help_offer_of(const char *value);
+/* What may stand for a value of this name ("FILE", "[MODEL] [options]"): any
+ * of these together. What has a name on the shelf may be a file, too. */
+enum {
+    OFFER_NOTHING = 0,
+    OFFER_FILES = 1,
+    OFFER_MODELS = 2,
+    OFFER_PLANS = 4,
+    OFFER_EXPERIMENTS = 8
+};
+int help_offer_of(const char *value);
 
 #endif

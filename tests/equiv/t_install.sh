@@ -105,7 +105,7 @@ offers_only() {
         test "$(complete_words "$@" | tr '\n' ' ')" = "$wanted "
 }
 
-touch "$work/zebra.h5" "$work/zebra 2.json"
+touch "$work/zebra.h5" "$work/zebra 2.json" "$work/unread.json"
 check 'bash takes the script' bash -n "$script"
 offers_only train weft tr
 offers_only '--version' weft --v
@@ -117,6 +117,16 @@ offers_only 'null' weft train m --store = n
 offers_only 'null' weft train m --store=n --store n
 offers_only 'gpt-neo-tiny' weft train gpt-neo-t
 offers_only 'gpt-j-mini' weft show dp2 --model gpt-j-m
+offers 'uneven.1f1b' weft train gpt-neo-mini --plan un
+offers 'unread.json' weft train gpt-neo-mini --plan un
+offers 'uneven.1f1b' weft project m --plan = un
+offers 'uneven.1f1b' weft show un
+offers 'gpt-neo-tiny' weft show gpt-neo-t
+offers 'fullwidth' weft compare ''
+offers 'demo' weft compare de
+offers 'unread.json' weft compare un
+offers_only '' weft compare gpt-neo
+offers_only 'models plans experiments' weft help --names ''
 offers_only 'zebra.h5' weft train gpt-neo-tiny --resume zebra.
 offers_only 'zebra.h5' weft convert d -o zebra.
 offers 'zebra 2.json' weft compare zeb
@@ -145,7 +155,7 @@ specs() {
 }
 
 text='([^]:\\[]|\\.)*'
-offer=':([^:\\]|\\.)+:( |_files|_weft_models|_weft_words|\([^()]+\))'
+offer=':([^:\\]|\\.)+:( |_files|_weft_[a-z_]+|\([^()]+\))'
 for c in $("$weft" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
     "$weft" "$c" --help >/dev/null 2>&1 || continue # a topic
     check "zsh: specifications of $c" specs "$c"

@@ -15,7 +15,9 @@ handed() {
     PATH=$(dirname "$WEFT"):$PATH zsh -fc '
         _arguments() {
             print -rl -- "$@"
-            [[ ${@[-1]} != *:_weft_models ]] || _weft_models
+            local all="$*" last=${@[-1]##*:}
+            [[ $last != _weft_(models|models_plans|experiments) ]] || $last
+            [[ $all != *:PLAN:_weft_plans* ]] || _weft_plans
         }
         _describe() { print -r -- "$1 ${(P)2}" }
         _files() { print -r -- files }
@@ -35,7 +37,15 @@ check_says 'with their choices' ':value:(ram null check)$' "$work/handed"
 check_says 'quotes within a text' "the link's\]" "$work/handed"
 check_says 'models' '^model .*gpt-neo-tiny' "$work/handed"
 check 'nothing but what is handed' \
-    test -z "$(grep -n -E '^[^-*1]' "$work/handed" | grep -v -E 'model |files')"
+    test -z "$(grep -n -E '^[^-*1]' "$work/handed" | grep -v -E '^[0-9]*:(model |plan |files)')"
+check_says 'plans' '^plan .*uneven.1f1b' "$work/handed"
+check_says 'and files' '^files$' "$work/handed"
+check 'compare' handed weft compare ''
+check_says 'experiments' '^experiment .*fullwidth' "$work/handed"
+check_says 'and files' '^files$' "$work/handed"
+check 'show' handed weft show ''
+check_says 'show: models' '^model .*gpt-neo-tiny' "$work/handed"
+check_says 'show: plans' '^plan .*uneven.1f1b' "$work/handed"
 check 'report' handed weft report ''
 check_says 'its letters' '^-o+\[' "$work/handed"
 finish
