@@ -23,6 +23,7 @@ typedef struct command {
     bool on_ranks;     /* else, under mpirun, rank 0 alone runs it        */
     const char *group; /* heading in the list                             */
     const opt_command *options;
+    bool only_text; /* ends when nobody reads it; else it works on       */
 } command;
 
 /* Ends with a row without a name. */

@@ -321,8 +321,7 @@ static status run_job(char **args, bool alone, bool quiet, int *code)
         (void)status_set((status)*code, strbuf_view(&p.said.said));
     }
     if (st == ST_OK && *code == ST_OK && p.unwritten != 0) {
-        st = FAIL(ST_IO, "standard output cannot be written: %s",
-                  strerror(p.unwritten));
+        st = log_finish();
     }
     pipes_fini(&p);
     return st;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/base/log.h"
+
 static void shut(int *fd)
 {
     if (*fd >= 0) {
@@ -68,6 +70,9 @@ static void pass_out(job_pipes *p)
     size_t n = take(&p->out[0], bytes, sizeof(bytes));
     if (p->unwritten == 0) {
         p->unwritten = write_all(STDOUT_FILENO, bytes, n);
+        if (p->unwritten != 0) {
+            log_lost(p->unwritten);
+        }
     }
 }
 

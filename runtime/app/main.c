@@ -5,12 +5,16 @@
 #include "runtime/app/help.h"
 #include "runtime/app/launch.h"
 #include "runtime/base/log.h"
+#include "runtime/base/stop.h"
 
 static status dispatch(int argc, const char *const *argv)
 {
     const command *found = command_find(argv[1]);
     if (launch_rank() > 0 && (found == NULL || !found->on_ranks)) {
         return ST_OK;
+    }
+    if (found != NULL && !found->only_text) {
+        stop_outlast_reader();
     }
     return found != NULL ? found->run(argc - 1, argv + 1)
                          : help_fail_unknown("command", argv[1]);
@@ -31,8 +35,8 @@ int main(int argc, char **argv)
     launch_fix_environment(argv);
     log_init(launch_rank(), LOG_INFO);
     status st = dispatch(argc, (const char *const *)argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && st == ST_OK) {
-        st = FAIL(ST_IO, "standard output cannot be written");
+    if (st == ST_OK) {
+        st = log_finish();
     }
     if (st != ST_OK) {
         log_error_line(st);

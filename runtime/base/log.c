@@ -1,10 +1,12 @@
 /*
- * Registry: rank, level and whether a progress line is on the screen. Lines
+ * Registry: rank, level, whether a progress line is on the screen, and why
+ * standard output takes no more. Lines
  * are built in one buffer and written by one call, because ranks of a job
  * share the terminal.
  */
 #include "runtime/base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@ static int log_rank = 0;
 static log_level level_now = LOG_INFO;
 static bool terminal = false;
 static atomic_bool progress_shown = false;
+static atomic_int lost_why = 0; /* errno */
 
 void log_init(int rank, log_level level)
 {
@@ -62,8 +65,36 @@ void log_out(const char *fmt, ...)
     clear_progress();
     va_list args;
     va_start(args, fmt);
-    vprintf(fmt, args);
+    errno = 0;
+    (void)vprintf(fmt, args);
+    const int why = errno;
     va_end(args);
+    if (ferror(stdout)) {
+        log_lost(why);
+    }
+}
+
+void log_lost(int why)
+{
+    int none = 0;
+    if (atomic_compare_exchange_strong(&lost_why, &none,
+                                       why != 0 ? why : EIO) &&
+        why == EPIPE) {
+        log_warn("nobody reads standard output any more; what it would have "
+                 "said is dropped, the work goes on");
+    }
+}
+
+status log_finish(void)
+{
+    errno = 0;
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        log_lost(errno);
+    }
+    const int why = atomic_load(&lost_why);
+    REQUIRE(why == 0 || why == EPIPE, ST_IO,
+            "standard output cannot be written: %s", strerror(why));
+    return ST_OK;
 }
 
 void log_error(const char *fmt, ...)

@@ -38,6 +38,14 @@ void log_progress(const char *fmt, ...) LOG_PRINTF;
 /* True on rank 0 if stderr is a terminal: log_progress shows something. */
 bool log_has_progress(void);
 
+/* Standard output took no more, for this reason (errno). If nobody reads it
+ * any more that is said, once, and is no failure: the work goes on. log_out
+ * calls it; others who write there by themselves do. */
+void log_lost(int why);
+/* At the end: writes what is left in the buffer. Fails with ST_IO if anything
+ * was lost that somebody waits for. */
+MUST_USE status log_finish(void);
+
 /* Prints "weft: <text of st>" once for the whole job: rank 0 prints, other
  * ranks only if the error is theirs alone (not handed over by status_set, as
  * comm_agree does). Nothing for ST_OK, and nothing for an error handed over

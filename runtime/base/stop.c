@@ -53,6 +53,22 @@ void stop_catch(void)
     }
 }
 
+static void on_pipe(int sig)
+{
+    (void)sig; /* the write fails with EPIPE, that says it */
+}
+
+void stop_outlast_reader(void)
+{
+    struct sigaction sa;
+
+    /* A handler, since SIG_IGN would be inherited. */
+    memset(&sa, 0, sizeof(sa));
+    sa.sa_handler = on_pipe;
+    sa.sa_flags = SA_RESTART;
+    (void)sigaction(SIGPIPE, &sa, NULL);
+}
+
 void stop_answer(const char *line, bool alone)
 {
     answer_bytes = strlen(line);

@@ -5,7 +5,7 @@
  * what was begun is removed like after any failure.
  *
  * A registry of one flag, set by the handler. stop_catch is called once, by a
- * command, from the main thread; the others from any thread. Local.
+ * command, from the main thread; what is asked from any thread. Local.
  */
 #ifndef WEFT_BASE_STOP_H
 #define WEFT_BASE_STOP_H
@@ -22,6 +22,12 @@ void stop_catch(void);
  * whole line. A rank of several (alone: false) is silent at SIGTERM, by which
  * mpirun ends a job that has lost a rank. Borrows the line for good. */
 void stop_answer(const char *line, bool alone);
+
+/* From now on this process outlives who reads its standard output (head, less,
+ * a closed terminal): a write fails and no longer kills, and what it would
+ * have said is dropped (runtime/base/log.h). What it starts by exec does not
+ * inherit that. From the main thread, before there are others. */
+void stop_outlast_reader(void);
 
 /* Without stop_catch: never. */
 bool stop_asked(void);

@@ -233,8 +233,8 @@ static status check_folder(const char *path, const char *target)
                   path, folder);
     } else if (access(folder, W_OK | X_OK) != 0) {
         st = FAIL(ST_CANTCREATE,
-                  "%s: cannot create in %s: %s; choose another folder",
-                  path, folder, strerror(errno));
+                  "%s: cannot create in %s: %s; choose another folder", path,
+                  folder, strerror(errno));
     }
     mem_free(folder);
     return st;

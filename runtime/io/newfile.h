@@ -26,8 +26,9 @@
  *
  * Plain structs in the caller's storage. Local; one thread at a time each.
  * Fails with ST_CANTCREATE (folder missing or not writable, target is no
- * regular file, somebody's file has the name of a temporary), ST_LOCKED (another run is writing it, it is read-only),
- * ST_IO (disk full), ST_USAGE ("-").
+ * regular file, somebody's file has the name of a temporary), ST_LOCKED
+ * (another run is writing it, it is read-only), ST_IO (disk full), ST_USAGE
+ * ("-").
  */
 #ifndef WEFT_IO_NEWFILE_H
 #define WEFT_IO_NEWFILE_H
