@@ -136,10 +136,10 @@ void help_write_zsh(strbuf *b)
                   "2>/dev/null)\"})\n"
                   "        _describe ${kind%s} names && found=0\n"
                   "    done\n    _files && found=0\n    return found\n}\n"
-                  "_weft_models() { _weft_names models }\n"
-                  "_weft_plans() { _weft_names plans }\n"
-                  "_weft_models_plans() { _weft_names models plans }\n"
-                  "_weft_experiments() { _weft_names experiments }\n");
+                  "_weft_models() { _weft_names models; }\n"
+                  "_weft_plans() { _weft_names plans; }\n"
+                  "_weft_models_plans() { _weft_names models plans; }\n"
+                  "_weft_experiments() { _weft_names experiments; }\n");
     add_lists(b);
     strbuf_add(b, "_weft() {\n"
                   "    local _weft_program=$words[1]\n"
