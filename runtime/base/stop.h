@@ -23,10 +23,10 @@ void stop_catch(void);
  * mpirun ends a job that has lost a rank. Borrows the line for good. */
 void stop_answer(const char *line, bool alone);
 
-/* From now on this process outlives who reads its standard output (head, less,
- * a closed terminal): a write fails and no longer kills, and what it would
- * have said is dropped (runtime/base/log.h). What it starts by exec does not
- * inherit that. From the main thread, before there are others. */
+/* From now on this process outlives who reads its standard output (head,
+ * less): a write fails and no longer kills, and what it would have said is
+ * dropped (runtime/base/log.h). What it starts by exec does not inherit that.
+ * From the main thread, before there are others. */
 void stop_outlast_reader(void);
 
 /* Without stop_catch: never. */

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A reader of standard output that ends (head, less, a terminal) ends no run:
+# A reader of standard output that ends (head, less) ends no run:
 # training and comparing go on, save what they should, say once that nobody
 # reads, and leave nothing behind. Commands that only print end quietly.
 #
