@@ -15,6 +15,13 @@ binding binding_of(const comm *world, int threads)
                      .online = threads_online()};
 }
 
+int binding_share(const binding *b)
+{
+    int part = b->together / (b->ranks > 0 ? b->ranks : 1);
+    int each = part < b->usable ? part : b->usable;
+    return each > 0 ? each : 1;
+}
+
 bool binding_is_tight(const binding *b)
 {
     int64_t wanted =

@@ -20,6 +20,12 @@ typedef struct binding {
 
 binding binding_of(const comm *world, int threads);
 
+/* Threads of this rank where nobody said how many: its part of the cores that
+ * the node's ranks have together, and no more than it may use itself. A mask
+ * of fewer cores than are online says nothing: a container or a batch system
+ * gives the same one to all ranks. */
+int binding_share(const binding *b);
+
 /* Ranks are bound to fewer cores than there are, and than they could use.
  * Where nobody said how many threads a rank has, any core more would do. */
 bool binding_is_tight(const binding *b);

@@ -52,11 +52,9 @@ void doctor_rank_init(const comm *world, doctor_rank *out)
     memset(out, 0, sizeof(*out));
     host_name(out->host, sizeof(out->host));
     out->node_rank = comm_node_rank(world);
-    out->threads = launch_threads(launch_local_ranks());
-    if (out->threads == 0) {
-        out->threads = threads_usable();
-    }
-    out->cores = binding_of(world, out->threads);
+    out->cores = binding_of(world, 0);
+    out->threads = binding_share(&out->cores);
+    out->cores.threads = out->threads;
     list_cores(out->list, sizeof(out->list));
 }
 

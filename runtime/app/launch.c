@@ -14,7 +14,6 @@
 #include "runtime/app/launch_pipes.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
-#include "runtime/base/threads.h"
 #include "runtime/comm/comm.h"
 #include "runtime/math/matmul.h"
 #include "runtime/results/format.h"
@@ -76,16 +75,6 @@ int launch_rank(void)
 int launch_local_ranks(void)
 {
     return number_from("OMPI_COMM_WORLD_LOCAL_SIZE");
-}
-
-int launch_threads(int here)
-{
-    if (here <= 0) {
-        return 0;
-    }
-    int mine = threads_usable();
-    int each = mine < threads_online() ? mine : mine / here;
-    return each > 0 ? each : 1;
 }
 
 static const char slurm_tasks[] = "SLURM_STEP_NUM_TASKS";

@@ -27,9 +27,6 @@ int launch_ranks(void);
 int launch_rank(void);
 /* How many of them are on this node. */
 int launch_local_ranks(void);
-/* Threads of one of `here` ranks on this node, where nobody says how many: its
- * cores if it is bound to some, else its part of the node's. 0: no rank. */
-int launch_threads(int here);
 
 /* srun without PMIx has started several of us, each alone. */
 bool launch_slurm_alone(void);

@@ -29,6 +29,7 @@ typedef struct run_of {
     setup s;
     comm *given; /* a world that is there already, or NULL */
     comm *world;
+    int64_t joining_ns; /* what starting MPI took                          */
     store *store;
     strbuf cmdline, config;
     char *model_config;
@@ -357,8 +358,8 @@ static status take_share(run_of *r)
     return setup_share(&r->s, comm_rank(r->world));
 }
 
-/* prepared: how this rank's preparation ended. The others must hear of it. */
-static status run_ranks(run_of *r, status prepared)
+/* Joins the other ranks, or the world of one. */
+static status join(run_of *r)
 {
     int64_t begin = clock_wall_ns();
     stop_catch();
@@ -367,6 +368,17 @@ static status run_ranks(run_of *r, status prepared)
     } else {
         TRY(comm_init(&r->world));
         log_init(comm_rank(r->world), LOG_INFO);
+    }
+    r->joining_ns = clock_wall_ns() - begin;
+    return ST_OK;
+}
+
+/* prepared: how this rank's preparation ended. The others must hear of it. */
+static status run_ranks(run_of *r, status prepared)
+{
+    int64_t begin = clock_wall_ns() - r->joining_ns;
+    if (r->world == NULL) {
+        TRY(join(r));
     }
     TRY(comm_agree(r->world, prepared));
     TRY(agree_on_run(r));
@@ -448,8 +460,9 @@ static status prepare_resume(run_of *r)
 static status prepare(run_of *r)
 {
     TRY(prepare_resume(r));
-    if (r->so.threads == 0) {
-        r->so.threads = launch_threads(job_local_ranks(r));
+    if (r->so.threads == 0 && r->world != NULL) {
+        binding b = binding_of(r->world, 0);
+        r->so.threads = binding_share(&b);
     }
     TRY(setup_open(&r->so, job_ranks(r), &r->s));
     int local = job_local_ranks(r);
@@ -521,13 +534,15 @@ static status train(comm *given, int argc, const char *const *argv)
     if (st == ST_OK && !help_wanted) {
         st = launch_check_slurm();
     }
-    if (st == ST_OK && !help_wanted) {
+    bool is_rank = !help_wanted && (given != NULL || launch_is_rank());
+    status joined = is_rank ? join(&r) : ST_OK; /* threads follow from it */
+    if (st == ST_OK && joined == ST_OK && !help_wanted) {
         st = prepare(&r);
     }
     if (help_wanted) {
         (void)command_helped(&train_command, r.parsed);
-    } else if (given != NULL || launch_is_rank()) {
-        st = run_ranks(&r, st);
+    } else if (is_rank) {
+        st = joined == ST_OK ? run_ranks(&r, st) : joined;
     } else if (st == ST_OK && setup_ranks(&r.s) > 1) {
         st = start_job(&r, argc, argv);
     } else if (st == ST_OK) {

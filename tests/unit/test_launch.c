@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/app/binding.h"
 #include "runtime/app/launch.h"
 #include "runtime/app/launch_words.h"
 #include "runtime/base/mem.h"
@@ -118,10 +119,33 @@ static void test_slurm(void **state)
     unsetenv("SLURM_STEP_NUM_TASKS");
 }
 
+/* Cores of a rank: faked masks. */
+static void test_threads(void **state)
+{
+    (void)state;
+    static const struct {
+        binding b; /* ranks, threads, usable, together, online */
+        int threads;
+    } cases[] = {
+        {{2, 0, 6, 6, 8}, 3},  /* a container's six cores, for both        */
+        {{4, 0, 6, 6, 8}, 1},  /* and for four                             */
+        {{8, 0, 6, 6, 8}, 1},  /* more ranks than cores                    */
+        {{1, 0, 6, 6, 8}, 6},  /* alone in it                              */
+        {{2, 0, 8, 8, 8}, 4},  /* not bound                                */
+        {{2, 0, 1, 2, 8}, 1},  /* mpirun --bind-to core                    */
+        {{2, 0, 4, 8, 8}, 4},  /* --bind-to socket                         */
+        {{4, 0, 8, 16, 16}, 4} /* two ranks to a socket                    */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(binding_share(&cases[i].b), cases[i].threads);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines), cmocka_unit_test(test_said),
-        cmocka_unit_test(test_no_death), cmocka_unit_test(test_slurm)};
+        cmocka_unit_test(test_no_death), cmocka_unit_test(test_slurm),
+        cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
