@@ -13,6 +13,10 @@
  *      micro-batches that are then in flight
  *   c  all gradients; of a tied embedding both parts where one rank has both
  *
+ * The first stage keeps what goes back to the embedding, a row of the residual
+ * stream's width for every token of its share, from its first backward to the
+ * embedding's gradient: at all three.
+ *
  * Planes of accumulators, working buffers, logits and scratch are left out,
  * so that the compiled plan can only need more.
  */
@@ -62,9 +66,11 @@ void bound_cut_shards(const plan_job *job, const params *one, int tensor,
     }
 }
 
-/* Bytes at the fullest of the moments a, b, c above. */
+/* Bytes at the fullest of the moments a, b, c above. to_embed: floats on their
+ * way back to the embedding. */
 static int64_t stage_bytes(const shard *s, int64_t layers, bool first,
-                           bool last, int64_t tokens, int64_t tokens_ahead)
+                           bool last, int64_t tokens, int64_t tokens_ahead,
+                           int64_t to_embed)
 {
     int64_t in_layers = layers * s->layer;
     int64_t in_head = last ? s->head + s->tied : 0;
@@ -73,16 +79,15 @@ static int64_t stage_bytes(const shard *s, int64_t layers, bool first,
     int64_t at_a = layers * s->kept * tokens + in_head;
     int64_t at_b = layers * s->kept * tokens_ahead + in_layers + in_head;
     int64_t at_c = own + (first && last ? s->tied : 0);
-    return 12 * own + 4 * max64(at_a, max64(at_b, at_c));
+    return 12 * own +
+           4 * (max64(at_a, max64(at_b, at_c)) + (first ? to_embed : 0));
 }
 
-/* Of stage k, by the moments above. A micro-batch that is left open may
- * become as small as one sequence, which only 1F1B gains from. */
+/* Of stage k, by the moments above, in micro-batches of `each`. */
 static int64_t fullest_of_stage(const plan_job *job, const shards *sh,
-                                const plan *p, int64_t seqs, int k)
+                                const plan *p, int64_t seqs, int64_t each,
+                                int k)
 {
-    bool small = p->schedule == SCHEDULE_1F1B && p->micro_batch == 0;
-    int64_t each = small ? 1 : min64(plan_micro_batch(p, seqs), seqs);
     int64_t nmb = (seqs + each - 1) / each;
     int64_t flight = plan_in_flight(p, k, nmb);
     int64_t now = min64(flight * each, seqs);
@@ -96,21 +101,37 @@ static int64_t fullest_of_stage(const plan_job *job, const shards *sh,
     for (int t = 0; t < sh->n; t++) {
         most = max64(most,
                      stage_bytes(&sh->list[t], layers, k == 0, k + 1 == p->pipe,
-                                 now * job->T, ahead * job->T));
+                                 now * job->T, ahead * job->T,
+                                 seqs * job->T * job->a->C));
     }
     return most;
 }
 
 /* Of even stages none needs more than the first or the last. */
-int64_t bound_fullest(const plan_job *job, const shards *sh, const plan *p,
-                      int64_t seqs)
+static int64_t fullest_with(const plan_job *job, const shards *sh,
+                            const plan *p, int64_t seqs, int64_t each)
 {
     int64_t most = 0;
     int step = p->nstages > 0 || p->pipe < 2 ? 1 : p->pipe - 1;
     for (int k = 0; k < p->pipe; k += step) {
-        most = max64(most, fullest_of_stage(job, sh, p, seqs, k));
+        most = max64(most, fullest_of_stage(job, sh, p, seqs, each, k));
     }
     return most;
+}
+
+/* A micro-batch that is left open may become as small as one sequence, which
+ * only 1F1B gains from; and where one would hold the whole share, its
+ * activations are gone before all gradients are there. Sizes between need no
+ * less than the better of the two. */
+int64_t bound_fullest(const plan_job *job, const shards *sh, const plan *p,
+                      int64_t seqs)
+{
+    int64_t each = min64(plan_micro_batch(p, seqs), seqs);
+    int64_t least = fullest_with(job, sh, p, seqs, each);
+    if (p->schedule == SCHEDULE_1F1B && p->micro_batch == 0 && each > 1) {
+        least = min64(least, fullest_with(job, sh, p, seqs, 1));
+    }
+    return least;
 }
 
 status bound_one_layer(const plan_job *job, params *out)

@@ -100,9 +100,10 @@ int64_t plan_micro_batch(const plan *p, int64_t seqs);
  * Returns how many. Does not include memory. */
 int plan_check(const plan *p, const plan_job *job, strbuf *why);
 
-/* Closed-form lower bound on the arena of the fullest rank, bytes: 16 a
- * parameter of its shard, kept activations, working set. Never above what the
- * compiled plan needs. */
+/* Closed-form lower bound on the arena of the fullest rank, bytes: 12 a
+ * parameter of its shard, and the most of three moments of gradients and kept
+ * activations (bound.c). Working buffers are left out: never above what the
+ * compiled plan needs, in any micro-batch if the plan leaves it open. */
 int64_t plan_least_bytes(const plan *p, const plan_job *job);
 
 /* The nearest plan that passes plan_check and the memory bound, and by
