@@ -97,8 +97,7 @@ static status class_of(set_build *sb, int d, int k, int t, gpt_shape *sh,
     return ST_OK;
 }
 
-/* The program of the newest class, without its waits: whether it fits is known
- * before these are derived. */
+/* The program of the newest class, without its waits. */
 static status add_program(set_build *sb, const gpt_shape *sh, int stage)
 {
     program_set *out = sb->out;
@@ -107,12 +106,23 @@ static status add_program(set_build *sb, const gpt_shape *sh, int stage)
     program *p = &out->classes[out->nclasses++];
     prog_init(p);
     TRY(stage_emit(sb->a, sb->ps, sb->plan, sh, stage, p));
-    TRY(prog_arrange(p));
-    REQUIRE(sb->budget == 0 || p->peak_bytes <= sb->budget, ST_BUDGET,
+    return prog_arrange(p);
+}
+
+/* Whether all fit is known before waits are derived. */
+static status check_budget(const set_build *sb)
+{
+    int fullest = 0;
+    for (int i = 1; i < sb->out->nclasses; i++) {
+        const program *all = sb->out->classes;
+        fullest = all[i].peak_bytes > all[fullest].peak_bytes ? i : fullest;
+    }
+    int64_t need = sb->out->classes[fullest].peak_bytes;
+    REQUIRE(sb->budget == 0 || need <= sb->budget, ST_BUDGET,
             "plan %s needs %s of device memory on the ranks of stage %d, "
             "there is %s",
-            sb->plan->given, units_bytes((double)p->peak_bytes).s, stage,
-            units_bytes((double)sb->budget).s);
+            sb->plan->given, units_bytes((double)need).s,
+            sb->keys[fullest].stage, units_bytes((double)sb->budget).s);
     return ST_OK;
 }
 
@@ -164,6 +174,9 @@ status partition_compile(const arch *a, const params *ps, const plan *p,
     status st = MEM_NEW(&out->places, out->nranks, "program");
     if (st == ST_OK) {
         st = place_ranks(&sb);
+    }
+    if (st == ST_OK) {
+        st = check_budget(&sb);
     }
     if (st == ST_OK) {
         st = finish_programs(out);

@@ -29,7 +29,7 @@ int partition_rank(const plan *p, int d, int k, int t);
 
 /* Programs of all ranks, one per class. sh: N, T, D, S, threads, kblock. The
  * plan has passed plan_check. budget_bytes 0: no limit. Fails with ST_BUDGET
- * naming the fullest rank. Owns: *out, program_set_fini. */
+ * naming the stage of the fullest rank. Owns: *out, program_set_fini. */
 MUST_USE status partition_compile(const arch *a, const params *ps,
                                   const plan *p, gpt_shape sh,
                                   int64_t budget_bytes, program_set *out);
