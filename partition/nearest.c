@@ -12,8 +12,19 @@
 
 /* How far a plan is from the wanted one; the first difference decides:
  * ranks, fields changed, more ranks rather than fewer, size of the changes,
- * then what communicates least: low tensor, low pipe. */
-enum { FAR_RANKS, FAR_FIELDS, FAR_MORE, FAR_SIZE, FAR_TENSOR, FAR_PIPE, FARS };
+ * what costs least time: a smaller micro-batch rather than recompute, then
+ * what communicates least: low tensor, low pipe. */
+enum {
+    FAR_RANKS,
+    FAR_FIELDS,
+    FAR_MORE,
+    FAR_SIZE,
+    FAR_RECOMPUTE,
+    FAR_HALVINGS,
+    FAR_TENSOR,
+    FAR_PIPE,
+    FARS
+};
 
 typedef struct search {
     const plan *want;
@@ -25,7 +36,18 @@ typedef struct search {
     int64_t best_bytes;    /* its bound                                    */
     int64_t leanest_bytes; /* least that any plan within the rules needs  */
     plan leanest;
+    int tries; /* plans that were compiled                                 */
 } search;
+
+/* Of the wanted micro-batch. */
+static int halvings(const plan *p, const plan *wanted)
+{
+    int n = 0;
+    for (int64_t each = wanted->micro_batch; each > p->micro_batch; n++) {
+        each /= 2;
+    }
+    return n;
+}
 
 static void measure(const search *s, const plan *p, int64_t far[FARS])
 {
@@ -40,6 +62,8 @@ static void measure(const search *s, const plan *p, int64_t far[FARS])
     far[FAR_SIZE] = llabs((int64_t)p->data - w->data) +
                     llabs((int64_t)p->pipe - w->pipe) +
                     llabs((int64_t)p->tensor - w->tensor);
+    far[FAR_RECOMPUTE] = p->recompute != w->recompute;
+    far[FAR_HALVINGS] = halvings(p, w);
     far[FAR_TENSOR] = p->tensor;
     far[FAR_PIPE] = p->pipe;
 }
@@ -96,6 +120,25 @@ static int farthest_tensor(const search *s)
     return farthest(s, s->job->S, rules_most_tensor(s->job), s->want->tensor);
 }
 
+/* A plan in the wanted micro-batch, as far as the smallest share has as many
+ * sequences, and where memory is short in half, a quarter ... of it. */
+static void consider_micro_batches(search *s, plan *p, const shards *sh,
+                                   const data_share *share)
+{
+    const plan_job *job = s->job;
+    int64_t wanted = max64(s->want->micro_batch, 0);
+    bool smaller = job->device_memory > 0 && !job->micro_batch_given;
+    p->micro_batch = min64(wanted, share->least);
+    if (job->micro_batch_given && p->micro_batch < wanted) {
+        return;
+    }
+    consider(s, p, sh, share->most);
+    while (smaller && p->micro_batch > 1) {
+        p->micro_batch /= 2;
+        consider(s, p, sh, share->most);
+    }
+}
+
 /* All plans of one tensor degree. */
 static void consider_tensor(search *s, const params *one,
                             const data_share *shares, int tensor,
@@ -112,11 +155,9 @@ static void consider_tensor(search *s, const params *one,
                       .tensor = tensor,
                       .schedule = schedule,
                       .recompute = recompute};
-            p.micro_batch =
-                min64(max64(s->want->micro_batch, 0), shares[data].least);
             if (rules_legal_pipe(job, pipe) &&
                 (job->ranks <= 0 || plan_ranks(&p) == job->ranks)) {
-                consider(s, &p, &sh, shares[data].most);
+                consider_micro_batches(s, &p, &sh, &shares[data]);
             }
         }
     }
@@ -129,8 +170,11 @@ static void consider_modes(search *s, const params *one,
     bool recompute = s->want->recompute;
     plan_schedule schedule = s->want->schedule;
     consider_tensor(s, one, shares, tensor, recompute, schedule);
-    if (s->job->device_memory > 0) {
-        consider_tensor(s, one, shares, tensor, recompute, SCHEDULE_1F1B);
+    if (s->job->device_memory <= 0) {
+        return;
+    }
+    consider_tensor(s, one, shares, tensor, recompute, SCHEDULE_1F1B);
+    if (!s->job->recompute_given) {
         consider_tensor(s, one, shares, tensor, true, schedule);
         consider_tensor(s, one, shares, tensor, true, SCHEDULE_1F1B);
     }
@@ -162,6 +206,26 @@ static void search_all(search *s)
     plan_shorthand(&s->leanest, s->leanest.name, PLAN_NAME_MAX);
 }
 
+/* Bytes that the plan needs in fact, by a compile. */
+static int64_t try_plan(search *s, const plan_job *job, const plan *p)
+{
+    s->tries++;
+    return job->peak(p, job->self);
+}
+
+/* The plan that by the bound needs least of all: where others near it did not
+ * fit, it may. */
+static void try_leanest(search *s, const plan_job *job, plan_job *tighter)
+{
+    tighter->device_memory = 1; /* none is within it: all are looked at */
+    search_all(s);
+    if (s->leanest_bytes <= job->device_memory &&
+        try_plan(s, job, &s->leanest) <= job->device_memory) {
+        s->best = s->leanest;
+        s->found = true;
+    }
+}
+
 /* The bound tells what cannot work, only a compile what does. Where a plan
  * within the bound is over, the bound was short by some factor, and the search
  * goes on below the limit by as much. */
@@ -171,19 +235,24 @@ static void search_confirmed(search *s)
     const plan_job *job = s->job;
     plan_job tighter = *job;
     search_all(s);
+    if (!s->found || job->peak == NULL || job->device_memory <= 0) {
+        return;
+    }
     s->job = &tighter;
-    for (int i = 0; s->found && job->peak != NULL && job->device_memory > 0;
-         i++) {
-        int64_t peak = job->peak(&s->best, job->self);
+    while (s->found) {
+        int64_t peak = try_plan(s, job, &s->best);
         if (peak <= job->device_memory) {
             break;
         }
         double part = (double)s->best_bytes / (double)peak;
         tighter.device_memory = (int64_t)(part * (double)job->device_memory);
         s->found = false;
-        if (i + 1 < COMPILES) {
+        if (s->tries < COMPILES) {
             search_all(s);
         }
+    }
+    if (!s->found) {
+        try_leanest(s, job, &tighter);
     }
     s->job = job;
 }
@@ -200,10 +269,11 @@ bool plan_nearest(const plan *p, const plan_job *job, plan *out)
 
 /* --- admission --------------------------------------------------------- */
 
-/* How to write a plan down: shorthand cannot ask for recompute. */
-static void add_plan(strbuf *b, const plan *p)
+/* How to write a plan down: shorthand cannot ask for recompute, an option
+ * that is there already can. */
+static void add_plan(strbuf *b, const plan *p, const plan_job *job)
 {
-    if (p->recompute) {
+    if (p->recompute && !job->recompute_given) {
         strbuf_add(b, "the file ");
         plan_json(p, b);
     } else {
@@ -211,37 +281,96 @@ static void add_plan(strbuf *b, const plan *p)
     }
 }
 
+/* The search once more, for any number of ranks or against options, where
+ * these are given and nothing else works. */
+static void search_freely(const search *strict, bool any_ranks,
+                          bool any_options, plan_job *job, search *out)
+{
+    *job = *strict->job;
+    job->ranks = any_ranks ? 0 : job->ranks;
+    job->micro_batch_given &= !any_options;
+    job->recompute_given &= !any_options;
+    *out = (search){.want = strict->want, .job = job};
+    search_confirmed(out);
+}
+
+/* Of what was given so much is kept as there is a plan for: options and
+ * ranks, ranks, options, nothing. */
+static void search_way_out(search *s, plan_job *job)
+{
+    const search strict = *s;
+    bool options = job->micro_batch_given || job->recompute_given;
+    for (int i = 0; i < 4 && !s->found; i++) {
+        bool any_options = i % 2 == 1;
+        bool any_ranks = i / 2 == 1;
+        if ((any_options && !options) ||
+            (any_ranks && strict.job->ranks <= 0)) {
+            continue;
+        }
+        search_freely(&strict, any_ranks, any_options, job, s);
+    }
+}
+
+static void add_found(strbuf *b, const search *s, const plan_job *given)
+{
+    bool micro_batch = given->micro_batch_given && !s->job->micro_batch_given &&
+                       s->best.micro_batch != s->want->micro_batch;
+    bool recompute =
+        given->recompute_given && s->best.recompute != s->want->recompute;
+    if (s->job->ranks != given->ranks) {
+        strbuf_printf(b, "; no plan works on %d ranks, nearest on %d: ",
+                      given->ranks, plan_ranks(&s->best));
+    } else {
+        strbuf_add(b, "; nearest plan that works: ");
+    }
+    add_plan(b, &s->best, s->job);
+    if (micro_batch || recompute) {
+        strbuf_printf(b, ", and leave %s%s%s out",
+                      micro_batch ? "--micro-batch" : "",
+                      micro_batch && recompute ? " and " : "",
+                      recompute ? "--recompute" : "");
+    }
+}
+
+/* Streaming takes one rank. */
+static void add_streaming(strbuf *b, const plan_job *given)
+{
+    if (given->streams != NULL && given->streams(given->self)) {
+        strbuf_printf(b, ", or stream%s: no --plan",
+                      given->ranks > 1 ? " on one rank" : "");
+    }
+}
+
+/* What is in the way of all plans. */
+static const char *obstacle(const plan_job *job)
+{
+    return job->N < 1                   ? "this batch"
+           : job->T < 1                 ? "sequences so short"
+           : job->T > job->a->positions ? "sequences so long"
+                                        : "these leaves";
+}
+
 void plan_way_out(const plan *p, const plan_job *job, strbuf *b)
 {
+    plan_job free_job = *job;
     search s = {.want = p, .job = job};
-    search_confirmed(&s);
-    if (!s.found && job->ranks > 0) {
-        /* None for these ranks: what other number of them would do? */
-        plan_job any = *job;
-        any.ranks = 0;
-        search other = {.want = p, .job = &any};
-        search_confirmed(&other);
-        if (other.found) {
-            strbuf_printf(b, "; no plan works on %d ranks, nearest on %d: ",
-                          job->ranks, plan_ranks(&other.best));
-            add_plan(b, &other.best);
-            return;
-        }
-        s = other;
-    }
+    search_way_out(&s, &free_job);
     if (s.found) {
-        strbuf_add(b, "; nearest plan that works: ");
-        add_plan(b, &s.best);
+        add_found(b, &s, job);
     } else if (s.leanest_bytes <= job->device_memory) {
-        strbuf_add(b, "; no plan near it fits; raise --device-memory, or "
-                      "stream: no --plan");
+        strbuf_printf(b,
+                      "; none was found that fits, in %d tries; raise "
+                      "--device-memory",
+                      s.tries);
+        add_streaming(b, job);
     } else if (s.leanest_bytes < INT64_MAX) {
         strbuf_printf(b, "; no plan fits, the leanest needs at least %s: ",
                       units_bytes((double)s.leanest_bytes).s);
-        add_plan(b, &s.leanest);
-        strbuf_add(b, "; raise --device-memory, or stream: no --plan");
+        add_plan(b, &s.leanest, s.job);
+        strbuf_add(b, "; raise --device-memory");
+        add_streaming(b, job);
     } else {
-        strbuf_add(b, "; no plan works with this batch and these leaves");
+        strbuf_printf(b, "; no plan works with %s", obstacle(job));
     }
 }
 

@@ -63,9 +63,15 @@ typedef struct plan_job {
     const char *leaves_of; /* checkpoint that gives D and S, or NULL        */
     int64_t device_memory; /* bytes; 0: no limit                           */
     int32_t ranks;         /* ranks there are; 0: any                      */
+    /* Options beside the plan gave these: a nearest plan keeps to what the
+     * plan then has. */
+    bool micro_batch_given, recompute_given;
     /* Compiles a plan that is within the rules: bytes of its fullest rank.
      * NULL: nobody can; then a nearest plan is only within the bound. */
     int64_t (*peak)(const plan *p, void *self);
+    /* Whether streaming would work in its place. NULL: nobody knows; then it
+     * is not advised. */
+    bool (*streams)(void *self);
     void *self;
 } plan_job;
 
@@ -108,7 +114,8 @@ int64_t plan_least_bytes(const plan *p, const plan_job *job);
 
 /* The nearest plan that passes plan_check and the memory bound, and by
  * job->peak fits in fact: fewest ranks changed first (same number of ranks
- * preferred), then fewest fields. False if none was found. */
+ * preferred), then fewest fields. Where memory is short it may recompute, run
+ * 1F1B and halve a given micro-batch. False if none was found. */
 bool plan_nearest(const plan *p, const plan_job *job, plan *out);
 
 /* Checks rules and the bound; a refusal lists every violated rule and the
@@ -116,7 +123,7 @@ bool plan_nearest(const plan *p, const plan_job *job, plan *out);
 MUST_USE status plan_admit(const plan *p, const plan_job *job);
 
 /* Appends to an error's text the nearest plan, "; nearest plan that works:
- * dp2.pp2", or why there is none. */
+ * dp2.pp2", and what else it takes; or why there is none. */
 void plan_way_out(const plan *p, const plan_job *job, strbuf *b);
 
 /* The fields a person has to decide, and for each the rules it takes part

@@ -218,7 +218,7 @@ static void test_admit(void **state)
            "; nearest plan that works: dp2.tp2.1f1b");
     job.device_memory = 1000;
     refuse("dp1", job, ST_BUDGET, "no plan fits, the leanest needs at least");
-    refuse("dp1", job, ST_BUDGET, "stream");
+    refuse("dp1", job, ST_BUDGET, "raise --device-memory");
     refuse("tp8", job_of(8, 0), ST_CONFIG,
            "plan tp8: tensor: 8 is more than the model has heads (4)");
     refuse("tp8", job_of(8, 0), ST_CONFIG, "works: dp2.tp4");
@@ -228,12 +228,41 @@ static void test_admit(void **state)
     job = job_of(8, 7);
     job.T = 1000;
     refuse("dp99.tp99.pp99.mb99", job, ST_CONFIG,
-           "no plan works with this batch and these leaves");
+           "no plan works with sequences so long");
+    job.T = 0;
+    refuse("dp1", job, ST_CONFIG, "no plan works with sequences so short");
+    job = job_of(0, 0);
+    refuse("dp1", job, ST_CONFIG, "no plan works with this batch");
+    job = job_of(8, 0);
+    job.D = -1;
+    refuse("dp1", job, ST_CONFIG, "no plan works with these leaves");
     assert_int_equal(mem_live(), 0);
 }
 
-/* A plan that only a file can express is shown as one. */
+/* A plan that only a file can express is shown as one, unless an option says
+ * what the file would. */
 static void test_admit_recompute(void **state)
+{
+    plan_job job = job_of(64, 0);
+    plan p = parsed("dp1.mb1.1f1b");
+    (void)state;
+
+    job.T = 256;
+    job.device_memory = plan_least_bytes(&p, &job) - 1;
+    refuse("dp1.mb1.1f1b", job, ST_BUDGET,
+           "works: the file {\"micro_batch\": 1, \"schedule\": \"1f1b\", "
+           "\"recompute\": \"full\"}");
+    p.schedule = SCHEDULE_GPIPE;
+    p.recompute = true;
+    job.recompute_given = true;
+    job.device_memory = plan_least_bytes(&p, &job) - 1;
+    assert_int_equal(plan_admit(&p, &job), ST_BUDGET);
+    assert_has(status_text(), "; nearest plan that works: dp1.mb1.1f1b");
+}
+
+/* Where memory is short a given micro-batch is halved before anything is
+ * computed twice: half of 64 sequences are kept, not their inputs alone. */
+static void test_nearest_micro_batch(void **state)
 {
     plan_job job = job_of(64, 0);
     plan p = parsed("dp1.mb64.1f1b");
@@ -241,9 +270,117 @@ static void test_admit_recompute(void **state)
 
     job.T = 256;
     job.device_memory = plan_least_bytes(&p, &job) - 1;
-    refuse("dp1.mb64.1f1b", job, ST_BUDGET,
-           "works: the file {\"micro_batch\": 64, \"schedule\": \"1f1b\", "
-           "\"recompute\": \"full\"}");
+    expect_nearest("dp1.mb64.1f1b", job, "dp1.mb32.1f1b");
+    p.micro_batch = 4;
+    job.device_memory = plan_least_bytes(&p, &job);
+    expect_nearest("dp1.mb64.1f1b", job, "dp1.mb4.1f1b");
+    job.device_memory--;
+    expect_nearest("dp1.mb64.1f1b", job, "dp1.mb2.1f1b");
+    p = parsed("dp1.mb64.1f1b");
+    p.recompute = true;
+    job.device_memory = plan_least_bytes(&p, &job);
+    expect_nearest("dp1.mb64.1f1b", job, "dp1.mb4.1f1b");
+    job.micro_batch_given = true;
+    expect_nearest("dp1.mb64.1f1b", job, "dp1.mb64.1f1b"); /* recomputed */
+    job.recompute_given = true;
+    expect_nearest("dp1.mb64.1f1b", job, "tp4.pp4.mb64.1f1b");
+}
+
+/* What options say is kept to; where nothing else works, told to leave out. */
+static void test_admit_options(void **state)
+{
+    plan_job job = job_of(6, 0);
+    (void)state;
+
+    job.micro_batch_given = true;
+    refuse("dp2.pp3.mb5", job, ST_CONFIG,
+           "; nearest plan that works: tp3.pp2.mb5");
+    refuse("dp2.pp3.mb7", job, ST_CONFIG,
+           "; nearest plan that works: dp3.pp2.mb1, and leave --micro-batch "
+           "out");
+    job.ranks = 6;
+    refuse("dp2.pp3.mb7", job, ST_CONFIG,
+           "works: dp3.pp2.mb1, and leave --micro-batch out");
+    job.ranks = 5;
+    refuse("dp2.mb7", job, ST_CONFIG,
+           "no plan works on 5 ranks, nearest on 2: ");
+    assert_has(status_text(), "dp2.mb3, and leave --micro-batch out");
+    job = job_of(64, 1);
+    job.T = 256;
+    plan p = parsed("dp1.mb1.1f1b");
+    job.device_memory = plan_least_bytes(&p, &job) - 1;
+    job.recompute_given = true;
+    refuse("dp1.mb1.1f1b", job, ST_BUDGET,
+           "\"recompute\": \"full\"}, and leave "
+           "--recompute out");
+    job.micro_batch_given = true;
+    job.ranks = 0;
+    refuse("dp1.mb1.1f1b", job, ST_BUDGET, "works: dp2.mb1.1f1b");
+    assert_null(strstr(status_text(), "leave"));
+}
+
+static bool streams(void *self)
+{
+    return *(bool *)self;
+}
+
+/* Streaming is advised only where it works. */
+static void test_admit_streaming(void **state)
+{
+    plan_job job = job_of(8, 0);
+    bool works = true;
+    (void)state;
+
+    job.device_memory = 1000;
+    refuse("dp1", job, ST_BUDGET, "; raise --device-memory");
+    assert_null(strstr(status_text(), "stream"));
+    job.streams = streams;
+    job.self = &works;
+    refuse("dp1", job, ST_BUDGET, "; raise --device-memory, or stream: no --");
+    job.ranks = 2;
+    refuse("dp2", job, ST_BUDGET, ", or stream on one rank: no --plan");
+    works = false;
+    job.ranks = 0;
+    refuse("dp1", job, ST_BUDGET, "; raise --device-memory");
+    assert_null(strstr(status_text(), "stream"));
+}
+
+/* Only the leanest fits, by a compiler that needs twice the bound else. */
+static int64_t only_leanest(const plan *p, void *self)
+{
+    compiler *c = self;
+    c->calls++;
+    int64_t least = plan_least_bytes(p, c->job);
+    return plan_ranks(p) == 64 && p->recompute ? least : INT64_MAX;
+}
+
+static int64_t never(const plan *p, void *self)
+{
+    compiler *c = self;
+    (void)p;
+    c->calls++;
+    return c->job->device_memory + 1;
+}
+
+static void test_nearest_last_try(void **state)
+{
+    plan_job job = job_of(64, 0);
+    compiler c = {&job, 0};
+    plan p = parsed("dp1");
+    (void)state;
+
+    job.T = 256;
+    job.device_memory = plan_least_bytes(&p, &job) / 2;
+    job.peak = only_leanest;
+    job.self = &c;
+    expect_nearest("dp1", job, "dp4.tp4.pp4.1f1b");
+    job.peak = never;
+    c.calls = 0;
+    char text[64];
+    refuse("dp1", job, ST_BUDGET, "; none was found that fits, in ");
+    snprintf(text, sizeof(text), "in %d tries; raise --device-", c.calls);
+    assert_has(status_text(), text);
+    assert_in_range(c.calls, 3, 5);
 }
 
 static void test_admit_out_of_memory(void **state)
@@ -290,8 +427,12 @@ int main(void)
         cmocka_unit_test(test_nearest_memory),
         cmocka_unit_test(test_nearest_confirmed),
         cmocka_unit_test(test_nearest_random),
+        cmocka_unit_test(test_nearest_micro_batch),
+        cmocka_unit_test(test_nearest_last_try),
         cmocka_unit_test(test_admit),
         cmocka_unit_test(test_admit_recompute),
+        cmocka_unit_test(test_admit_options),
+        cmocka_unit_test(test_admit_streaming),
         cmocka_unit_test(test_admit_out_of_memory),
         cmocka_unit_test(test_admit_is_fast),
     };
