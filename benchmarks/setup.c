@@ -87,6 +87,20 @@ static int64_t next_micro_batch(const setup *s, int64_t budget, int64_t each)
     return 1;
 }
 
+status setup_shares(const setup *s, int64_t *least, int64_t *most)
+{
+    int data = s->streamed ? 1 : s->plan.data;
+    *least = INT64_MAX;
+    *most = 0;
+    for (int d = 0; d < data; d++) {
+        gpt_shape sh = s->sh;
+        TRY(gpt_shape_share(&sh, d, 0));
+        *least = sh.seqs < *least ? sh.seqs : *least;
+        *most = sh.seqs > *most ? sh.seqs : *most;
+    }
+    return ST_OK;
+}
+
 /* What a plan needs that is within the rules. A micro-batch that is left open
  * becomes smaller until the plan fits, or 1 at once where only that matters;
  * where none does, the plan is as it was and *need the least of all. budget
@@ -96,9 +110,10 @@ static status fit_plan(setup *s, int64_t budget, bool at_once, program *scratch,
 {
     plan *p = &s->plan;
     const plan asked = *p;
-    gpt_shape most = s->sh;
-    TRY(partition_shape(p, 0, 0, &most));
-    int64_t each = plan_micro_batch(p, most.seqs);
+    int64_t least = 0;
+    int64_t most = 0;
+    TRY(setup_shares(s, &least, &most));
+    int64_t each = plan_micro_batch(p, most); /* the largest of all ranks */
     *need = (partition_need){INT64_MAX, 0};
     for (;;) {
         partition_need now;
@@ -133,6 +148,26 @@ static int64_t trial_peak(const plan *p, void *self)
     partition_need need;
     status st = fit_plan(&other, t->o->device_memory, true, &t->scratch, &need);
     return st == ST_OK ? need.bytes : INT64_MAX;
+}
+
+/* Whether the same options without the plan would run. The compiler's quick
+ * look leaves out what placing costs, a few percent. */
+static bool trial_streams(void *self)
+{
+    const trial *t = self;
+    const setup_options *o = t->o;
+    int64_t margin = o->device_memory / 16;
+    setup other = {.a = t->s->a,
+                   .ps = t->s->ps,
+                   .streamed = true,
+                   .keeps_state = t->s->keeps_state};
+    ws_config c = {.budget_bytes = o->device_memory - margin,
+                   .micro_batch = o->micro_batch,
+                   .recompute = (ws_recompute)o->recompute};
+    other.sh = make_shape(&other, o);
+    return o->seq <= other.a.positions &&
+           ws_admit(&other.a, other.sh, &c, true) == ST_OK &&
+           (!o->runs_here || setup_check_host(&other, 1) == ST_OK);
 }
 
 static status refuse_plan(const setup *s, const partition_need *need,
@@ -198,7 +233,10 @@ static status open_partitioned(setup *s, const setup_options *o, int ranks)
     job.fast_sums = o->fast_sums;
     job.leaves_of = o->leaves_of;
     job.ranks = ranks;
+    job.micro_batch_given = o->micro_batch > 0;
+    job.recompute_given = o->recompute != SETUP_RECOMPUTE_AUTO;
     job.peak = trial_peak;
+    job.streams = trial_streams;
     job.self = &t;
     status st = compile_plan(s, &job, &t.scratch);
     prog_fini(&t.scratch);

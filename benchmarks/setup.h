@@ -76,6 +76,9 @@ void setup_close(setup *s);
 /* Ranks that the set-up runs on. */
 int setup_ranks(const setup *s);
 
+/* Sequences of the smallest and the largest share of the batch. Local. */
+MUST_USE status setup_shares(const setup *s, int64_t *least, int64_t *most);
+
 /* Memory that `local` ranks of the set-up take of a node: their arenas, and a
  * streamed model's store. */
 int64_t setup_host_bytes(const setup *s, int local);

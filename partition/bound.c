@@ -99,10 +99,10 @@ static int64_t fullest_of_stage(const plan_job *job, const shards *sh,
                      plan_stage_start(p, job->a->L, k);
     int64_t most = 0;
     for (int t = 0; t < sh->n; t++) {
-        most = max64(most,
-                     stage_bytes(&sh->list[t], layers, k == 0, k + 1 == p->pipe,
-                                 now * job->T, ahead * job->T,
-                                 seqs * job->T * job->a->C));
+        most =
+            max64(most, stage_bytes(&sh->list[t], layers, k == 0,
+                                    k + 1 == p->pipe, now * job->T,
+                                    ahead * job->T, seqs * job->T * job->a->C));
     }
     return most;
 }

@@ -155,6 +155,31 @@ static void show_memory(const program_set *set)
     }
 }
 
+/* "8", or "7 to 8" */
+static void add_range(strbuf *b, int64_t least, int64_t most)
+{
+    strbuf_printf(b, "%lld", (long long)least);
+    if (most > least) {
+        strbuf_printf(b, " to %lld", (long long)most);
+    }
+}
+
+/* Of all ranks: shares may differ, and with them what is left open. */
+static status show_micro_batch(const setup *s)
+{
+    int64_t least = 0;
+    int64_t most = 0;
+    strbuf b = {0};
+    TRY(setup_shares(s, &least, &most));
+    add_range(&b, plan_micro_batch(&s->plan, least),
+              plan_micro_batch(&s->plan, most));
+    strbuf_add(&b, " of ");
+    add_range(&b, least, most);
+    show_field("micro-batch", "%s sequences of a rank", strbuf_view(&b));
+    strbuf_fini(&b);
+    return ST_OK;
+}
+
 static status show_with_model(const char *what, const show_args *args)
 {
     setup s;
@@ -177,9 +202,7 @@ static status show_with_model(const char *what, const show_args *args)
     show_field("admitted", "yes; compiled in %s",
                units_seconds(s.plan_seconds).s);
     show_field("leaves", "data %d, tensor %d", s.sh.D, s.sh.S);
-    show_field("micro-batch", "%lld of %lld sequences of a rank",
-               (long long)plan_micro_batch(&s.plan, s.sh.seqs),
-               (long long)s.sh.seqs);
+    status st = show_micro_batch(&s);
     show_field("schedule", "%s",
                s.plan.schedule == SCHEDULE_1F1B ? "1f1b" : "gpipe");
     show_machinery(&s);
@@ -187,7 +210,7 @@ static status show_with_model(const char *what, const show_args *args)
     show_programs(&s.set);
     show_memory(&s.set);
     setup_close(&s);
-    return ST_OK;
+    return st;
 }
 
 status show_plan(const char *what, const show_args *a)

@@ -268,12 +268,12 @@ static void test_least_by_hand(void **state)
     job.N = 4;
     job.T = 8;
     int64_t all = 4 * (int64_t)LAYER + WTE + WPE + LNF;
-    assert_int_equal(plan_least_bytes(&p, &job), 16 * all + 4 * WTE + 4 * C * 4 * 8);
+    assert_int_equal(plan_least_bytes(&p, &job),
+                     16 * all + 4 * WTE + 4 * C * 4 * 8);
     /* Two stages: the first has positions besides, the last only the norm. */
     p.pipe = 2;
     int64_t first = 2 * (int64_t)LAYER + WTE + WPE;
-    assert_int_equal(plan_least_bytes(&p, &job),
-                     16 * first + 4 * C * 4 * 8);
+    assert_int_equal(plan_least_bytes(&p, &job), 16 * first + 4 * C * 4 * 8);
     /* Many tokens: all activations and the gradients of the head. */
     p.pipe = 1;
     job.N = 64;
@@ -334,12 +334,12 @@ static void test_least_below_compiled(void **state)
 {
     static const char *const models[] = {"gpt-neo-tiny", "gpt-j-tiny"};
     static const char *const plans[] = {
-        "dp1",          "dp1.mb1",      "dp4",          "tp4",
-        "pp4",          "dp3",          "tp2.pp2",      "dp2.tp2",
-        "dp2.tp2.pp2",  "pp2.mb8",      "pp4.mb1",      "tp3",
-        "pp4.mb1.1f1b", "pp2.mb2.1f1b", "dp2.mb1.1f1b", "dp1.1f1b",
-        "tp2.1f1b",     "pp2.1f1b",     "dp1.mb3.1f1b"};
-    static const int64_t batches[][2] = {{8, 16}, {8, 64}, {32, 256}, {4, 4}, {2, 128}};
+        "dp1",      "dp1.mb1",  "dp4",          "tp4",          "pp4",
+        "dp3",      "tp2.pp2",  "dp2.tp2",      "dp2.tp2.pp2",  "pp2.mb8",
+        "pp4.mb1",  "tp3",      "pp4.mb1.1f1b", "pp2.mb2.1f1b", "dp2.mb1.1f1b",
+        "dp1.1f1b", "tp2.1f1b", "pp2.1f1b",     "dp1.mb3.1f1b"};
+    static const int64_t batches[][2] = {
+        {8, 16}, {8, 64}, {32, 256}, {4, 4}, {2, 128}};
     enum {
         PLANS = sizeof(plans) / sizeof(plans[0]),
         BATCHES = sizeof(batches) / sizeof(batches[0])
@@ -355,7 +355,8 @@ static void test_least_below_compiled(void **state)
         job.T = batch[1];
         job.a = &a;
         p.recompute = i % 2;
-        assert_int_equal(arch_open(models[i / (2 * BATCHES * PLANS)], &a), ST_OK);
+        assert_int_equal(arch_open(models[i / (2 * BATCHES * PLANS)], &a),
+                         ST_OK);
         if (i % 3 == 0 && p.pipe > 1) {
             p.nstages = p.pipe;
             for (int k = 0; k < p.pipe; k++) {
