@@ -120,6 +120,13 @@ static int farthest_tensor(const search *s)
     return farthest(s, s->job->S, rules_most_tensor(s->job), s->want->tensor);
 }
 
+/* Whether larger degrees than these were left out. */
+static bool is_near_only(const search *s)
+{
+    return farthest_data(s) < rules_most_data(s->job) ||
+           farthest_tensor(s) < rules_most_tensor(s->job);
+}
+
 /* A plan in the wanted micro-batch, as far as the smallest share has as many
  * sequences, and where memory is short in half, a quarter ... of it. */
 static void consider_micro_batches(search *s, plan *p, const shards *sh,
@@ -364,7 +371,8 @@ void plan_way_out(const plan *p, const plan_job *job, strbuf *b)
                       s.tries);
         add_streaming(b, job);
     } else if (s.leanest_bytes < INT64_MAX) {
-        strbuf_printf(b, "; no plan fits, the leanest needs at least %s: ",
+        strbuf_printf(b, "; no plan%s fits, the leanest needs at least %s: ",
+                      is_near_only(&s) ? " near it" : "",
                       units_bytes((double)s.leanest_bytes).s);
         add_plan(b, &s.leanest, s.job);
         strbuf_add(b, "; raise --device-memory");

@@ -138,12 +138,15 @@ static int brute_distance(const plan *p, const plan_job *job)
 {
     int best = INT_MAX;
     int want = job->ranks > 0 ? job->ranks : plan_ranks(p);
-    for (int i = 0; i < 12 * 4 * 8 * 2; i++) {
+    for (int i = 0; i < 12 * 4 * 8 * 2 * 2; i++) {
+        bool any_schedule = job->device_memory > 0;
         plan q = {.data = i % 12 + 1,
                   .pipe = i / 12 % 4 + 1,
                   .tensor = i / 48 % 8 + 1,
                   .micro_batch = p->micro_batch > 0,
-                  .recompute = i / 384};
+                  .recompute = i / 384 % 2,
+                  .schedule =
+                      any_schedule && i / 768 ? SCHEDULE_1F1B : SCHEDULE_GPIPE};
         bool far = job->D == 0 && job->ranks == 0 && q.data > 8 &&
                    q.data > p->data; /* nobody means so many */
         int d = far ? INT_MAX : abs(plan_ranks(&q) - want);
@@ -219,6 +222,10 @@ static void test_admit(void **state)
     job.device_memory = 1000;
     refuse("dp1", job, ST_BUDGET, "no plan fits, the leanest needs at least");
     refuse("dp1", job, ST_BUDGET, "raise --device-memory");
+    job.N = 64;
+    job.D = 0; /* up to 64, but nobody means so many */
+    refuse("dp1", job, ST_BUDGET, "no plan near it fits, the leanest needs");
+    job = job_of(8, 0);
     refuse("tp8", job_of(8, 0), ST_CONFIG,
            "plan tp8: tensor: 8 is more than the model has heads (4)");
     refuse("tp8", job_of(8, 0), ST_CONFIG, "works: dp2.tp4");
