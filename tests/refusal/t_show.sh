@@ -56,6 +56,11 @@ for model in "$golden"/*/config.json; do
 done
 
 shows 'a plan for 8 ranks|"tensor": 2|heads tensor_leaves' dp2.tp2.pp2
+# Data ranks have 15 or 16 of 31 sequences; what fits is found for the most.
+uneven=(dp2.pp2.1f1b --model gpt-neo-tiny --batch 31 --seq 128)
+shows '1 to 2 of 15 to 16 sequences of a rank' "${uneven[@]}"
+shows '1 of 15 to 16 sequences of a rank' "${uneven[@]}" \
+    --device-memory 13.5MiB
 shows 'a plan for 4 ranks|{"data": 4}' "$root/configs/plans/dp4.json"
 shows 'none: one rank holds everything' dp1
 shows 'admitted             yes|communicators        13|layers 2 to 3, head' \
