@@ -51,17 +51,6 @@ static status open_streamed(setup *s, const setup_options *o)
     return ws_compile(&s->a, &s->ps, s->sh, &c, &s->set, &s->choice);
 }
 
-/* Arena bytes of the fullest rank. */
-static int64_t largest_arena(const program_set *set)
-{
-    int64_t most = 0;
-    for (int i = 0; i < set->nclasses; i++) {
-        int64_t peak = set->classes[i].peak_bytes;
-        most = peak > most ? peak : most;
-    }
-    return most;
-}
-
 static plan_job job_of(const setup *s, int64_t device_memory)
 {
     return (plan_job){.a = &s->a,
@@ -300,7 +289,7 @@ static int64_t store_bytes(const setup *s)
 
 int64_t setup_host_bytes(const setup *s, int local)
 {
-    return largest_arena(&s->set) * local + store_bytes(s);
+    return prog_set_peak(&s->set) * local + store_bytes(s);
 }
 
 status setup_check_host(const setup *s, int local)

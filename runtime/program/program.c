@@ -199,8 +199,7 @@ void prog_count(const program *p, prog_totals *out)
         case STREAM_DRAIN:
             out->drain_bytes += o->bytes;
             break;
-        case STREAM_PIPE_IN:
-        case STREAM_PIPE_OUT:
+        case STREAM_PIPE_OUT: /* what comes in was counted by its sender */
             out->pipe_bytes += o->bytes;
             out->messages++;
             break;
@@ -216,6 +215,16 @@ void prog_count(const program *p, prog_totals *out)
             break;
         }
     }
+}
+
+int64_t prog_set_peak(const program_set *set)
+{
+    int64_t most = 0;
+    for (int i = 0; i < set->nclasses; i++) {
+        int64_t peak = set->classes[i].peak_bytes;
+        most = peak > most ? peak : most;
+    }
+    return most;
 }
 
 int prog_set_groups(const program_set *set)

@@ -315,10 +315,15 @@ typedef struct prog_totals {
     int64_t ops[OP_KIND_COUNT];
     double flops[OP_KIND_COUNT];
     double bytes[OP_KIND_COUNT];
-    int64_t messages;
+    int64_t messages; /* sent, and shares in a reduction                  */
     double load_bytes, drain_bytes, pipe_bytes, tensor_bytes, data_bytes;
 } prog_totals;
+/* Over ranks the totals add up: a message counts where it is sent, and not
+ * once more where it is received. */
 void prog_count(const program *p, prog_totals *out);
+
+/* Arena bytes of the fullest rank. */
+int64_t prog_set_peak(const program_set *set);
 
 /* Groups of ranks that the programs communicate in. */
 int prog_set_groups(const program_set *set);

@@ -47,10 +47,12 @@ static run_info describe(const train *t)
     };
 }
 
+/* Of memory: what the fullest rank needs, of what it may take. */
 static void print_head(const train *t)
 {
     const train_job *j = t->job;
-    const program *p = exec_program(t->e);
+    const int64_t peak = prog_set_peak(j->set);
+    const int64_t arena = j->device_memory > 0 ? j->device_memory : peak;
     log_out("%s: %s parameters, %s, %lld x %lld tokens a step, %d rank%s x "
             "%d thread%s\n",
             j->a->name, units_count((double)j->ps->total).s, j->plan,
@@ -58,8 +60,7 @@ static void print_head(const train *t)
             comm_size(j->world) == 1 ? "" : "s", j->sh.threads,
             j->sh.threads == 1 ? "" : "s");
     log_out("device memory %s of %s; model state %s\n",
-            units_bytes((double)p->peak_bytes).s,
-            units_bytes((double)exec_arena_bytes(t->e)).s,
+            units_bytes((double)peak).s, units_bytes((double)arena).s,
             units_bytes(16.0 * (double)j->ps->total).s);
 }
 

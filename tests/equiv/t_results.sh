@@ -36,6 +36,12 @@ check 'who sent to whom adds up' holds "$work/pp2.h5" \
     "(lambda r, t: [t['bytes'][t['from'] == i].sum() for i in (0, 1)] ==
       [sum(int(r[n][i]) for n in r.dtype.names if n.startswith('sent_'))
        for i in (0, 1)])(f['ranks'][:], f['traffic'][:])"
+check 'a step sends what its program says' holds "$work/pp2.h5" \
+    "4 * f['setup'].attrs['bytes'] ==
+     sum(f['ranks']['sent_pipe']) + sum(f['ranks']['sent_tie'])"
+check 'a message counts once' holds "$work/pp2.h5" \
+    "(lambda k: f['setup'].attrs['messages'] == k.count(b'send') +
+      k.count(b'allreduce'))(list(f['trace']['kind']))"
 check 'messages meet' holds "$work/pp2.h5" \
     "(lambda t: {(m['rank'], m['peer'], m['tag'])
                  for m in t if m['kind'] == b'send'} ==
@@ -49,6 +55,19 @@ check 'received after it was sent' holds "$work/pp2.h5" \
                     (r['peer'], r['rank'], r['tag'])))(f['trace'][:])"
 check 'two ranks, six accounts, four steps' holds "$work/pp2.h5" \
     "f['ledger'].shape == (4, 2, 6)"
+
+# The first rank is not the fullest.
+echo '{"stages": [1, 3]}' >"$work/uneven.json"
+"$WEFT" train gpt-neo-tiny --data "$data" --batch 4 --seq 16 --steps 1 \
+    --plan "$work/uneven.json" --out "$work/uneven.h5" >"$work/uneven.log"
+head_has_the_fullest() {
+    local mib
+    mib=$(sed -n 's/^device memory \(.*\) MiB of \1 MiB;.*/\1/p' \
+        "$work/uneven.log")
+    holds "$work/uneven.h5" "(lambda p: p[1] > 1.1 * p[0] and
+        abs($mib - p[1] / 2**20) < 0.01 * $mib)(f['ranks']['peak_bytes'])"
+}
+check 'the fullest rank in the head' head_has_the_fullest
 
 check 'streamed' run --out "$work/streamed.h5" --val-every 4
 # Each matrix crosses twice, the gradient of each once.

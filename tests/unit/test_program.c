@@ -499,6 +499,35 @@ static void test_count(void **state)
     prog_fini(&p);
 }
 
+/* Of both ends of a message the sender's counts. */
+static void test_count_messages(void **state)
+{
+    (void)state;
+    program p;
+    prog_totals t;
+    prog_init(&p);
+    prog_add(&p, OP_RECV, STREAM_PIPE_IN, -1);
+    prog_last(&p)->bytes = 7;
+    prog_add(&p, OP_SEND, STREAM_PIPE_OUT, -1);
+    prog_last(&p)->bytes = 20;
+    prog_add(&p, OP_ALLREDUCE, STREAM_TENSOR, -1);
+    prog_last(&p)->bytes = 300;
+    prog_count(&p, &t);
+    assert_int_equal(t.ops[OP_RECV], 1);
+    assert_int_equal(t.messages, 2);
+    assert_true(t.pipe_bytes == 20 && t.tensor_bytes == 300);
+    prog_fini(&p);
+}
+
+static void test_set_peak(void **state)
+{
+    (void)state;
+    program classes[3] = {
+        {.peak_bytes = 5}, {.peak_bytes = 9}, {.peak_bytes = 7}};
+    assert_int_equal(
+        prog_set_peak(&(program_set){.classes = classes, .nclasses = 3}), 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +546,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_count),
+        cmocka_unit_test(test_count_messages),
+        cmocka_unit_test(test_set_peak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
