@@ -34,6 +34,7 @@ typedef struct reader {
 typedef struct number {
     double value;
     char key[KEY_SIZE];
+    json_val from; /* of the last that gave it */
 } number;
 
 static const char *const attention_names[] = {"global", "local", NULL};
@@ -69,7 +70,9 @@ static bool family_has(const reader *rd, hf_use use)
 
 /* --- values ------------------------------------------------------------ */
 
-static status settle(const reader *rd, number *n, const char *key, double value)
+/* `key`: how the value, member `inner` of obj, is called in messages. */
+static status settle(const reader *rd, number *n, const char *key, json_val obj,
+                     const char *inner, double value)
 {
     if (n->key[0] != '\0' && n->value != value) {
         return json_fail(rd->root, ST_CONFIG,
@@ -79,15 +82,14 @@ static status settle(const reader *rd, number *n, const char *key, double value)
     }
     n->value = value;
     (void)snprintf(n->key, sizeof(n->key), "%s", key);
-    return ST_OK;
+    return json_get(obj, inner, &n->from);
 }
 
 /* Takes the whole number of every key of this use; null gives 0 where the
- * family allows it. Leaves *out alone if there is none. */
-static status read_int(const reader *rd, hf_use use, bool null_ok, int min,
-                       int max, int32_t *out)
+ * family allows it. Leaves *n alone if there is none. */
+static status read_whole(const reader *rd, hf_use use, bool null_ok, int min,
+                         int max, number *n)
 {
-    number n = {.value = *out};
     for (int i = 0; i < rd->nkeys; i++) {
         const char *key = rd->keys[i]->name;
         if (rd->keys[i]->use != use || !json_has(rd->root, key)) {
@@ -97,8 +99,16 @@ static status read_int(const reader *rd, hf_use use, bool null_ok, int min,
         if (!null_ok || !has_kind(rd, key, JSON_KIND_NULL)) {
             TRY(json_get_int(rd->root, key, min, max, &value));
         }
-        TRY(settle(rd, &n, key, value));
+        TRY(settle(rd, n, key, rd->root, key, value));
     }
+    return ST_OK;
+}
+
+static status read_int(const reader *rd, hf_use use, bool null_ok, int min,
+                       int max, int32_t *out)
+{
+    number n = {.value = *out};
+    TRY(read_whole(rd, use, null_ok, min, max, &n));
     *out = (int32_t)n.value;
     return ST_OK;
 }
@@ -111,7 +121,7 @@ static status read_real(const reader *rd, hf_use use, double min, double max,
         if (rd->keys[i]->use == use && json_has(rd->root, key)) {
             double value = 0;
             TRY(json_get_f64(rd->root, key, min, max, &value));
-            TRY(settle(rd, n, key, value));
+            TRY(settle(rd, n, key, rd->root, key, value));
         }
     }
     return ST_OK;
@@ -393,7 +403,7 @@ static status read_inner(const reader *rd, json_val v, const char *outer,
     }
     TRY(json_get_f64(v, key, min, max, &value));
     (void)snprintf(name, sizeof(name), "%s.%s", outer, key);
-    return settle(rd, n, name, value);
+    return settle(rd, n, name, v, key, value);
 }
 
 /* {"rope_type": "default", "rope_theta": .., "partial_rotary_factor": ..} */
@@ -458,33 +468,44 @@ static status read_fractions(const reader *rd, number *part, number *base)
     return check_copy(rd, HF_ROTARY_BASE_COPY, HF_ROTARY_BASE, base);
 }
 
+/* Where the file has nothing of it, the family's default is named. */
+static status check_rotary(const reader *rd, hf_use use, const number *n)
+{
+    const arch *a = &rd->a;
+    const int dims = a->rotary_dims;
+    const bool given = n->key[0] != '\0';
+    char by_default[KEY_SIZE + 40] = "";
+    if (dims >= 2 && dims % 2 == 0 && dims <= a->D) {
+        return ST_OK;
+    }
+    if (!given) {
+        (void)snprintf(by_default, sizeof(by_default), "%s, %g by default, ",
+                       key_of(rd, use), n->value);
+    }
+    return json_fail(given ? n->from : rd->root, ST_CONFIG,
+                     "%srotates %d dimensions of each head, allowed is an "
+                     "even number from 2 to the head's %d (%s / %s)",
+                     by_default, dims, a->D, key_of(rd, HF_WIDTH),
+                     key_of(rd, HF_HEADS));
+}
+
 static status read_rotary(reader *rd)
 {
     arch *a = &rd->a;
+    number n = {.value = a->rotary_dims};
     if (a->pos != POS_ROTARY) {
         return ST_OK;
     }
-    hf_use use = HF_ROTARY_DIM;
-    TRY(read_int(rd, use, true, 2, WIDTH_MAX, &a->rotary_dims));
-    if (a->rotary_dims == 0) {
-        a->rotary_dims = a->D;
-    }
     if (rd->fam->rotary_part > 0) {
-        use = HF_ROTARY_PART;
-        number part, base;
-        TRY(read_fractions(rd, &part, &base));
-        a->rotary_dims = (int32_t)(a->D * part.value);
+        number base;
+        TRY(read_fractions(rd, &n, &base));
+        a->rotary_dims = (int32_t)(a->D * n.value);
         a->rotary_base = (float)base.value;
+        return check_rotary(rd, HF_ROTARY_PART, &n);
     }
-    if (a->rotary_dims < 2 || a->rotary_dims % 2 != 0 ||
-        a->rotary_dims > a->D) {
-        return json_fail(rd->root, ST_CONFIG,
-                         "%s rotates %d dimensions of each head, allowed is an "
-                         "even number from 2 to the head's %d (%s / %s)",
-                         key_of(rd, use), a->rotary_dims, a->D,
-                         key_of(rd, HF_WIDTH), key_of(rd, HF_HEADS));
-    }
-    return ST_OK;
+    TRY(read_whole(rd, HF_ROTARY_DIM, true, 2, WIDTH_MAX, &n));
+    a->rotary_dims = n.value == 0 ? a->D : (int32_t)n.value;
+    return check_rotary(rd, HF_ROTARY_DIM, &n);
 }
 
 /* --- the whole --------------------------------------------------------- */

@@ -404,6 +404,13 @@ static void test_mistakes_in_sizes(void **state)
     refuse(GPTJ ",\"rotary_dim\":0}", ST_CONFIG, "rotary_dim", "0", NULL);
     refuse(GPTJ "}", ST_CONFIG, "rotary_dim", "64", "16");
     refuse(NEOX ",\"rotary_pct\":0.07}", ST_CONFIG, "rotary_pct", "3", "even");
+    refuse(NEOX ",\n\"rope_parameters\":{\"rope_type\":\"default\",\n"
+                "\"partial_rotary_factor\":0.07}}",
+           ST_CONFIG, ":3: rope_parameters.partial_rotary_factor: rotates 3",
+           "to the head's 48", NULL);
+    refuse("{\"model_type\":\"gpt_neox\",\"hidden_size\":48,"
+           "\"num_attention_heads\":4,\"num_hidden_layers\":2}",
+           ST_CONFIG, "rotary_pct, 0.25 by default, rotates 3", NULL, NULL);
     refuse(NEOX ",\"rotary_pct\":1.5}", ST_CONFIG, "rotary_pct", "1.5", NULL);
 }
 
