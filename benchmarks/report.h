@@ -22,12 +22,12 @@
 #include "runtime/base/status.h"
 
 typedef struct report_config {
-    const char *const *files; /* NULL-terminated                            */
-    const char *setup;        /* only set-ups of this name; NULL: all       */
-    const char *out;          /* the page, HTML; NULL: none                 */
-    const char *perfetto;     /* the trace, JSON; NULL: none                */
-    const char *keep;         /* folder for gnuplot's scripts; NULL: none   */
-    const char *png;          /* folder for the drawings as PNG; NULL: none */
+    const char *const *files;  /* NULL-terminated                            */
+    const char *const *setups; /* only those of these names; NULL: all      */
+    const char *out;           /* the page, HTML; NULL: none                 */
+    const char *perfetto;      /* the trace, JSON; NULL: none                */
+    const char *keep;          /* folder for gnuplot's scripts; NULL: none   */
+    const char *png;           /* folder for the drawings as PNG; NULL: none */
 } report_config;
 
 MUST_USE status report_run(const report_config *c);

@@ -230,20 +230,41 @@ static status fail_no_setup(const report_data *d, const char *name)
     return st;
 }
 
-/* Only set-ups of this name stay. */
-static status select(report_data *d, const char *name)
+static bool in_list(const char *const *names, const char *name)
+{
+    while (*names != NULL && strcmp(*names, name) != 0) {
+        names++;
+    }
+    return *names != NULL;
+}
+
+/* Each of the names is one of a set-up. */
+static status check_names(const report_data *d, const char *const *names)
+{
+    for (int i = 0; names[i] != NULL; i++) {
+        int k = 0;
+        while (k < d->nsetups && strcmp(d->setups[k].row.name, names[i]) != 0) {
+            k++;
+        }
+        if (k == d->nsetups) {
+            return fail_no_setup(d, names[i]);
+        }
+    }
+    return ST_OK;
+}
+
+/* Only set-ups of these names stay. */
+static status select(report_data *d, const char *const *names)
 {
     int kept = 0;
+    TRY(check_names(d, names));
     for (int i = 0; i < d->nsetups; i++) {
         report_setup s = d->setups[i];
-        if (strcmp(s.row.name, name) == 0) {
+        if (in_list(names, s.row.name)) {
             /* Swapped, so that the others are still freed. */
             d->setups[i] = d->setups[kept];
             d->setups[kept++] = s;
         }
-    }
-    if (kept == 0) {
-        return fail_no_setup(d, name);
     }
     for (int i = kept; i < d->nsetups; i++) {
         run_summary_fini(&d->setups[i].run);
@@ -275,8 +296,8 @@ status report_read(const report_config *c, report_data *out)
                   c->files[0]);
         goto fail;
     }
-    if (c->setup != NULL) {
-        TRY_GOTO(select(&d, c->setup), fail);
+    if (c->setups != NULL) {
+        TRY_GOTO(select(&d, c->setups), fail);
     }
     TRY_GOTO(report_group(&d), fail);
     *out = d;

@@ -26,7 +26,7 @@ static const opt_row rows[] = {
     OPT_STR(report_args, perfetto, "perfetto", .value = "FILE",
             .help = "traced steps as JSON, for ui.perfetto.dev"),
     OPT_STR(report_args, setup, "setup", .value = "NAME",
-            .help = "only the set-ups of this name"),
+            .help = "only the set-ups of this name; may be given again"),
     OPT_STR(report_args, keep, "keep", .value = "DIR",
             .help = "keep gnuplot's scripts, data and drawings there"),
     OPT_STR(report_args, png, "png", .value = "DIR",
@@ -40,6 +40,7 @@ const opt_command report_command = {
              "needs no other file:\nlosses, memory, time, traffic, timelines, "
              "what each set-up takes. gnuplot draws.",
     .example = "weft report demo.h5 -o demo.html\n"
+               "weft report demo.h5 --setup streamed --setup dp2 -o two.html\n"
                "weft report demo.h5 --setup streamed --perfetto trace.json",
     .min_args = 1,
     .max_args = FILES_MAX,
@@ -77,7 +78,7 @@ static status run(const opt_parsed *parsed, const report_args *a)
             "--keep and --png are of the page's drawings: give -o, too");
     TRY(check_outputs(out, a->perfetto, files));
     const report_config c = {.files = files,
-                             .setup = a->setup,
+                             .setups = opt_texts(parsed, "setup"),
                              .out = out,
                              .perfetto = a->perfetto,
                              .keep = a->keep,

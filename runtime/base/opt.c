@@ -91,6 +91,16 @@ static bool is_option(const opt_command *cmd, const char *text)
     return false;
 }
 
+/* How many texts row i was given so far. */
+static int texts_of(const opt_parsed *p, size_t i)
+{
+    int n = 0;
+    while (p->texts[i] != NULL && p->texts[i][n] != NULL) {
+        n++;
+    }
+    return n;
+}
+
 /* Remembers that row i was given, and its text. Takes over popt's string. */
 static status remember(opt_parsed *p, size_t i, char *text)
 {
@@ -104,9 +114,14 @@ static status remember(opt_parsed *p, size_t i, char *text)
         free(text);
         return FAIL(ST_USAGE, "option '--%s' needs a value", row->name);
     }
-    mem_free(p->texts[i]);
-    p->texts[i] = NULL;
-    status st = mem_strdup(text, &p->texts[i]);
+    const int n = texts_of(p, i);
+    status st = mem_resize((size_t)n + 2, sizeof(*p->texts[i]), "options",
+                           (void **)&p->texts[i]);
+    if (st == ST_OK) {
+        p->texts[i][n] = NULL;
+        p->texts[i][n + 1] = NULL;
+        st = mem_strdup(text, &p->texts[i][n]);
+    }
     free(text);
     return st;
 }
@@ -193,7 +208,9 @@ static status fill(const opt_parsed *p, void *fields)
         if (!p->given[i]) {
             continue;
         }
-        const char *text = row->kind == OPT_KIND_FLAG ? "true" : p->texts[i];
+        const char *text = row->kind == OPT_KIND_FLAG
+                               ? "true"
+                               : p->texts[i][texts_of(p, i) - 1];
         REQUIRE(opt_set_field(row, text, true, fields) == ST_OK, ST_USAGE,
                 "option '--%s': %s", row->name, status_text());
     }
@@ -243,6 +260,9 @@ void opt_destroy(opt_parsed *p)
         return;
     }
     for (size_t i = 0; p->texts != NULL && i < p->cmd->nrows; i++) {
+        for (int k = texts_of(p, i) - 1; k >= 0; k--) {
+            mem_free(p->texts[i][k]);
+        }
         mem_free(p->texts[i]);
     }
     for (int i = 0; i < p->nargs; i++) {
@@ -259,14 +279,24 @@ bool opt_wants_help(const opt_parsed *p)
     return p->help;
 }
 
-bool opt_given(const opt_parsed *p, const char *name)
+static size_t row_of(const opt_parsed *p, const char *name)
 {
     size_t i = 0;
     while (i < p->cmd->nrows && strcmp(p->cmd->rows[i].name, name) != 0) {
         i++;
     }
     ASSERT(i < p->cmd->nrows); /* no option of the table has this name */
-    return p->given[i];
+    return i;
+}
+
+bool opt_given(const opt_parsed *p, const char *name)
+{
+    return p->given[row_of(p, name)];
+}
+
+const char *const *opt_texts(const opt_parsed *p, const char *name)
+{
+    return (const char *const *)p->texts[row_of(p, name)];
 }
 
 int opt_given_count(const opt_parsed *p)

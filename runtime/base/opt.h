@@ -25,7 +25,8 @@
  *
  * opt_parse fills the struct: first the defaults (zero, NULL where a row has
  * none; a default may lie outside the range, to mean "off"), then what was
- * given; of an option given twice the last counts. It knows which options were
+ * given; of an option given twice the last counts, unless the command asks for
+ * all of them (opt_texts). It knows which options were
  * given, because their number is a set-up measure. The environment is never
  * read. Errors are ST_USAGE, one line, with the nearest option. Local, main
  * thread.
@@ -130,6 +131,9 @@ void opt_destroy(opt_parsed *p);
 bool opt_wants_help(const opt_parsed *p);
 /* True if the option (without dashes) was on the command line. */
 bool opt_given(const opt_parsed *p, const char *name);
+/* What an option that takes a value was given, each time; NULL-terminated, NULL
+ * where it was not. Lent until opt_destroy. */
+const char *const *opt_texts(const opt_parsed *p, const char *name);
 /* How many different options were. */
 int opt_given_count(const opt_parsed *p);
 /* Positional arguments: how many, and number i (NULL beyond the last). */

@@ -8,9 +8,9 @@
 
 struct opt_parsed {
     const opt_command *cmd;
-    char **texts; /* by row: the last text given, or NULL */
-    bool *given;  /* by row                               */
-    char **args;  /* positional arguments                 */
+    char ***texts; /* by row: the texts given, NULL-terminated; or NULL */
+    bool *given;   /* by row                                            */
+    char **args;   /* positional arguments                              */
     int nargs;
     bool help;
 };

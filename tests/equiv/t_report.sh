@@ -97,14 +97,23 @@ check 'bit for bit' cmp "$page" "$work/again.html"
 check 'one set-up' "$WEFT" report "$work/c.h5" --setup tp2.pp2 \
     -o "$work/one.html"
 check 'and no other' sh -c "! grep -q never '$work/one.html'"
+check 'two set-ups' "$WEFT" report "$work/c.h5" --setup tp2.pp2 \
+    --setup 'streamed & <small>' -o "$work/two.html"
+check 'both and no third' "$python" - "$work/two.html" <<'END'
+import json, sys
+import xml.etree.ElementTree as xml
+data = json.loads(xml.parse(sys.argv[1]).getroot().find(".//script").text)
+names = {s["name"] for s in data["setups"]}
+assert names == {"tp2.pp2", "streamed & <small>"}, names
+END
 
 check_code 64 'an input is no output' "$WEFT" report "$work/c.h5" \
     -o "$work/c.h5"
 check_says 'and is named' 'c.h5 is the input' "$work/code.out"
 check_code 73 'no such folder' "$WEFT" report "$work/c.h5" -o "$work/no/x.html"
 check_code 65 'a text is no result' "$WEFT" report "$data" -o "$work/x.html"
-check_code 78 'no such set-up' "$WEFT" report "$work/c.h5" --setup TP2-pp2 \
-    -o "$work/x.html"
+check_code 78 'no such set-up' "$WEFT" report "$work/c.h5" --setup dp1 \
+    --setup TP2-pp2 -o "$work/x.html"
 check_says 'each name once, and the nearest' \
     'no set-up has this name, did you mean "tp2.pp2"; there is' \
     "$work/code.out"

@@ -117,6 +117,11 @@ static void test_given(void **state)
     assert_true(opt_given(p, "steps"));
     assert_false(opt_given(p, "out"));
     assert_int_equal(opt_given_count(p), 8);
+    const char *const *steps = opt_texts(p, "steps");
+    assert_string_equal(steps[0], "5k");
+    assert_string_equal(steps[1], "7");
+    assert_null(steps[2]);
+    assert_null(opt_texts(p, "out"));
     opt_destroy(p);
     assert_int_equal(mem_live(), 0);
 }
