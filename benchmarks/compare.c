@@ -319,11 +319,32 @@ static status check_apart(const comparing *c)
     return st;
 }
 
+/* What to say where a file that the experiment names is missing and the
+ * experiment is in another folder than this one. */
+static const char *looked_for(const comparing *c, status st, const char *file)
+{
+    const bool other = strchr(c->config->experiment, '/') != NULL;
+    return st == ST_NOINPUT && other && file[0] != '/'
+               ? "; what an experiment names is looked for in the current "
+                 "folder, not in its own"
+               : "";
+}
+
 static status check_model(const comparing *c, int i)
 {
     arch a;
-    status st = arch_open(c->e.models[i], &a);
-    return st == ST_OK ? ST_OK : model_fail(c, i, st, "", status_text());
+    const char *name = c->e.models[i];
+    status st = arch_open(name, &a);
+    const bool path = strchr(name, '/') != NULL || text_ends(name, ".json");
+    strbuf why = {0};
+    if (st == ST_OK) {
+        return ST_OK;
+    }
+    strbuf_add(&why, status_text());
+    strbuf_add(&why, path ? looked_for(c, st, name) : "");
+    st = model_fail(c, i, st, "", strbuf_view(&why));
+    strbuf_fini(&why);
+    return st;
 }
 
 static status check_plan(const comparing *c, int i)
@@ -332,8 +353,8 @@ static status check_plan(const comparing *c, int i)
     const char *text = c->e.setups[i].args.plan;
     status st = text != NULL ? plan_open(text, &p) : ST_OK;
     return st == ST_OK ? st
-                       : json_fail(experiment_plan_at(&c->e, i), st, "%s",
-                                   status_text());
+                       : json_fail(experiment_plan_at(&c->e, i), st, "%s%s",
+                                   status_text(), looked_for(c, st, text));
 }
 
 static status check_configs(const comparing *c)
@@ -371,9 +392,10 @@ static status open_data(const comparing *c, tokens **out)
     return st != ST_NOINPUT || c->config->data != NULL
                ? st
                : FAIL(st,
-                      "%s: data: %s; --data FILE takes another, any text will "
-                      "do (make demo makes build/data/kjv.txt)",
-                      c->config->experiment, status_text());
+                      "%s: data: %s%s; --data FILE takes another, any text "
+                      "will do (make demo makes build/data/kjv.txt)",
+                      c->config->experiment, status_text(),
+                      looked_for(c, st, c->e.data));
 }
 
 static status check_data(const comparing *c)
@@ -428,7 +450,10 @@ static status check_machine(const comparing *c)
     TRY(MEM_NEW(&m, 1, "compare"));
     status st = machine_open(c->e.machine, m);
     mem_free(m);
-    return st;
+    return st != ST_NOINPUT || c->config->machine != NULL
+               ? st
+               : FAIL(st, "%s: machine: %s%s", c->config->experiment,
+                      status_text(), looked_for(c, st, c->e.machine));
 }
 
 /* A comparison takes long: what can be known to be wrong is said before it

@@ -237,11 +237,21 @@ static status check_name(const experiment *e, json_val obj, const char *name)
                          (int)strlen(name), EXPERIMENT_NAME_SIZE - 1);
     }
     for (int i = 0; i < e->nsetups; i++) {
-        if (same_group(e->setups[i].name, name)) {
+        const char *other = e->setups[i].name;
+        if (strcmp(other, name) == 0) {
             return json_fail(obj, ST_CONFIG,
                              "a second set-up named '%s'; give it a \"name\" "
                              "of its own",
-                             e->setups[i].name);
+                             name);
+        }
+        if (same_group(other, name)) {
+            char group[COMPARISON_GROUP_SIZE];
+            comparison_group(name, group, sizeof(group));
+            return json_fail(obj, ST_CONFIG,
+                             "'%s' and '%s' have one name in the results, '%s' "
+                             "(all but letters, digits and \"._-+\" is '_'); "
+                             "give one another \"name\"",
+                             name, other, group);
         }
     }
     return ST_OK;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "runtime/base/json_impl.h"
+#include "runtime/base/magic.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/units.h"
 
@@ -133,7 +134,10 @@ status json_open_most(const char *path, size_t most, json_doc **doc)
     char *text = NULL;
     size_t len = 0;
     TRY(text_read_file(path, most, &text, &len));
-    status st = json_parse_most(text, len, most, path, doc);
+    const char *what = magic_name(text, len);
+    status st = what != NULL
+                    ? FAIL(ST_BADFILE, "%s: is %s; JSON is wanted", path, what)
+                    : json_parse_most(text, len, most, path, doc);
     if (st != ST_OK) {
         mem_free(text);
         return st;

@@ -1,9 +1,7 @@
 /*
- * Files that people give for text or token files by mistake: archives,
- * weights, tables. Their bytes read as text would make noise of a run.
- *
- * Known by their first bytes, whatever their name. Pure. Local. Fails with
- * ST_BADFILE: what the file is, and what is wanted.
+ * Files that people give for text or token files by mistake, see
+ * runtime/base/magic.h. Local. Fails with ST_BADFILE: what the file is, and
+ * what is wanted.
  */
 #ifndef WEFT_IO_FOREIGN_H
 #define WEFT_IO_FOREIGN_H

@@ -109,16 +109,24 @@ fail:;
     return st;
 }
 
+/* Not the first byte of a character in UTF-8. */
+static bool goes_on(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 /* Letters, digits and "._-+" stay. A first '.' would be a path of its own. */
 void comparison_group(const char *name, char *out, size_t size)
 {
-    snprintf(out, size, "%s", name[0] != '\0' ? name : "_");
-    for (char *c = out; *c != '\0'; c++) {
-        if (!isalnum((unsigned char)*c) && strchr("_-+", *c) == NULL &&
-            (*c != '.' || c == out)) {
-            *c = '_';
+    size_t n = 0;
+    for (const char *c = name; *c != '\0' && n + 1 < size; c++) {
+        const bool stays = isalnum((unsigned char)*c) ||
+                           strchr("_-+", *c) != NULL || (*c == '.' && n > 0);
+        if (!goes_on(*c) || n == 0) {
+            out[n++] = stays ? *c : '_';
         }
     }
+    snprintf(out + n, size - n, "%s", n == 0 ? "_" : "");
 }
 
 bool comparison_reserved(const char *model)

@@ -63,8 +63,9 @@ typedef struct comparison_row {
 /* Numbers "not measured", texts "". */
 void comparison_row_init(comparison_row *row);
 
-/* The group of a model, or under it of a set-up, of that name: characters that
- * a path cannot have as '_'; cut to `size`. */
+/* The group of a model, or under it of a set-up, of that name: all characters
+ * but ASCII letters, digits and "_-+." are '_', and so is a first '.'; cut to
+ * `size`. */
 void comparison_group(const char *name, char *out, size_t size);
 /* Whether the file has something else where the model's group would be. */
 bool comparison_reserved(const char *model);

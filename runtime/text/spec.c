@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/base/magic.h"
 #include "runtime/base/text.h"
 #include "runtime/text/bytemap.h"
 #include "runtime/text/grow.h"
@@ -133,7 +134,13 @@ status spec_read(const char *path, spec *out)
 
     TRY(find_file(path, &file));
     status st = text_read_file(file, SPEC_FILE_MAX, &text, &len);
-    if (st == ST_OK) {
+    const char *what = st == ST_OK ? magic_name(text, len) : NULL;
+    if (what != NULL) {
+        st = FAIL(ST_BADFILE,
+                  "%s: is %s; a tokenizer is a tokenizer.json, vocab.bpe or "
+                  "merges.txt",
+                  file, what);
+    } else if (st == ST_OK) {
         const char *first = text + strspn(text, " \t\r\n");
         st = *first == '{' ? spec_read_json(file, text, len, &s)
                            : spec_read_merges(file, text, len, &s);

@@ -60,6 +60,14 @@ refused $CONFIG 'wide.bin|token 70000 at position 1999|0 to 255' \
 bad $BADFILE 'golden.h5: is an HDF5 file' "$golden/gptj_full_rotary/golden.h5"
 bad $BADFILE 'model.safetensors: is a safetensors file' \
     "$golden/gptj_full_rotary/model.safetensors"
+refused $BADFILE 'golden.h5: is an HDF5 file; JSON is wanted' \
+    compare "$golden/gptj_full_rotary/golden.h5" --out new.h5
+refused $BADFILE 'golden.h5: is an HDF5 file; JSON is wanted' \
+    train gpt-neo-tiny --data text.txt \
+    --machine "$golden/gptj_full_rotary/golden.h5"
+refused $BADFILE 'golden.h5: is an HDF5 file; a tokenizer is' \
+    tokenize text.txt -o new.bin \
+    --tokenizer "$golden/gptj_full_rotary/golden.h5"
 gzip -c text.txt >text.txt.gz
 bad $BADFILE 'text.txt.gz: is gzip' text.txt.gz
 printf 'PK\003\004xxxxxxxxxxxxxxxxxx' >model.pt

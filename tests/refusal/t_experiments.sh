@@ -69,6 +69,24 @@ missing $CONFIG 'data.txt: ' "$one" '"seq": 1000000' "$tiny"
 missing $NOINPUT 'e.json:3: setups[1].plan: none.json' "$one, {\"plan\": \"none.json\"}"
 missing $CONFIG 'e.json:3: setups[1].plan: plan "dq2"' "$one, {\"plan\": \"dq2\"}"
 
+# From another folder than its own.
+mkdir elsewhere
+away() {
+    local words=$1
+    shift
+    experiment "$@" >elsewhere/e.json
+    refused $NOINPUT "elsewhere/e.json:$words|looked for in the current folder" \
+        compare elsewhere/e.json -o new.h5
+}
+away '3: setups[0].plan: none.json: no such file' '{"plan": "none.json"}'
+away '1: models[0]: none.json' "$one" "$common" '"none.json"'
+away ' data: none.txt: ' "$one" "$common" "$tiny" none.txt
+experiment "$one" | sed 's/{"models/{"machine": "none.json", "models/' \
+    >elsewhere/e.json
+refused $NOINPUT 'elsewhere/e.json: machine: none.json: no such file|looked for' \
+    compare elsewhere/e.json -o new.h5
+rm -r elsewhere
+
 outside="data.txt (text, one token a byte): token |outside the vocabulary"
 missing $CONFIG "e.json:1: models[0]: $outside" '{"plan": "pp2"}' \
     "$common, \"vocab\": 100"
@@ -163,7 +181,7 @@ bad $CONFIG "2: common.device_memory: 'state/8x'" "$one" \
 # --- names and lists ----------------------------------------------------------
 
 bad $CONFIG "3: setups[2]: a second set-up named 'dp1'|\"name\"" "$one, {}, $one"
-bad $CONFIG "3: setups[1]: a second set-up named 'a b'" \
+bad $CONFIG "3: setups[1]: 'a_b' and 'a b' have one name|'a_b' (all but" \
     '{"name": "a b"}, {"name": "a_b", "plan": "dp1"}'
 bad $CONFIG "3: setups[0]: 'judge'" '{"name": "judge"}'
 bad $CONFIG '3: setups[0]: |0 characters' '{"name": ""}'
@@ -186,7 +204,7 @@ for model in runs config; do
 done
 bad $CONFIG "1: models[1]: 'aa_m.json' and 'aa/m.json' have one name|'./aa_m" \
     "$one" "$common" '"aa/m.json", "aa_m.json"'
-bad $CONFIG "3: setups[1]: a second set-up named '.a'" \
+bad $CONFIG "3: setups[1]: '_a' and '.a' have one name" \
     '{"name": ".a"}, {"name": "_a", "plan": "dp1"}'
 printf '{"models": ["gpt-neo-tiny"],\n "data": "data.txt"\n "setups": []}\n' \
     >e.json

@@ -66,7 +66,9 @@ static void test_groups(void **state)
                                             {".a.b", "_a.b"},
                                             {"..", "_."},
                                             {"", "_"},
-                                            {"a+\xc3\xa4", "a+__"}};
+                                            {"a+\xc3\xa4", "a+_"},
+                                            {"\xe2\x82\xact", "_t"},
+                                            {"\x82\xac.", "_."}};
     char out[COMPARISON_GROUP_SIZE];
     (void)state;
 

@@ -88,6 +88,10 @@ static void test_files(void **state)
     assert_int_equal(json_open("/nonexistent/x.json", &doc), ST_NOINPUT);
     assert_non_null(strstr(status_text(), "/nonexistent/x.json"));
     assert_int_equal(json_open("/dev/zero", &doc), ST_BADFILE);
+    assert_int_equal(json_open("tests/golden/gptj_full_rotary/golden.h5", &doc),
+                     ST_BADFILE);
+    assert_non_null(
+        strstr(status_text(), "golden.h5: is an HDF5 file; JSON is wanted"));
     assert_int_equal(mem_live(), 0);
 }
 
