@@ -108,7 +108,8 @@ static void write_experiments(strbuf *b)
                "dp1, bit for bit; there being none, one named judge is\n"
                "added. Fast sums, store null and other kernels than the "
                "judge's promise no equal\nbits: how far they are off is "
-               "shown.\n");
+               "shown.\n\nFiles that it names are looked for in the current "
+               "folder, not in its own.\n");
 }
 
 /* --- models --------------------------------------------------------------- */

@@ -61,4 +61,40 @@ check 'configs/README has the keys of set-ups' diff "$work/setup" \
     <(keys configs/README.md '^\*In a set-up' '^$')
 check 'and those that stand in common only' diff "$work/run" \
     <(keys configs/README.md '^\*In `common` only' '^$')
+
+# --- docs/machines.md has the keys of machines -------------------------------
+
+# read_keys LIST: of a function or array of the reader, one a line.
+read_keys() {
+    sed -n "/^static .*\<$1\>.*[({]/,/};/p" runtime/sim/machine.c |
+        grep -o '"[a-z0-9_]*"' | tr -d '"' | sort -u
+}
+# told_keys HEADING [NTH]: first column of the section's first or NTH table.
+told_keys() {
+    sed -n "/^## .*$1/,/^## /p" docs/machines.md |
+        awk -v nth="${2:-1}" '/^\|---/ { n++ } !/^\|/ { t = 0 }
+            /^\|---/ { t = 1; next } t && n == nth { print $0 }' |
+        cut -d '|' -f 2 | grep -o '`[a-z0-9_]*`' | tr -d '`' | sort -u
+}
+# told FUNCTION HEADING [NTH]
+told() {
+    read_keys "$1" >"$work/read"
+    told_keys "$2" "${3:-1}" >"$work/told"
+    check "keys of $1 were found" test "$(wc -l <"$work/read")" -ge 3
+    check "docs/machines.md has those of $1" diff "$work/read" "$work/told"
+}
+told root_keys 'The file'
+told get_shape '`tile`'
+told get_dispatch '`dispatch`'
+told get_side '`side`'
+told get_store '`store`'
+told get_level '`levels`'
+told law_keys '`levels`' 2
+told get_link '`links`'
+told get_transfer '`links`' 2
+read_keys kernels >"$work/read"
+check 'kernels were found' test "$(wc -l <"$work/read")" -ge 28
+check 'docs/machines.md has the kernels' diff "$work/read" \
+    <(sed -n '/^Kernels are/,/^$/p' docs/machines.md | grep -o '`[a-z_]*`' |
+        tr -d '`' | sort -u)
 finish
