@@ -206,11 +206,12 @@ static int eot_place(const job *j)
 
 static void warn_of_no_eot(const job *j)
 {
-    if (j->a.eot == EOT_AUTO && tokenizer_eot(j->t) < 0 &&
-        opt_args_count(j->parsed) > 1) {
-        log_warn("%s: has no <|endoftext|>, nothing stands between the texts; "
+    if (j->a.eot == EOT_AUTO && tokenizer_eot(j->t) < 0) {
+        log_warn("%s: has no <|endoftext|>, nothing stands %s; "
                  "name its token for that with --eot-token, or say --eot none",
-                 tokenizer_name(j->t));
+                 tokenizer_name(j->t),
+                 opt_args_count(j->parsed) > 1 ? "between the texts"
+                                               : "behind the text");
     }
 }
 

@@ -137,6 +137,10 @@ check_says 'pandas: the refusal' 'never: refused: .*pp3' "$work/pandas.txt"
 check 'xarray' sh -c "'$python' $example/steps_xarray.py '$work/c.h5' \
     gpt-neo-tiny/tp2.pp2 >'$work/xarray.txt'"
 check_says 'xarray: a step' 'step 2: loss [0-9.]* nat' "$work/xarray.txt"
+check 'xarray: by its own name' "$python" $example/steps_xarray.py \
+    "$work/c.h5" 'gpt-neo-tiny/streamed & <small>'
+check 'xarray: by its group' "$python" $example/steps_xarray.py \
+    "$work/c.h5" gpt-neo-tiny/streamed____small_
 check 'xarray: a run' "$python" $example/steps_xarray.py "$work/r.h5"
 
 # What is no number is not passed over, nor is it a difference of 0.
@@ -167,8 +171,13 @@ wrong() {
 }
 wrong 'r.h5: not a comparison' runs_pandas.py "$work/r.h5"
 wrong 'r.h5: not a comparison' read_comparison.py "$work/r.h5"
-wrong 'c.h5: no /steps; give a run file' steps_xarray.py "$work/c.h5"
-wrong 'r.h5: no /no/steps; give' steps_xarray.py "$work/r.h5" no
+wrong 'c.h5: is a comparison; give one of gpt-neo-tiny/dp1, gpt-neo-tiny/str' \
+    steps_xarray.py "$work/c.h5"
+wrong 'c.h5: no set-up gpt-neo-tiny/tp9; give one of .*gpt-neo-tiny/tp2.pp2$' \
+    steps_xarray.py "$work/c.h5" gpt-neo-tiny/tp9
+wrong 'c.h5: gpt-neo-tiny/never did not run; give one of' steps_xarray.py \
+    "$work/c.h5" gpt-neo-tiny/never
+wrong 'r.h5: is no comparison, leave no out' steps_xarray.py "$work/r.h5" no
 for script in runs_pandas.py read_comparison.py steps_xarray.py; do
     wrong 'text.txt: cannot be read as HDF5' $script "$data"
     wrong 'none.h5: cannot be read as HDF5' $script "$work/none.h5"

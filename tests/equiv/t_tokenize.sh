@@ -102,7 +102,12 @@ check "none wanted" "${t[@]}" -o "$work/stop.bin" --eot none \
 check_code 1 "none wanted: no warning" grep warning "$work/tok.out"
 check "one text" tokenize "$work/1.txt" -o "$work/stop.bin" \
     --tokenizer "$work/stop.json"
-check_code 1 "one text: no warning" grep warning "$work/tok.out"
+check_says "one text: warning" \
+    'warning: .*stop.json: has no <|endoftext|>, nothing stands behind the text;' \
+    "$work/tok.out"
+check "one text, none wanted" tokenize "$work/1.txt" -o "$work/stop.bin" \
+    --tokenizer "$work/stop.json" --eot none
+check_code 1 "one text, none wanted: no warning" grep warning "$work/tok.out"
 
 # The same tokens as a Megatron data set.
 tail -c +1025 "$work/bytes.bin" >"$work/meg.bin"
