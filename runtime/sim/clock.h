@@ -36,7 +36,8 @@ typedef struct sim_ledger {
 
 typedef struct sim_op {
     double start, end; /* seconds since the step began                     */
-    double busy;       /* of its stream: a message's is what its rank waited */
+    double busy;       /* of its stream: end - start, of a message what its
+                        * rank waited                                     */
     double own;        /* CPU time of the thread that runs it             */
 } sim_op;
 

@@ -13,7 +13,8 @@
 #include "runtime/base/text.h"
 #include "runtime/train/run_impl.h"
 
-/* Sums over a rank's operations of a kind, ns. */
+/* Sums over a rank's operations of a kind, ns; wall: busy, as exec.h and
+ * clock.h mean it. */
 typedef struct kind_sums {
     double count[OP_KIND_COUNT];
     double ran[OP_KIND_COUNT]; /* of them: not those of a skipped step       */

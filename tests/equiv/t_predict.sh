@@ -64,7 +64,7 @@ check 'with room' run --device-memory 64MiB --out "$work/room.h5"
 check 'with room: memory to a page' said 'memory of a device .* to a page'
 check 'two clocks' said 'step, CPU time'
 
-for name in dp1 dp2.tp2 streamed room; do
+for name in dp1 pp2 dp2.tp2 streamed room; do
     file=$work/$name.h5
     check "$name: every operation has a prediction" holds "$file" \
         "(lambda t: (t['predicted_ns'] >= 0).all() and
@@ -72,6 +72,17 @@ for name in dp1 dp2.tp2 streamed room; do
     check "$name: kinds are those of the trace" holds "$file" \
         "(lambda k: k['count'].sum() == len(f['trace']) and
           (k['predicted_wall_ns'] >= 0).all())(f['prediction/kinds'][:])"
+    # As RESULTS.md has it: durations, but of messages the rank's share.
+    check "$name: kinds are times of streams" holds "$file" \
+        "(lambda t, kinds: all(
+          (lambda lasts, ran, said, got: got == ran and
+            abs(said - lasts) <= 1e-6 * lasts + 1
+           if k['kind'] not in (b'send', b'recv') else
+            0 < got <= ran and said <= lasts + 1)(
+            t['predicted_ns'][t['kind'] == k['kind']].sum(),
+            (t['end_ns'] - t['start_ns'])[t['kind'] == k['kind']].sum(),
+            k['predicted_wall_ns'], k['measured_wall_ns']) for k in kinds))(
+          f['trace'][:], f['prediction/kinds'][:])"
     check "$name: both peaks" holds "$file" \
         "(lambda planned, touched: planned == max(f['ranks']['peak_bytes'])
          and touched == max(f['ranks']['touched_bytes'])

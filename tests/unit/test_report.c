@@ -167,8 +167,8 @@ static void test_refuses(void **state)
     snprintf(file, sizeof(file), "%s", path_of("cmp.h5"));
     snprintf(out, sizeof(out), "%s", path_of("again.html"));
     files[0] = file;
-    const char *const names[] = {"dp2.tp2", "tp9", NULL};
-    const report_config c2 = {.files = files, .setups = names, .out = out};
+    const char *const wanted[] = {"dp2.tp2", "tp9", NULL};
+    const report_config c2 = {.files = files, .setups = wanted, .out = out};
     assert_int_equal(report_run(&c2), ST_CONFIG);
     has_text("--setup tp9: no set-up has this name; there is dp2.tp2, ");
     assert_int_equal(access(out, F_OK), -1);
