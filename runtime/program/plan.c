@@ -63,8 +63,8 @@ typedef struct planner {
         int64_t lo, hi;
     } * touches;
     int32_t ntouches;
-    prog_dep *asked;        /* waits that the compiler asked for           */
-    int32_t *asked_head;    /* per op                                      */
+    prog_dep *asked;     /* waits that the compiler asked for           */
+    int32_t *asked_head; /* per op                                      */
     int32_t *asked_next;
 } planner;
 
@@ -150,9 +150,9 @@ static void retire(planner *pl, int32_t b)
         for (int s = 0; s < STREAM_COUNT; s++) {
             for (int how = 0; how < HOWS; how++) {
                 int32_t *newest = &ops.newest[k][s];
-                int32_t op =
-                    newest_overlap(pl, &pl->runs[k], pl->touched[b].head[s][how],
-                                   0, INT64_MAX, *newest);
+                int32_t op = newest_overlap(pl, &pl->runs[k],
+                                            pl->touched[b].head[s][how], 0,
+                                            INT64_MAX, *newest);
                 *newest = op > *newest ? op : *newest;
             }
         }
@@ -199,8 +199,7 @@ static void find_newest(const planner *pl, const run *r, int32_t i,
         const prog_view *w = &p->view[o->view0 + v];
         newest_conflicts(pl, r, w->buf, self, w->off, view_end(p, o, v),
                          w->mode, -1, r->now[self], newest);
-        if (!has_touched(pl, w->buf, self) &&
-            !p->bufs[w->buf].persistent) {
+        if (!has_touched(pl, w->buf, self) && !p->bufs[w->buf].persistent) {
             reuse_conflicts(pl, r, w->buf, self, newest);
         }
     }
