@@ -430,7 +430,7 @@ static void test_streamed(void **state)
 }
 
 /* As many reads by another stream as a large batch has: one look back each.
- * Walking all of them took two minutes where this takes half a second. */
+ * Walking all of them takes minutes, this half a second. */
 static void test_many_reads(void **state)
 {
     enum { READS = 400000 };
