@@ -163,7 +163,7 @@ static void emit_step(ws_source *s, const gpt_set *set, bool recompute,
 
 static int64_t micro_batches(const gpt_shape *sh, int64_t size, gpt_range *out)
 {
-    int64_t each = size > 0 && size < sh->seqs ? size : sh->seqs;
+    int64_t each = size > 0 ? size : sh->seqs;
     int64_t n = 0;
     for (int64_t s = 0; s < sh->seqs; s += each) {
         int64_t left = sh->seqs - s;
@@ -213,58 +213,118 @@ static status compile_with(const arch *a, const params *ps, const gpt_shape *sh,
     return st;
 }
 
-static status fail_budget(const arch *a, const gpt_shape *sh,
-                          const ws_config *config, int64_t need)
+enum { MODES = 3 };
+
+/* What may be done with activations and a layer's weights, the fastest first;
+ * holding weights is faster, too, but as a rule needs more, so a search tries
+ * it by itself. */
+static int list_modes(const ws_config *config, ws_choice modes[MODES])
 {
-    return FAIL(ST_BUDGET,
-                "streaming %s with %lld tokens a step needs %s of device "
-                "memory, --device-memory is %s; raise it, or lower --batch "
-                "or --seq",
-                a->name, (long long)(sh->N * sh->T), units_bytes_up(need).s,
-                units_bytes_exact(config->budget_bytes).s);
+    int n = 0;
+    if (config->recompute != WS_RECOMPUTE_FULL) {
+        modes[n++] = (ws_choice){.recompute = false};
+    }
+    if (config->recompute != WS_RECOMPUTE_NONE) {
+        modes[n++] = (ws_choice){.recompute = true};
+        modes[n++] = (ws_choice){.recompute = true, .hold = true};
+    }
+    return n;
 }
 
-/* The smallest panels, and as little kept as may be; of `most` layers, which
- * may be the first and the last: those between need less. */
-static status measure_leanest(const arch *a, const gpt_shape *sh,
-                              const ws_config *config, int most, program *p,
-                              int64_t *live)
+/* The smallest panels in a mode; of `most` layers, which may be the first and
+ * the last: those between need less. */
+static status measure_mode(const arch *a, const gpt_shape *sh,
+                           const ws_config *config, ws_choice mode, int most,
+                           program *p, int64_t *live)
 {
     int64_t panel =
         config->panel_bytes > 0 ? config->panel_bytes : (int64_t)WS_PANEL_LEAST;
-    const ws_choice choice = {.panel_bytes = panel,
-                              .head_panel_bytes = panel,
-                              .recompute =
-                                  config->recompute != WS_RECOMPUTE_NONE};
+    mode.panel_bytes = panel;
+    mode.head_panel_bytes = panel;
     arch some = *a;
     params ps;
     int more = a->L > most ? a->L - most : 0;
     TRY(more > 0 ? arch_cut(&some, most) : ST_OK);
     TRY(params_init(&some, &ps));
-    status st = compile_with(&some, &ps, sh, config, &choice, more, p);
+    prog_clear(p);
+    status st = compile_with(&some, &ps, sh, config, &mode, more, p);
     st = st == ST_OK ? prog_most_live(p, live) : st;
     params_fini(&ps);
     return st;
 }
 
-/* Of all layers where that is soon done; else a little is added for gaps that
- * other layers may leave between buffers. */
+/* What a mode needs. Of all layers where that is soon done; else a little is
+ * added for gaps that other layers may leave between buffers. */
+static status measure_need(const arch *a, const gpt_shape *sh,
+                           const ws_config *config, ws_choice mode, program *p,
+                           int64_t *live, int64_t *peak)
+{
+    enum { ENDS = 2, FEW_OPS = 20000, GAPS = 128 };
+    TRY(measure_mode(a, sh, config, mode, ENDS, p, live));
+    *peak = p->peak_bytes + p->peak_bytes / GAPS;
+    if ((int64_t)p->nops * a->L < ENDS * FEW_OPS) {
+        TRY(measure_mode(a, sh, config, mode, a->L, p, live));
+        *peak = p->peak_bytes;
+    }
+    return ST_OK;
+}
+
+/* What the leanest mode needs. Which one that is depends on the model: held
+ * weights take less than what is loaded again, where a layer is smaller than
+ * the window of what is on its way. */
 static status find_leanest(const arch *a, const gpt_shape *sh,
                            const ws_config *config, int64_t *live,
                            int64_t *peak)
 {
-    enum { ENDS = 2, FEW_OPS = 20000, GAPS = 128 };
+    ws_choice modes[MODES];
+    int n = list_modes(config, modes);
     program p;
     prog_init(&p);
-    status st = measure_leanest(a, sh, config, ENDS, &p, live);
-    *peak = p.peak_bytes + p.peak_bytes / GAPS;
-    if (st == ST_OK && (int64_t)p.nops * a->L < ENDS * FEW_OPS) {
-        prog_fini(&p);
-        st = measure_leanest(a, sh, config, a->L, &p, live);
-        *peak = p.peak_bytes;
+    status st = ST_OK;
+    *live = *peak = INT64_MAX;
+    for (int i = 0; i < n && st == ST_OK; i++) {
+        int64_t lives = 0;
+        int64_t needs = 0;
+        st = measure_need(a, sh, config, modes[i], &p, &lives, &needs);
+        *live = lives < *live ? lives : *live;
+        *peak = needs < *peak ? needs : *peak;
     }
     prog_fini(&p);
     return st;
+}
+
+/* Where --recompute is what makes it too much, that is said. `need` is more
+ * than the budget. */
+static status fail_budget(const arch *a, const gpt_shape *sh,
+                          const ws_config *config, int64_t need)
+{
+    const char *way = "";
+    if (config->recompute != WS_RECOMPUTE_AUTO) {
+        ws_config open = *config;
+        int64_t live = 0;
+        int64_t peak = 0;
+        open.recompute = WS_RECOMPUTE_AUTO;
+        TRY(find_leanest(a, sh, &open, &live, &peak));
+        way = peak > config->budget_bytes ? ""
+              : config->recompute == WS_RECOMPUTE_NONE
+                  ? "leave out --recompute none, "
+                  : "leave out --recompute full, ";
+    }
+    return FAIL(ST_BUDGET,
+                "streaming %s with %lld tokens a step needs %s of device "
+                "memory and has %s; %sgive it more, or lower --batch or --seq",
+                a->name, (long long)(sh->N * sh->T), units_bytes_up(need).s,
+                units_bytes_under(config->budget_bytes, need).s, way);
+}
+
+/* As for plans. */
+static status check_micro_batch(const gpt_shape *sh, const ws_config *config)
+{
+    REQUIRE(config->micro_batch >= 0 && config->micro_batch <= sh->N, ST_CONFIG,
+            "micro_batch: %lld is out of range, allowed is 1 to %lld, the "
+            "sequences of the batch",
+            (long long)config->micro_batch, (long long)sh->N);
+    return ST_OK;
 }
 
 status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
@@ -272,6 +332,7 @@ status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
 {
     int64_t live = 0;
     int64_t peak = 0;
+    TRY(check_micro_batch(&sh, config));
     bool over = ws_least_bytes(a, &sh) > config->budget_bytes;
     if (config->budget_bytes == 0 || (!over && !closely)) {
         return ST_OK;
@@ -370,19 +431,17 @@ static status try_heads(ws_search *s, ws_choice *choice, bool *fits)
 }
 
 /* Activations kept before recomputed; then the largest panels of layers;
- * then the head. */
+ * then the head. Held weights that nothing else has room for come last. */
 static status search(ws_search *s, ws_choice *choice)
 {
     bool fits = false;
-    for (int re = 0; re < 2; re++) {
-        if ((re == 0 && s->config->recompute == WS_RECOMPUTE_FULL) ||
-            (re == 1 && s->config->recompute == WS_RECOMPUTE_NONE)) {
-            continue;
-        }
-        *choice = (ws_choice){.recompute = re == 1};
+    ws_choice modes[MODES];
+    int n = list_modes(s->config, modes);
+    for (int i = 0; i < n; i++) {
+        *choice = modes[i];
         TRY(try_panels(s, choice, &fits));
         if (fits) {
-            TRY(try_hold(s, choice));
+            TRY(choice->hold ? ST_OK : try_hold(s, choice));
             return try_heads(s, choice, &fits);
         }
     }
@@ -399,6 +458,7 @@ status ws_compile(const arch *a, const params *ps, gpt_shape sh,
                   const ws_config *config, program_set *out, ws_choice *choice)
 {
     memset(out, 0, sizeof(*out));
+    TRY(check_micro_batch(&sh, config));
     sh.dp = 1;
     sh.tp = 1;
     TRY(gpt_shape_share(&sh, 0, 0));

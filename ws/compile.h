@@ -37,6 +37,7 @@ typedef struct ws_config {
     int64_t budget_bytes; /* device memory; 0: no limit                   */
     int64_t micro_batch;  /* sequences; 0: all                            */
     ws_recompute recompute;
+    /* For tests, which try more sizes than the search does. */
     int64_t panel_bytes;  /* largest panel; 0: chosen                     */
     int64_t window_bytes; /* loaded ahead; 0: two panels                  */
 } ws_config;
@@ -51,7 +52,9 @@ typedef struct ws_choice {
 } ws_choice;
 
 /* sh: N, T, D, S, threads, kblock are used; dp and tp are 1. One program, one
- * rank. Fails with ST_BUDGET, saying what the least plan needs. Owns: *out,
+ * rank. The peak of a program that fits is enough as a budget, too. Fails with
+ * ST_BUDGET, saying what the least plan needs, and with ST_CONFIG where a
+ * micro-batch is larger than the batch. Owns: *out,
  * program_set_fini. */
 MUST_USE status ws_compile(const arch *a, const params *ps, gpt_shape sh,
                            const ws_config *config, program_set *out,
@@ -73,7 +76,8 @@ int64_t ws_least_bytes(const arch *a, const gpt_shape *sh);
 
 /* ST_BUDGET if no choice fits the budget, naming what the leanest needs: by
  * the bound, and the arena of two layers and what the others keep, so that it
- * is known soon. `closely` false: the bound alone decides. */
+ * is known soon. `closely` false: the bound alone decides. Fails with ST_CONFIG
+ * as ws_compile. */
 MUST_USE status ws_admit(const arch *a, gpt_shape sh, const ws_config *config,
                          bool closely);
 

@@ -66,11 +66,11 @@ static status search(const arch *a, const params *ps, const gpt_shape *sh,
         }
     }
     return FAIL(ST_BUDGET,
-                "streaming %s past %lld tokens needs %s of device memory, "
-                "--device-memory is %s; raise it, or lower --context",
+                "streaming %s past %lld tokens needs %s of device memory and "
+                "has %s; raise it, or lower --context",
                 a->name, (long long)(context > 0 ? context : sh->T),
-                units_bytes((double)p->peak_bytes).s,
-                units_bytes((double)budget).s);
+                units_bytes_up(p->peak_bytes).s,
+                units_bytes_under(budget, p->peak_bytes).s);
 }
 
 status ws_compile_infer(const arch *a, const params *ps, gpt_shape *sh,

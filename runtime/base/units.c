@@ -253,20 +253,45 @@ units_text units_bytes_exact(int64_t bytes)
     return shorter ? round : t;
 }
 
-units_text units_bytes_up(int64_t bytes)
+enum { KIB = 1024 };
+
+/* The unit in which a size is short and at most 1 % off. */
+static int64_t unit_of(int64_t bytes)
 {
-    enum { KIB = 1024, ENOUGH = 100 }; /* of a unit: at most 1 % more */
+    enum { ENOUGH = 100 };
     int64_t unit = 1;
     while (unit < (int64_t)KIB * KIB && bytes / ENOUGH >= unit * KIB) {
         unit *= KIB;
     }
+    return unit;
+}
+
+static const char *unit_name(int64_t unit)
+{
+    return unit == 1 ? "B" : unit == KIB ? "KiB" : "MiB";
+}
+
+units_text units_bytes_up(int64_t bytes)
+{
+    int64_t unit = unit_of(bytes);
     units_text t = {{0}};
-    snprintf(t.s, sizeof(t.s), "%lld%s%s",
-             (long long)((bytes + unit - 1) / unit),
-             powers_1024[unit == 1     ? 0
-                         : unit == KIB ? 1
-                                       : 2],
-             unit > 1 ? "B" : "");
+    snprintf(t.s, sizeof(t.s), "%lld%s", (long long)((bytes + unit - 1) / unit),
+             unit_name(unit));
+    return t;
+}
+
+units_text units_bytes_under(int64_t bytes, int64_t more)
+{
+    int64_t unit = unit_of(more);
+    unit = bytes < unit ? 1 : unit;
+    int64_t tenths = bytes % unit * 10 / unit;
+    char part[8] = "";
+    if (tenths > 0) {
+        snprintf(part, sizeof(part), ".%d", (int)tenths);
+    }
+    units_text t = {{0}};
+    snprintf(t.s, sizeof(t.s), "%lld%s%s", (long long)(bytes / unit), part,
+             unit_name(unit));
     return t;
 }
 

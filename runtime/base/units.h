@@ -37,6 +37,9 @@ units_text units_bytes_exact(int64_t bytes);
 /* As little more as makes it short, readable by units_parse_size: "25498KiB".
  * For a size that a person is told to give. */
 units_text units_bytes_up(int64_t bytes);
+/* A size that is less than `more`, to be read beside units_bytes_up(more): in
+ * its unit, rounded down, so that the two texts differ: "25497.9KiB". */
+units_text units_bytes_under(int64_t bytes, int64_t more);
 /* "12.5 GB/s". */
 units_text units_rate(double bytes_per_s);
 /* "124 M", "6.05 G", "512"; for flops, parameters, tokens per second. */

@@ -177,7 +177,7 @@ static void test_refusals(void **state)
     assert_int_equal(
         infer_open(f.ckpt, &(infer_options){.device_memory = 4096}, world, &m),
         ST_BUDGET);
-    assert_non_null(strstr(status_text(), "--device-memory is 4 KiB"));
+    assert_non_null(strstr(status_text(), "has 4KiB; raise it"));
     must(infer_open(f.ckpt, &(infer_options){.threads = 1}, world, &m));
     assert_int_equal(infer_context(m), 24);
     int32_t ids[2] = {1, 50};

@@ -105,20 +105,31 @@ refused $BUDGET 'plan dp2|1 MiB is too little|at least|no plan fits' \
     "${t[@]}" --plan dp2 --device-memory 1MiB
 refused $BUDGET 'plan dp2|12 MiB is too little|nearest plan that works: ' \
     "${t[@]}" --plan dp2 --device-memory 12MiB
-refused $BUDGET '1MiB|streaming gpt-neo-tiny|1024 tokens|--batch' \
+refused $BUDGET 'has 1024KiB;|streaming gpt-neo-tiny|1024 tokens|--batch' \
     "${t[@]}" --device-memory 1MiB
 # The memory that a refusal names is enough, and nearly the least.
 for how in '--seq 16' '--seq 64 --micro-batch 1' '--seq 16 --recompute none'; do
     for model in gpt-neo-tiny gpt-j-tiny; do
         # shellcheck disable=SC2206  # options are words
         least=(train $model --data text.txt --batch 4 --steps 1 -q $how)
-        refused $BUDGET 'needs|--device-memory is 1;' \
+        refused $BUDGET 'needs|and has 1B;' \
             "${least[@]}" --device-memory 1
         need=$(sed -n 's/.* needs \([0-9]*KiB\) of.*/\1/p' "$TMPDIR/err")
         accepted "${least[@]}" --device-memory "${need:-none}"
         refused $BUDGET "needs $need of" "${least[@]}" \
             --device-memory $((${need%KiB} * 99 / 100))KiB
     done
+done
+# Where an option is what makes it too much, the refusal names it.
+refused $BUDGET 'has 7168KiB; leave out --recompute none, give it more, or' \
+    "${t[@]}" --batch 8 --seq 64 --device-memory 7MiB --recompute none
+refused $BUDGET 'has 2048KiB; give it more, or lower --batch or --seq' \
+    "${t[@]}" --batch 8 --seq 64 --device-memory 2MiB --recompute none
+# Streamed or not, a micro-batch is a part of the batch.
+for how in '' '--plan dp1'; do
+    # shellcheck disable=SC2086  # options are words
+    refused $CONFIG 'micro_batch: 3 is out of range|1 to 2, the sequences of' \
+        "${t[@]}" --batch 2 --micro-batch 3 $how
 done
 # Between the bound and what is needed: only a compile can tell.
 least=$("$WEFT" show dp2 --model gpt-neo-tiny --device-memory 1MiB 2>&1 |

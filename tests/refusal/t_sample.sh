@@ -55,7 +55,7 @@ refused $USAGE '--temperature 0|--seed does nothing' \
     sample c.h5 --temperature 0 --seed 3
 refused $USAGE '--topk|--top-k' sample c.h5 --topk 3
 refused $CONFIG '--context 100000|positions' sample c.h5 --context 100000
-refused $BUDGET '--device-memory is 64 KiB|raise it' \
+refused $BUDGET 'of device memory and has 64KiB; raise it' \
     sample c.h5 --device-memory 64KiB
 refused_by 2 $USAGE 'one process|mpirun' sample c.h5
 

@@ -234,6 +234,11 @@ static void try_stream(const model *m, const job *j, const ws_config *c,
     note(t, st, what);
 }
 
+static int64_t at_most(int64_t most, int64_t n)
+{
+    return n < most ? n : most;
+}
+
 static void test_stream(void **state)
 {
     static const int64_t budgets[] = {0, 2 << 20, 4 << 20, 8 << 20, 64 << 20};
@@ -245,7 +250,8 @@ static void test_stream(void **state)
             int stride = (int)j == i ? 1 : 4;
             for (int v = (int)j % stride; v < 5 * 3 * 3; v += stride) {
                 ws_config c = {.budget_bytes = budgets[v % 5],
-                               .micro_batch = micro[v / 5 % 3],
+                               .micro_batch =
+                                   at_most(jobs[j].N, micro[v / 5 % 3]),
                                .recompute = (ws_recompute)(v / 15)};
                 try_stream(&models[i], &jobs[j], &c, &t);
             }

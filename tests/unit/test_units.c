@@ -144,13 +144,19 @@ static void test_bytes_text(void **state)
     assert_string_equal(units_bytes_exact(0).s, "0");
     assert_string_equal(units_bytes_exact(1000000000000000).s, "1000TB");
     assert_string_equal(units_bytes_exact(1000).s, "1000");
-    assert_string_equal(units_bytes_up(0).s, "0");
-    assert_string_equal(units_bytes_up(102399).s, "102399");
+    assert_string_equal(units_bytes_up(0).s, "0B");
+    assert_string_equal(units_bytes_up(102399).s, "102399B");
     assert_string_equal(units_bytes_up(102401).s, "101KiB");
     assert_string_equal(units_bytes_up(26109000).s, "25498KiB");
     assert_string_equal(units_bytes_up(709885952).s, "677MiB");
+    assert_string_equal(units_bytes_under(7 << 20, 12952000).s, "7168KiB");
+    assert_string_equal(units_bytes_under(454848, 1163264).s, "444.1KiB");
+    assert_string_equal(units_bytes_under(1023, 1163264).s, "1023B");
+    assert_string_equal(units_bytes_under(7, 102399).s, "7B");
     for (int64_t n = 1; n < (int64_t)1 << 50; n = n * 3 + 1) {
         int64_t got = 0;
+        assert_string_not_equal(units_bytes_under(n - 1, n).s,
+                                units_bytes_up(n).s);
         assert_int_equal(units_parse_size(units_bytes_up(n).s, &got), ST_OK);
         assert_true(got >= n && got <= n + n / 100);
     }
