@@ -59,17 +59,37 @@ prog_view gpt_tokens(gpt_build *b, const char *name, buf_class cls, int layer,
     return prog_whole(b->p, buf, n, cols, ld);
 }
 
-void build_accumulate(gpt_build *b, gpt_acc *acc, prog_view plane,
-                      const tree_seg *segs, int nsegs)
+/* Returns false if the operation has its segments: its sums share them. */
+static bool add_stack(gpt_build *b, const gpt_acc *acc, prog_view plane)
 {
     prog_stack s = {
         .state = acc->state, .planes = acc->planes, .plane = acc->plane};
     prog_use(b->p, plane, acc->state.depth > 0 ? VIEW_RW : VIEW_W);
     prog_accumulate(b->p, &s);
-    if (prog_last(b->p)->segs == 0) {
+    return prog_last(b->p)->segs == 0;
+}
+
+void build_accumulate(gpt_build *b, gpt_acc *acc, prog_view plane,
+                      const tree_seg *segs, int nsegs)
+{
+    if (add_stack(b, acc, plane)) {
         prog_segments(b->p, segs, nsegs);
     }
     int depth = tree_state_after(&acc->state, segs, nsegs);
+    ASSERT(depth <= acc->planes);
+}
+
+void build_accumulate_tokens(gpt_build *b, gpt_acc *acc, prog_view plane,
+                             int64_t tok0, int64_t tok1)
+{
+    if (add_stack(b, acc, plane)) {
+        data_segs it = build_data_segs(&b->sh, tok0, tok1);
+        tree_seg seg;
+        while (build_next_seg(&it, &seg)) {
+            prog_segments(b->p, &seg, 1);
+        }
+    }
+    int depth = build_state_after(&b->sh, &acc->state, tok0, tok1);
     ASSERT(depth <= acc->planes);
 }
 
@@ -162,9 +182,7 @@ void build_dweight(gpt_build *b, int layer, const gpt_set *set, int par,
                                     b->acc_planes);
         for (int i = 0; i < set->nmb; i++) {
             mb_rows m = build_mb(b, set, i);
-            tree_seg segs[SEGS_MAX];
             int64_t tok0 = m.range.seq0 * b->sh.T;
-            int n = build_data_segs(&b->sh, tok0, tok0 + m.rows, segs);
             prog_op *o = build_op(b, OP_DWEIGHT, layer, m);
             o->form = FORM_SUM;
             o->param = par;
@@ -175,7 +193,7 @@ void build_dweight(gpt_build *b, int layer, const gpt_set *set, int par,
             prog_use(b->p, prog_sub(left, m.row0, m.rows, pn.row0, pn.rows),
                      VIEW_R);
             prog_use(b->p, build_rows(right, m), VIEW_R);
-            build_accumulate(b, acc, acc->plane0, segs, n);
+            build_accumulate_tokens(b, acc, acc->plane0, tok0, tok0 + m.rows);
         }
         b->src->grad_done(b->src, par, GRAD_MAIN, pn.row0, pn.rows);
     }
@@ -191,15 +209,14 @@ void build_dbias(gpt_build *b, int layer, const gpt_set *set, int par,
     gpt_acc *acc = b->src->grad(b->src, par, GRAD_MAIN, 0, rows, b->acc_planes);
     for (int i = 0; i < set->nmb; i++) {
         mb_rows m = build_mb(b, set, i);
-        tree_seg segs[SEGS_MAX];
         int64_t tok0 = m.range.seq0 * b->sh.T;
-        int n = build_data_segs(&b->sh, tok0, tok0 + m.rows, segs);
         prog_op *o = build_op(b, OP_DBIAS, layer, m);
         o->param = par;
         o->rows = rows;
         o->bytes = 4.0 * (double)m.rows * (double)dy.cols;
         prog_use(b->p, build_rows(dy, m), VIEW_R);
-        build_accumulate(b, acc, build_as_vector(acc->plane0), segs, n);
+        build_accumulate_tokens(b, acc, build_as_vector(acc->plane0), tok0,
+                                tok0 + m.rows);
     }
     b->src->grad_done(b->src, par, GRAD_MAIN, 0, rows);
 }
@@ -230,17 +247,17 @@ static void dnorm_weights(gpt_build *b, int layer, const gpt_set *set,
     gpt_acc *db = b->src->grad(b->src, bias, GRAD_MAIN, 0, 1, b->acc_planes);
     for (int i = 0; i < set->nmb; i++) {
         mb_rows m = build_mb(b, set, i);
-        tree_seg segs[SEGS_MAX];
         int64_t tok0 = m.range.seq0 * b->sh.T;
-        int n = build_data_segs(&b->sh, tok0, tok0 + m.rows, segs);
         prog_op *o = build_op(b, OP_DNORM_W, layer, m);
         o->param = w;
         o->bytes = 8.0 * (double)m.rows * (double)x.cols;
         prog_use(b->p, build_rows(dy, m), VIEW_R);
         prog_use(b->p, build_rows(x, m), VIEW_R);
         prog_use(b->p, build_rows(stats, m), VIEW_R);
-        build_accumulate(b, dg, build_as_vector(dg->plane0), segs, n);
-        build_accumulate(b, db, build_as_vector(db->plane0), segs, n);
+        build_accumulate_tokens(b, dg, build_as_vector(dg->plane0), tok0,
+                                tok0 + m.rows);
+        build_accumulate_tokens(b, db, build_as_vector(db->plane0), tok0,
+                                tok0 + m.rows);
     }
     b->src->grad_done(b->src, w, GRAD_MAIN, 0, 1);
     b->src->grad_done(b->src, bias, GRAD_MAIN, 0, 1);

@@ -4,9 +4,6 @@
 
 #include "runtime/gpt/build.h"
 
-/* Most segments of a sum over tokens; gpt_shape_share keeps batches below. */
-enum { SEGS_MAX = 2048 };
-
 /* Micro-batch i of a set: its rows in the set's buffers. */
 typedef struct mb_rows {
     gpt_range range;
@@ -28,9 +25,21 @@ prog_view build_rows(prog_view v, mb_rows m);
 prog_view build_vector(gpt_build *b, int par);
 prog_view build_as_vector(prog_view v);
 
-/* Leaf segments of local tokens [tok0, tok1); k0, k1 relative to tok0. */
-int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
-                    tree_seg *segs);
+/* Leaf segments of local tokens [tok0, tok1), one after the other; k0, k1
+ * relative to tok0. There may be one for each sequence, so nobody keeps them
+ * all but the program. */
+typedef struct data_segs {
+    const gpt_shape *sh; /* borrowed                                        */
+    int64_t lo, hi;      /* tokens of the global batch                      */
+    int64_t at;          /* where the next one begins at the earliest       */
+    int32_t leaf;
+} data_segs;
+data_segs build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1);
+/* False past the last. */
+bool build_next_seg(data_segs *it, tree_seg *out);
+/* The state after these tokens. Returns its depth. */
+int build_state_after(const gpt_shape *sh, tree_state *state, int64_t tok0,
+                      int64_t tok1);
 /* The largest token <= tok + limit where a sum over tokens may be cut
  * without changing bits; at least one step or block further than tok. */
 int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end, int64_t limit);
@@ -81,5 +90,8 @@ void build_bias(gpt_build *b, int layer, const gpt_set *set, prog_view y,
  * state by segs. Call last for the operation. */
 void build_accumulate(gpt_build *b, gpt_acc *acc, prog_view plane,
                       const tree_seg *segs, int nsegs);
+/* The same by the segments of local tokens [tok0, tok1). */
+void build_accumulate_tokens(gpt_build *b, gpt_acc *acc, prog_view plane,
+                             int64_t tok0, int64_t tok1);
 
 #endif

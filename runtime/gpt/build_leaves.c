@@ -40,10 +40,6 @@ status gpt_shape_share(gpt_shape *sh, int d, int t)
             d, sh->dp, (long long)sh->N, sh->D, sh->D);
     sh->seq_first = tok0 / sh->T;
     sh->seqs = (tok1 - tok0) / sh->T;
-    REQUIRE(sh->seqs + sh->D < SEGS_MAX, ST_CONFIG,
-            "a rank's share of %lld sequences is too large, at most %d; lower "
-            "--batch or use more ranks",
-            (long long)sh->seqs, SEGS_MAX - sh->D - 1);
     own_tree(sh->D, sh->data_lo, sh->data_hi, &sh->data_base, &sh->data_tree);
     own_tree(sh->S, sh->tensor_lo, sh->tensor_hi, &sh->tensor_base,
              &sh->tensor_tree);
@@ -63,45 +59,61 @@ static int64_t step_end(const gpt_shape *sh, int64_t g, int64_t end)
     return e;
 }
 
-int build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1,
-                    tree_seg *segs)
+data_segs build_data_segs(const gpt_shape *sh, int64_t tok0, int64_t tok1)
 {
     int64_t base = sh->seq_first * sh->T;
-    int64_t lo = base + tok0;
-    int64_t hi = base + tok1;
-    int n = 0;
-    for (int leaf = sh->data_lo; leaf < sh->data_hi; leaf++) {
-        int64_t g0 = gpt_leaf_token(sh, leaf);
-        int64_t g1 = gpt_leaf_token(sh, leaf + 1);
-        int64_t from = g0 > lo ? g0 : lo;
-        int64_t to = g1 < hi ? g1 : hi;
-        while (from < to) {
-            int64_t e = step_end(sh, from, to);
-            ASSERT(n < SEGS_MAX);
-            segs[n++] = (tree_seg){.leaf = leaf - sh->data_base,
-                                   .k0 = from - lo,
-                                   .k1 = e - lo,
-                                   .first = from == g0,
-                                   .last = e == g1};
-            from = e;
+    return (data_segs){.sh = sh,
+                       .lo = base + tok0,
+                       .hi = base + tok1,
+                       .at = base + tok0,
+                       .leaf = sh->data_lo};
+}
+
+bool build_next_seg(data_segs *it, tree_seg *out)
+{
+    const gpt_shape *sh = it->sh;
+    for (; it->leaf < sh->data_hi; it->leaf++) {
+        int64_t g0 = gpt_leaf_token(sh, it->leaf);
+        int64_t g1 = gpt_leaf_token(sh, it->leaf + 1);
+        int64_t from = g0 > it->at ? g0 : it->at;
+        int64_t to = g1 < it->hi ? g1 : it->hi;
+        if (from < to) {
+            it->at = step_end(sh, from, to);
+            *out = (tree_seg){.leaf = it->leaf - sh->data_base,
+                              .k0 = from - it->lo,
+                              .k1 = it->at - it->lo,
+                              .first = from == g0,
+                              .last = it->at == g1};
+            return true;
         }
     }
-    return n;
+    return false;
+}
+
+int build_state_after(const gpt_shape *sh, tree_state *state, int64_t tok0,
+                      int64_t tok1)
+{
+    data_segs it = build_data_segs(sh, tok0, tok1);
+    tree_seg seg;
+    while (build_next_seg(&it, &seg)) {
+        tree_state_after(state, &seg, 1);
+    }
+    return state->depth;
 }
 
 int64_t build_cut(const gpt_shape *sh, int64_t tok, int64_t end, int64_t limit)
 {
-    tree_seg segs[SEGS_MAX];
-    int n = build_data_segs(sh, tok, end, segs);
+    data_segs it = build_data_segs(sh, tok, end);
+    tree_seg seg;
     int64_t cut = 0;
-    for (int i = 0; i < n; i++) {
-        for (int64_t k = segs[i].k0 + sh->kblock;; k += sh->kblock) {
-            int64_t at = k < segs[i].k1 ? k : segs[i].k1;
+    while (build_next_seg(&it, &seg)) {
+        for (int64_t k = seg.k0 + sh->kblock;; k += sh->kblock) {
+            int64_t at = k < seg.k1 ? k : seg.k1;
             if (cut > 0 && at > limit) {
                 return tok + cut;
             }
             cut = at;
-            if (at == segs[i].k1) {
+            if (at == seg.k1) {
                 break;
             }
         }
@@ -120,9 +132,7 @@ int gpt_acc_planes(const gpt_shape *sh, const gpt_range *mbs, int nmb,
         while (tok < end) {
             int64_t cut =
                 chunk_tokens > 0 ? build_cut(sh, tok, end, chunk_tokens) : end;
-            tree_seg segs[SEGS_MAX];
-            int n = build_data_segs(sh, tok, cut, segs);
-            int depth = tree_state_after(&state, segs, n);
+            int depth = build_state_after(sh, &state, tok, cut);
             planes = depth > planes ? depth : planes;
             tok = cut;
         }

@@ -213,9 +213,7 @@ static void head_backward(const head *k, gpt_panel pn, prog_view w, rows_of r,
     prog_use(b->p, logits, VIEW_RW);
     prog_use(b->p, targets_part(k, r), VIEW_R);
     prog_use(b->p, vec_part(k->norm, r), VIEW_R);
-    tree_seg segs[SEGS_MAX];
-    int n = build_data_segs(&b->sh, k->tok0 + r.row0, k->tok0 + r.row0 + r.rows,
-                            segs);
+    int64_t tok0 = k->tok0 + r.row0;
     o = head_op(k, OP_DWEIGHT, r);
     o->form = FORM_SUM;
     o->row0 = pn.row0;
@@ -224,7 +222,7 @@ static void head_backward(const head *k, gpt_panel pn, prog_view w, rows_of r,
     o->bytes = 4.0 * (double)(r.rows * pn.rows + pn.rows * w.cols);
     prog_use(b->p, logits, VIEW_R);
     prog_use(b->p, prog_sub(k->h, r.row0, r.rows, 0, k->h.cols), VIEW_R);
-    build_accumulate(b, dw, dw->plane0, segs, n);
+    build_accumulate_tokens(b, dw, dw->plane0, tok0, tok0 + r.rows);
     if (k->bias >= 0) {
         o = head_op(k, OP_DBIAS, r);
         o->param = k->bias;
@@ -233,7 +231,7 @@ static void head_backward(const head *k, gpt_panel pn, prog_view w, rows_of r,
         prog_view plane =
             prog_sub(build_as_vector(dbias->plane0), 0, 1, pn.row0, pn.rows);
         gpt_acc part = *dbias;
-        build_accumulate(b, &part, plane, segs, n);
+        build_accumulate_tokens(b, &part, plane, tok0, tok0 + r.rows);
     }
 }
 
@@ -268,11 +266,9 @@ static gpt_acc *bias_grad(const head *k, int64_t rows, int planes)
                                          planes);
 }
 
-static void bias_grad_done(const head *k, gpt_acc *acc, int64_t rows,
-                           const tree_seg *segs, int n)
+static void bias_grad_done(const head *k, int64_t rows)
 {
     if (k->bias >= 0) {
-        tree_state_after(&acc->state, segs, n);
         k->b->src->grad_done(k->b->src, k->bias, GRAD_MAIN, 0, rows);
     }
 }
@@ -307,9 +303,7 @@ static void head_whole(const head *k, int64_t tokens, int64_t chunk,
         b->p->phase = PHASE_BACKWARD;
         head_backward(k, pn, w, r, logits, dw, db);
         if (k->bias >= 0) {
-            tree_seg segs[SEGS_MAX];
-            int n = build_data_segs(&b->sh, k->tok0 + at, k->tok0 + end, segs);
-            tree_state_after(&db->state, segs, n);
+            build_state_after(&b->sh, &db->state, k->tok0 + at, k->tok0 + end);
         }
         *dh = start;
         head_dinput(k, pn, w, r, logits, vocab, nvocab, dh);
@@ -317,7 +311,7 @@ static void head_whole(const head *k, int64_t tokens, int64_t chunk,
         at = end;
     }
     b->src->grad_done(b->src, k->weight, GRAD_MAIN, 0, pn.rows);
-    bias_grad_done(k, db, pn.rows, NULL, 0);
+    bias_grad_done(k, pn.rows);
 }
 
 /* True if this panel's logits stay from the first pass to the second: those
@@ -381,9 +375,10 @@ static void head_panels(const head *k, int64_t tokens, gpt_acc *dh)
         int n = build_row_segs(b, k->weight, pn.row0, pn.rows, segs);
         head_dinput(k, pn, w, r, logits, segs, n, dh);
     }
-    tree_seg segs[SEGS_MAX];
-    int n = build_data_segs(&b->sh, k->tok0, k->tok0 + tokens, segs);
-    bias_grad_done(k, db, all, segs, n);
+    if (k->bias >= 0) {
+        build_state_after(&b->sh, &db->state, k->tok0, k->tok0 + tokens);
+    }
+    bias_grad_done(k, all);
 }
 
 static prog_view head_vector(gpt_build *b, const gpt_set *set, const char *name)
@@ -512,11 +507,10 @@ void gpt_emit_logits(gpt_build *b, prog_view x)
 static void demb(gpt_build *b, int par, int which, prog_view ids, prog_view dx,
                  int64_t rows, bool slots)
 {
-    tree_seg segs[SEGS_MAX];
-    int n = build_data_segs(&b->sh, 0, b->sh.seqs * b->sh.T, segs);
+    int64_t tokens = b->sh.seqs * b->sh.T;
     tree_state pieces = {.leaves = b->sh.data_tree};
-    gpt_acc *acc = b->src->grad(b->src, par, which, 0, rows,
-                                tree_state_after(&pieces, segs, n));
+    int planes = build_state_after(&b->sh, &pieces, 0, tokens);
+    gpt_acc *acc = b->src->grad(b->src, par, which, 0, rows, planes);
     prog_add(b->p, OP_DEMBED, STREAM_COMPUTE, -1);
     prog_op *o = prog_last(b->p);
     o->seqs = (int32_t)b->sh.seqs;
@@ -526,7 +520,7 @@ static void demb(gpt_build *b, int par, int which, prog_view ids, prog_view dx,
     o->bytes = 8.0 * (double)dx.rows * (double)dx.cols;
     prog_use(b->p, ids, VIEW_R);
     prog_use(b->p, dx, VIEW_R);
-    build_accumulate(b, acc, acc->plane0, segs, n);
+    build_accumulate_tokens(b, acc, acc->plane0, 0, tokens);
     b->src->grad_done(b->src, par, which, 0, rows);
 }
 
