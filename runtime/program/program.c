@@ -65,6 +65,13 @@ static bool grow(program *p, void *array, int32_t n, int32_t *cap, size_t size)
     if (n < *cap) {
         return true;
     }
+    if (*cap > INT32_MAX / 2) {
+        p->failed = FAIL(ST_SYSTEM,
+                         "a step of more than %d parts; lower "
+                         "--batch",
+                         INT32_MAX / 2);
+        return false;
+    }
     int32_t want = *cap == 0 ? 64 : *cap * 2;
     p->failed = mem_extend((size_t)want, size, "program", (void **)array);
     if (p->failed == ST_OK) {

@@ -468,6 +468,28 @@ static void test_no_memory(void **state)
     fail_each("dp2.tp2.pp2");
 }
 
+/* Thousands of sequences on one rank, in one sum and in parts. */
+static void test_many_sequences(void **state)
+{
+    const job j = {5000, 3, 4, 4, 16};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        model m = {.a = models[i].a};
+        tally t = {0};
+        assert_int_equal(arch_cut(&m.a, 1), ST_OK);
+        assert_int_equal(params_init(&m.a, &m.ps), ST_OK);
+        for (int64_t each = 5000; each > 300; each /= 3) {
+            plan p = {.data = 1, .pipe = 1, .tensor = 1, .micro_batch = each};
+            ws_config c = {.micro_batch = each};
+            try_plan(&m, &j, &p, &t);
+            try_stream(&m, &j, &c, &t);
+        }
+        params_fini(&m.ps);
+        assert_int_equal(t.failed, 0);
+        assert_int_equal(t.compiled, 6);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_infer),
         cmocka_unit_test(test_nothing_to_spare),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_many_sequences),
     };
     return cmocka_run_group_tests(tests, open_models, close_models) != 0;
 }
