@@ -312,17 +312,6 @@ status setup_share(setup *s, int rank)
     return gpt_shape_share(&s->sh, at->data, at->tensor);
 }
 
-static status list_params(const params *ps, store_param **out)
-{
-    TRY(MEM_NEW(out, ps->n, "store"));
-    for (int i = 0; i < ps->n; i++) {
-        (*out)[i] = (store_param){.rows = ps->list[i].rows,
-                                  .cols = ps->list[i].cols,
-                                  .decay = ps->list[i].decay};
-    }
-    return ST_OK;
-}
-
 status setup_store_create(const setup *s, const setup_options *o, int threads,
                           store **out)
 {
@@ -331,7 +320,7 @@ status setup_store_create(const setup *s, const setup_options *o, int threads,
         return ST_OK;
     }
     store_param *list = NULL;
-    TRY(list_params(&s->ps, &list));
+    TRY(store_list_params(&s->ps, &list));
     status st = o->store == SETUP_STORE_NULL
                     ? store_null_create(list, s->ps.n, out)
                     : store_ram_create(list, s->ps.n, s->math, threads, out);

@@ -2,9 +2,9 @@
  * Set-ups: from what a person says (a model, perhaps a plan) to programs, a
  * store and a shape. The one place that knows both compilers.
  *
- * setup_check refuses before anything starts: rules and the closed-form
- * bound, then a compile. It needs no MPI. setup_open is local on each rank
- * (deterministic: every rank compiles the same set).
+ * setup_open refuses before anything starts: by rules and the closed-form
+ * bound on memory, then by a compile. It needs no MPI, and is local on each
+ * rank (deterministic: every rank compiles the same set).
  */
 #ifndef WEFT_BENCHMARKS_SETUP_H
 #define WEFT_BENCHMARKS_SETUP_H

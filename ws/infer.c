@@ -172,12 +172,7 @@ static status sink_write(void *self, int par, store_state which,
 static status make_store(infer *m)
 {
     store_param *list = NULL;
-    TRY(MEM_NEW(&list, m->ps.n, "store"));
-    for (int i = 0; i < m->ps.n; i++) {
-        list[i] = (store_param){.rows = m->ps.list[i].rows,
-                                .cols = m->ps.list[i].cols,
-                                .decay = m->ps.list[i].decay};
-    }
+    TRY(store_list_params(&m->ps, &list));
     status st = store_ram_weights(list, m->ps.n, &m->store);
     mem_free(list);
     return st;

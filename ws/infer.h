@@ -53,7 +53,8 @@ void infer_close(infer *m);
 /* Lends. */
 const arch *infer_arch(const infer *m);
 int64_t infer_context(const infer *m);
-/* True where there is room for a cache. */
+/* For tests, which compare both kinds: true where there is a cache, which
+ * there is where it has room. */
 bool infer_cached(const infer *m);
 
 /* logits[V] of what follows ids[n], 1 <= n <= context. Lends until the next

@@ -289,14 +289,6 @@ static void find_value(json_val v, place *at)
     at->nsteps -= v.node == NULL ? 1 : 0;
 }
 
-void json_path(json_val v, strbuf *b)
-{
-    place at = {.nsteps = 0};
-    find_value(v, &at);
-    strbuf_add(b, strbuf_view(&at.path));
-    strbuf_fini(&at.path);
-}
-
 status json_fail(json_val v, status code, const char *fmt, ...)
 {
     char text[STATUS_TEXT_MAX];

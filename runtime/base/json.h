@@ -79,8 +79,6 @@ void json_close(json_doc *doc);
 const char *json_name(const json_doc *doc);
 json_val json_root(const json_doc *doc);
 json_kinds json_kind(json_val v);
-/* "stages[2].layers" appended to b; nothing for the root. */
-void json_path(json_val v, strbuf *b);
 /* Records "FILE:LINE: PATH: " and your text: for rules beyond types and
  * ranges. Without a path (the whole document): "FILE: " and the text.
  * Returns `code`. */

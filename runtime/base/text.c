@@ -19,11 +19,6 @@
 
 /* --- strbuf ------------------------------------------------------------ */
 
-void strbuf_init(strbuf *b)
-{
-    *b = (strbuf){0};
-}
-
 void strbuf_fini(strbuf *b)
 {
     mem_free(b->text);

@@ -17,9 +17,9 @@
 #include "runtime/base/status.h"
 
 /*
- * A growing string. Appending never returns an error, so that building text
- * reads like printing; when memory runs out the buffer remembers it and
- * strbuf_take or strbuf_check reports it.
+ * A growing string; ready when all zero. Appending never returns an error, so
+ * that building text reads like printing; when memory runs out the buffer
+ * remembers it and strbuf_take or strbuf_check reports it.
  */
 typedef struct strbuf {
     char *text; /* NUL-terminated, NULL while empty; see strbuf_view */
@@ -28,8 +28,6 @@ typedef struct strbuf {
     bool failed;
 } strbuf;
 
-/* An all-zero strbuf is ready too. */
-void strbuf_init(strbuf *b);
 /* Frees the text; b is ready for new text. */
 void strbuf_fini(strbuf *b);
 void strbuf_add(strbuf *b, const char *text);

@@ -232,11 +232,6 @@ int comm_size(const comm *c)
     return c->size;
 }
 
-const char *comm_name(const comm *c)
-{
-    return c->name;
-}
-
 int comm_node_size(const comm *world)
 {
     return world->node_size;

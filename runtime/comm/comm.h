@@ -39,7 +39,6 @@ void comm_fini(comm *world);
 
 int comm_rank(const comm *c);
 int comm_size(const comm *c);
-const char *comm_name(const comm *c);
 /* Ranks of the world on this rank's node, and this rank's index there. */
 int comm_node_size(const comm *world);
 int comm_node_rank(const comm *world);

@@ -186,8 +186,8 @@ MUST_USE status h5_data_write(h5_file *f, const char *path, h5_type type,
 /* Create and write all; n_dims 0 with dim NULL is a single value. */
 MUST_USE status h5_data_put(h5_file *f, const char *path, h5_type type,
                             int n_dims, const int64_t *dim, const void *data);
-/* Byte position of a contiguous dataset in the file (h5_create's temporary
- * until the commit, the same afterwards). */
+/* For tests, which damage what is there: byte position of a contiguous dataset
+ * in the file (h5_create's temporary until the commit, the same afterwards). */
 MUST_USE status h5_data_offset(const h5_file *f, const char *path,
                                int64_t *offset);
 
@@ -222,8 +222,6 @@ MUST_USE status h5_scale_attach(h5_file *f, const char *path, int dim,
 /* Stores attribute `xxh3_64`: 16 hex digits of hash64 of the raw data as it
  * lies in the file (row-major, little-endian). */
 MUST_USE status h5_checksum_set(h5_file *f, const char *path, uint64_t hash);
-/* The same, of what the dataset holds now; for data written in ranges. */
-MUST_USE status h5_checksum_seal(h5_file *f, const char *path);
 
 /* Copies the group or dataset `src` with all in it into another file, where
  * it is new; "/" is everything, with the file's attributes. Dimension scales

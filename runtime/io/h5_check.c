@@ -84,14 +84,6 @@ static status hash_now(const h5_file *f, const char *path, uint64_t *out)
     return st;
 }
 
-status h5_checksum_seal(h5_file *f, const char *path)
-{
-    uint64_t hash;
-
-    TRY(hash_now(f, path, &hash));
-    return h5_checksum_set(f, path, hash);
-}
-
 status h5_checksum_get(const h5_file *f, const char *path, uint64_t *hash)
 {
     char *kept = NULL;

@@ -249,11 +249,6 @@ const char *tokens_kind_name(const tokens *t)
                                       : names[t->kind];
 }
 
-const char *tokens_path(const tokens *t)
-{
-    return t->file.path;
-}
-
 int64_t tokens_count(const tokens *t)
 {
     return t->count;

@@ -59,8 +59,6 @@ void tokens_close(tokens *t);
 tokens_kinds tokens_kind(const tokens *t);
 /* "text, one token a byte", "nanoGPT uint16", ... */
 const char *tokens_kind_name(const tokens *t);
-/* Lends until tokens_close. */
-const char *tokens_path(const tokens *t);
 /* Tokens in the file, >= 1. */
 int64_t tokens_count(const tokens *t);
 

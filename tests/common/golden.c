@@ -9,6 +9,7 @@
 #include "runtime/train/run.h"
 #include "runtime/train/state.h"
 #include "tests/common/tap_store.h"
+#include "ws/store/ram.h"
 
 static status read_numbers(golden *g)
 {
@@ -126,14 +127,10 @@ static status start_store(golden_run *r, const setup_options *o)
     if (inner == NULL) {
         return ST_OK; /* resident */
     }
-    status st = MEM_NEW(&shapes, ps->n, "golden");
+    status st = store_list_params(ps, &shapes);
     if (st != ST_OK) {
         inner->ops->destroy(inner);
         return st;
-    }
-    for (int i = 0; i < ps->n; i++) {
-        const param *p = &ps->list[i];
-        shapes[i] = (store_param){p->rows, p->cols, p->decay};
     }
     st = tap_store_create(inner, shapes, ps->n, &r->store);
     mem_free(shapes);

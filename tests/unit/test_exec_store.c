@@ -5,7 +5,9 @@
  *
  * timeout: 240
  */
+#include "runtime/base/mem.h"
 #include "tests/unit/exec_make.h"
+#include "ws/store/ram.h"
 
 #include <math.h>
 
@@ -255,15 +257,6 @@ static void test_check_store(void **state)
     }
 }
 
-static int list_shapes(const setup *s, store_param *out)
-{
-    for (int i = 0; i < s->ps.n; i++) {
-        out[i] = (store_param){s->ps.list[i].rows, s->ps.list[i].cols,
-                               s->ps.list[i].decay};
-    }
-    return s->ps.n;
-}
-
 typedef struct checked_bad {
     bad_store b;
     const setup *s;
@@ -272,11 +265,12 @@ typedef struct checked_bad {
 static store *wrap_checked_bad(void *self, store *inner)
 {
     checked_bad *c = self;
-    store_param shapes[64];
+    store_param *shapes = NULL;
     store *out = NULL;
-    int n = list_shapes(c->s, shapes);
+    assert_int_equal(store_list_params(&c->s->ps, &shapes), ST_OK);
     store *b = wrap_bad(&c->b, inner);
-    assert_int_equal(store_check_create(b, shapes, n, &out), ST_OK);
+    assert_int_equal(store_check_create(b, shapes, c->s->ps.n, &out), ST_OK);
+    mem_free(shapes);
     return out;
 }
 

@@ -41,8 +41,7 @@ static void in_folder(const char *name, char out[8192])
 static void test_strbuf(void **state)
 {
     (void)state;
-    strbuf b;
-    strbuf_init(&b);
+    strbuf b = {0};
     assert_string_equal(strbuf_view(&b), "");
     for (int i = 0; i < 1000; i++) {
         strbuf_printf(&b, "%d,", i);

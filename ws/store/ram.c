@@ -265,7 +265,7 @@ static status param_alloc(ram_param *p, const store_param *shape,
     return MEM_NEW(&p->dirty, shape->rows, "store");
 }
 
-static status create(const store_param *params, int n, const ram *like,
+static status create(const store_param *shapes, int n, const ram *like,
                      store **out)
 {
     ram *r = NULL;
@@ -274,7 +274,7 @@ static status create(const store_param *params, int n, const ram *like,
     status st = MEM_NEW(&r->list, n, "store");
     for (int i = 0; st == ST_OK && i < n; i++) {
         r->n = i + 1;
-        st = param_alloc(&r->list[i], &params[i], r->weights_only);
+        st = param_alloc(&r->list[i], &shapes[i], r->weights_only);
     }
     if (st != ST_OK) {
         ram_destroy(&r->base);
@@ -284,16 +284,29 @@ static status create(const store_param *params, int n, const ram *like,
     return ST_OK;
 }
 
-status store_ram_create(const store_param *params, int n, const math_ops *math,
+status store_list_params(const params *ps, store_param **out)
+{
+    store_param *list = NULL;
+    TRY(MEM_NEW(&list, ps->n, "store"));
+    for (int i = 0; i < ps->n; i++) {
+        list[i] = (store_param){.rows = ps->list[i].rows,
+                                .cols = ps->list[i].cols,
+                                .decay = ps->list[i].decay};
+    }
+    *out = list;
+    return ST_OK;
+}
+
+status store_ram_create(const store_param *shapes, int n, const math_ops *math,
                         int threads, store **out)
 {
     const ram like = {
         .base.ops = &ram_ops, .math = math, .ctx = {.threads = threads}};
-    return create(params, n, &like, out);
+    return create(shapes, n, &like, out);
 }
 
-status store_ram_weights(const store_param *params, int n, store **out)
+status store_ram_weights(const store_param *shapes, int n, store **out)
 {
     const ram like = {.base.ops = &ram_ops, .weights_only = true};
-    return create(params, n, &like, out);
+    return create(shapes, n, &like, out);
 }
