@@ -6,22 +6,11 @@
 # timeout: 120
 set -u
 . "$(dirname "$0")/../common/train.sh"
+. tests/common/results.sh
 
 mkdir "$work/a folder"
 data="$work/a folder/it's text.txt"
 make_text "$data"
-python=python3
-"$python" -c 'import h5py' 2>/dev/null || python=/usr/bin/python3
-
-# holds FILE EXPRESSION: of f, the open file.
-holds() {
-    local got
-    got=$("$python" -c "
-import h5py, json, sys
-f = h5py.File(sys.argv[1])
-config = json.loads(f['config'][()]) if 'config' in f else {}
-print($2)" "$1") && [ "$got" = True ] || { echo "$got"; return 1; }
-}
 
 run() {
     "$WEFT" train gpt-neo-tiny --layers 2 --data "$data" --batch 4 --seq 16 \

@@ -5,21 +5,11 @@
 # timeout: 600
 set -u
 . "$(dirname "$0")/../common/train.sh"
+. tests/common/results.sh
 
 data=$work/text.txt
 make_text "$data"
 host=$work/host.json
-python=python3
-"$python" -c 'import h5py' 2>/dev/null || python=/usr/bin/python3
-
-# holds FILE EXPRESSION: of f, the open file.
-holds() {
-    local got
-    got=$("$python" -c "
-import h5py, sys
-f = h5py.File(sys.argv[1])
-print($2)" "$1") && [ "$got" = True ]
-}
 
 run() {
     "$WEFT" train gpt-neo-tiny --data "$data" --batch 4 --seq 16 --steps 4 \

@@ -6,6 +6,7 @@
 # timeout: 300
 set -u
 . "$(dirname "$0")/../common/train.sh"
+. tests/common/results.sh
 
 data=$work/text.txt
 make_text "$data"
@@ -36,9 +37,6 @@ check 'equal curves take turns' \
 check 'drawings as PNG' test -s "$work/png/m1-memory.png"
 check 'a kept script draws by itself' sh -c \
     "cd '$work/keep' && rm m1-loss.svg && gnuplot m1-loss.gp && test -s m1-loss.svg"
-
-python=python3
-"$python" -c 'import h5py' 2>/dev/null || python=/usr/bin/python3
 
 # The page as XML, its data as JSON, against the file as h5py reads it.
 check 'page, data and file agree' "$python" - "$page" "$work/c.h5" <<'END'
