@@ -129,7 +129,7 @@ void report_add_summary(const report_data *d, int model, strbuf *page)
                    "products. <b>agrees</b>: every loss and gradient norm has "
                    "the bits of the judge, one rank that holds everything.");
         strbuf_add(page, predicted ? " <b>predicted</b>: for products at the "
-                                     "pace they had between the steps.</p>\n"
+                                     "pace they had in the steps.</p>\n"
                                    : "</p>\n");
     }
     not_run(d, model, page);
