@@ -49,20 +49,10 @@ static const struct {
     {"log_every", "belongs to weft train; a comparison prints its own lines"},
 };
 
-static bool in_list(const char *key, const char *const *list)
-{
-    for (int i = 0; list[i] != NULL; i++) {
-        if (strcmp(key, list[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A key that exists, but not here. */
 static status check_place(json_val v, const char *key, const char *const *known)
 {
-    if (in_list(key, known)) {
+    if (text_in_list(key, known)) {
         return ST_OK;
     }
     for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
@@ -70,12 +60,12 @@ static status check_place(json_val v, const char *key, const char *const *known)
             return json_fail(v, ST_CONFIG, "%s", elsewhere[i].where);
         }
     }
-    if (in_list(key, experiment_run_keys)) {
+    if (text_in_list(key, experiment_run_keys)) {
         return json_fail(v, ST_CONFIG,
                          "must be the same for all set-ups: it belongs in "
                          "\"common\"");
     }
-    if (in_list(key, setup_keys)) {
+    if (text_in_list(key, setup_keys)) {
         return json_fail(v, ST_CONFIG, "belongs in an object of \"setups\"");
     }
     return ST_OK;
@@ -499,7 +489,7 @@ static void add_object(strbuf *words, int *count, json_val obj, json_val over,
     while (json_kind(obj) == JSON_KIND_OBJ && json_next(obj, &it, &key, &v)) {
         bool skip = key[0] == '_' || strcmp(key, "name") == 0 ||
                     strcmp(key, "device_memory") == 0 ||
-                    (!streamed && in_list(key, stream_keys)) ||
+                    (!streamed && text_in_list(key, stream_keys)) ||
                     (json_kind(over) == JSON_KIND_OBJ && json_has(over, key));
         if (!skip) {
             add_option(words, count, key, v);

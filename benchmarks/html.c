@@ -51,7 +51,7 @@ size_t html_length(const char *text)
 {
     size_t n = 0;
     for (const char *s = text; *s != '\0'; s++) {
-        n += ((unsigned char)*s & 0xc0) != 0x80;
+        n += !text_goes_on(*s);
     }
     return n;
 }
@@ -60,7 +60,7 @@ size_t html_prefix(const char *text, size_t n)
 {
     size_t at = 0;
     while (text[at] != '\0') {
-        if (((unsigned char)text[at] & 0xc0) != 0x80 && n-- == 0) {
+        if (!text_goes_on(text[at]) && n-- == 0) {
             break;
         }
         at++;

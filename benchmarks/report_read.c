@@ -230,14 +230,6 @@ static status fail_no_setup(const report_data *d, const char *name)
     return st;
 }
 
-static bool in_list(const char *const *names, const char *name)
-{
-    while (*names != NULL && strcmp(*names, name) != 0) {
-        names++;
-    }
-    return *names != NULL;
-}
-
 /* Each of the names is one of a set-up. */
 static status check_names(const report_data *d, const char *const *names)
 {
@@ -260,7 +252,7 @@ static status select(report_data *d, const char *const *names)
     TRY(check_names(d, names));
     for (int i = 0; i < d->nsetups; i++) {
         report_setup s = d->setups[i];
-        if (in_list(names, s.row.name)) {
+        if (text_in_list(s.row.name, names)) {
             /* Swapped, so that the others are still freed. */
             d->setups[i] = d->setups[kept];
             d->setups[kept++] = s;

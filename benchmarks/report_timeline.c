@@ -92,10 +92,8 @@ typedef struct timeline {
 static colour_group group_of(const run_trace *t, int stream)
 {
     static const char *const updates[] = {"grad_norm", "clip", "update", NULL};
-    for (int i = 0; updates[i] != NULL; i++) {
-        if (strcmp(t->kind, updates[i]) == 0) {
-            return GROUP_UPDATES;
-        }
+    if (text_in_list(t->kind, updates)) {
+        return GROUP_UPDATES;
     }
     switch (stream) {
     case STREAM_LOAD:

@@ -201,11 +201,10 @@ static status run(comm *world, int argc, const char *const *argv)
     compare_args a;
     opt_parsed *parsed = NULL;
     status st = opt_parse(&compare_command, argc, argv, &a, sizeof(a), &parsed);
-    if (st == ST_OK && command_helped(&compare_command, parsed)) {
-        st = ST_OK;
-    } else if (world != NULL) {
+    bool helped = st == ST_OK && command_helped(&compare_command, parsed);
+    if (!helped && world != NULL) {
         st = on_ranks(parsed, &a, world, st);
-    } else if (st == ST_OK) {
+    } else if (!helped && st == ST_OK) {
         st = launch_check_slurm();
         st = st == ST_OK ? compare(parsed, &a, NULL) : st;
     }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -20,27 +19,10 @@
 #include "runtime/base/mem.h"
 #include "runtime/base/units.h"
 
-/* "KEY:   123 kB" of a file in /proc, in bytes; -1 if it is not there. */
-static int64_t proc_bytes(const char *path, const char *key)
-{
-    char line[256];
-    int64_t kib = -1;
-    FILE *f = fopen(path, "r");
-    while (f != NULL && kib < 0 && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, key, strlen(key)) == 0) {
-            kib = strtoll(line + strlen(key), NULL, 10);
-        }
-    }
-    if (f != NULL) {
-        (void)fclose(f);
-    }
-    return kib < 0 ? -1 : kib * 1024;
-}
-
 static void check_memory(doctor *d)
 {
     cgroup_limits group = cgroup_read("");
-    int64_t all = proc_bytes("/proc/meminfo", "MemTotal:");
+    int64_t all = mem_proc_bytes("/proc/meminfo", "MemTotal:");
     int64_t left = mem_host_available();
     bool limited = group.memory_limit < all;
     strbuf b = {0};
@@ -142,7 +124,7 @@ static void chosen_word(const char *path, char *out, size_t size)
 static int64_t huge_bytes(int64_t bytes)
 {
     static const char rollup[] = "/proc/self/smaps_rollup";
-    int64_t before = proc_bytes(rollup, "AnonHugePages:");
+    int64_t before = mem_proc_bytes(rollup, "AnonHugePages:");
     void *map = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED || before < 0) {
@@ -150,7 +132,7 @@ static int64_t huge_bytes(int64_t bytes)
     }
     (void)madvise(map, (size_t)bytes, MADV_HUGEPAGE);
     memset(map, 1, (size_t)bytes);
-    int64_t after = proc_bytes(rollup, "AnonHugePages:");
+    int64_t after = mem_proc_bytes(rollup, "AnonHugePages:");
     (void)munmap(map, (size_t)bytes);
     return after < 0 ? -1 : after - before;
 }

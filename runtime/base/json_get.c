@@ -165,16 +165,6 @@ status json_get_seconds(json_val obj, const char *key, double min, double max,
     GET(obj, key, json_as_seconds(v, min, max, out));
 }
 
-static bool in_list(const char *word, const char *const *list)
-{
-    for (size_t i = 0; list[i] != NULL; i++) {
-        if (strcmp(word, list[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 status json_done(json_val obj, const char *const *known)
 {
     TRY(json_as_obj(obj));
@@ -182,7 +172,7 @@ status json_done(json_val obj, const char *const *known)
     const char *key = NULL;
     json_val v;
     while (json_next(obj, &it, &key, &v)) {
-        if (key[0] == '_' || in_list(key, known)) {
+        if (key[0] == '_' || text_in_list(key, known)) {
             continue;
         }
         strbuf b = {0};

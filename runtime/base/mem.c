@@ -197,35 +197,39 @@ void mem_fail_after(int64_t n)
     atomic_store(&fail_after, n);
 }
 
-/* A line of /proc/meminfo; INT64_MAX: there is none. */
-static int64_t meminfo(const char *name)
+int64_t mem_proc_bytes(const char *path, const char *key)
 {
-    FILE *f = fopen("/proc/meminfo", "r");
-    size_t len = strlen(name);
-    char line[128];
-    long long kib = -1;
+    char line[256];
+    int64_t kib = -1;
+    FILE *f = fopen(path, "r");
     while (f != NULL && kib < 0 && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, name, len) != 0 ||
-            sscanf(line + len, ": %lld kB", &kib) != 1) {
-            kib = -1;
+        if (strncmp(line, key, strlen(key)) == 0) {
+            kib = strtoll(line + strlen(key), NULL, 10);
         }
     }
     if (f != NULL) {
         (void)fclose(f);
     }
-    return kib < 0 ? INT64_MAX : (int64_t)kib * 1024;
+    return kib < 0 ? -1 : kib * 1024;
+}
+
+/* INT64_MAX: it does not say. */
+static int64_t of_machine(const char *key)
+{
+    int64_t bytes = mem_proc_bytes("/proc/meminfo", key);
+    return bytes < 0 ? INT64_MAX : bytes;
 }
 
 int64_t mem_host_available(void)
 {
-    int64_t machine = meminfo("MemAvailable");
+    int64_t machine = of_machine("MemAvailable:");
     int64_t group = cgroup_read("").memory_free;
     return group < machine ? group : machine;
 }
 
 int64_t mem_host_total(void)
 {
-    int64_t machine = meminfo("MemTotal");
+    int64_t machine = of_machine("MemTotal:");
     int64_t group = cgroup_read("").memory_limit;
     return group < machine ? group : machine;
 }

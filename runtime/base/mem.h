@@ -46,6 +46,9 @@ int64_t mem_host_available(void);
 /* All that it has (MemTotal), at most the limit of the control group; INT64_MAX
  * where neither says. */
 int64_t mem_host_total(void);
+/* "KEY   123 kB" of a file in /proc, in bytes, such as "MemTotal:"; -1 if it is
+ * not there. */
+int64_t mem_proc_bytes(const char *path, const char *key);
 
 /* Bytes of the process's heap that are not ours: what libraries hold. */
 int64_t mem_library_bytes(void);

@@ -78,15 +78,6 @@ static status read_member(const opt_row *row, json_val v, bool given,
     return st == ST_OK ? ST_OK : json_fail(v, st, "%s", status_text());
 }
 
-/* NULL-terminated lists; NULL is an empty one. */
-static bool in_list(const char *const *list, const char *key)
-{
-    while (list != NULL && *list != NULL && strcmp(*list, key) != 0) {
-        list++;
-    }
-    return list != NULL && *list != NULL;
-}
-
 static status check_keys(const opt_command *cmd, json_val obj,
                          const char *const *skip)
 {
@@ -137,7 +128,7 @@ status opt_read_json(const opt_command *cmd, json_val obj,
     TRY(check_keys(cmd, obj, skip));
     while (json_next(obj, &it, &key, &v)) {
         const opt_row *row = row_of(cmd, key);
-        if (row != NULL && !in_list(skip, key)) {
+        if (row != NULL && !text_in_list(key, skip)) {
             bool given = p != NULL && p->given[row - cmd->rows];
             TRY(read_member(row, v, given, fields));
         }

@@ -319,6 +319,14 @@ done:
 
 /* --- words ------------------------------------------------------------- */
 
+bool text_in_list(const char *word, const char *const *list)
+{
+    while (list != NULL && *list != NULL && strcmp(*list, word) != 0) {
+        list++;
+    }
+    return list != NULL && *list != NULL;
+}
+
 static size_t min3(size_t a, size_t b, size_t c)
 {
     size_t ab = a < b ? a : b;

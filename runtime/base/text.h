@@ -80,6 +80,12 @@ MUST_USE status text_write_file(const char *path, const void *data, size_t len);
  * where the room ends.
  */
 
+/* True of all bytes of a character in UTF-8 but its first. */
+static inline bool text_goes_on(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
 /* Bytes of `text` that may be shown in at most `most`; for "%.*s". */
 int text_fit(const char *text, int most);
 /* The end of `text` that has at most `most` bytes, from a character on. */
@@ -99,6 +105,9 @@ MUST_USE status text_distance(const char *a, const char *b, size_t *out);
 /* The word of the NULL-terminated list that `word` was probably meant to be,
  * or NULL if none is close. Letter case, '-' and '_' do not count. */
 const char *text_nearest(const char *word, const char *const *list);
+
+/* True if the word is in the NULL-terminated list; NULL is an empty one. */
+bool text_in_list(const char *word, const char *const *list);
 
 /* All words of a NULL-terminated list, "a, b, c", appended to b. */
 void text_add_list(strbuf *b, const char *const *list);

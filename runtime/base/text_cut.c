@@ -10,7 +10,7 @@ static size_t whole(const char *text, size_t n)
 {
     for (size_t back = 1; back <= 3 && back <= n; back++) {
         unsigned char c = (unsigned char)text[n - back];
-        if ((c & 0xc0) != 0x80) {
+        if (!text_goes_on((char)c)) {
             size_t bytes = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
             return bytes > back ? n - back : n;
         }
@@ -28,7 +28,7 @@ const char *text_tail(const char *text, size_t most)
 {
     size_t len = strlen(text);
     const char *end = len <= most ? text : text + len - most;
-    while (end > text && ((unsigned char)*end & 0xc0) == 0x80) {
+    while (end > text && text_goes_on(*end)) {
         end++;
     }
     return end;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/base/text.h"
 #include "runtime/io/h5.h"
 #include "runtime/results/format.h"
 
@@ -109,12 +110,6 @@ fail:;
     return st;
 }
 
-/* Not the first byte of a character in UTF-8. */
-static bool goes_on(char byte)
-{
-    return ((unsigned char)byte & 0xC0) == 0x80;
-}
-
 /* Letters, digits and "._-+" stay. A first '.' would be a path of its own. */
 void comparison_group(const char *name, char *out, size_t size)
 {
@@ -122,7 +117,7 @@ void comparison_group(const char *name, char *out, size_t size)
     for (const char *c = name; *c != '\0' && n + 1 < size; c++) {
         const bool stays = isalnum((unsigned char)*c) ||
                            strchr("_-+", *c) != NULL || (*c == '.' && n > 0);
-        if (!goes_on(*c) || n == 0) {
+        if (!text_goes_on(*c) || n == 0) {
             out[n++] = stays ? *c : '_';
         }
     }
